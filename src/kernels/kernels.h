@@ -1,0 +1,186 @@
+// The compute kernels: raw pointers, no threads, no allocation, no errors. One table of functions per
+// instruction set, chosen once at start; nothing above this room names an instruction set.
+//
+// Letters: B rows of activations, K input features, N output features, D head size, P tokens per page.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace kvasir::kernels {
+
+/// The instruction sets a table exists for, slowest first.
+enum class Isa : uint8_t { kRef, kAvx2, kAvx512, kVnni };
+
+// ---------------------------------------------------------------------------------------------------------------
+// Quantised weights, packed for the kernels ("P16"): 16 output rows interleaved, lane = row, so a dot product needs
+// no horizontal sum and a vector of scales is one contiguous load. K is cut into blocks of 32. A panel is 16 rows x
+// all of K; its blocks follow each other, so a thread streams one contiguous region.
+//
+//   block (16 rows x 32 k) = f16 scale[32/group][16], then (has_min) f16 min[32/group][16], then the codes:
+//     4-bit codes: u8 low[4][64];  byte low[v][4r+b]: low nibble  = code of row r at k = 8v+b,
+//                                                     high nibble = code of row r at k = 8v+4+b
+//     5/6 bits   : the low nibbles as above, then a plane of the upper bits:
+//                  5: u8 high[64]   ; byte high[4r+b], bit j   = bit 4 of row r at k = 4j+b          (j = 0..7)
+//                  6: u8 high[2][64]; byte high[h][4r+b], bits 2j..2j+1 = bits 4,5 of row r at k = 16h+4j+b (j = 0..3)
+//     8-bit codes: u8 code[8][64]; byte code[j][4r+b] = code of row r at k = 4j+b (signed value + 128)
+//   value = scale * (code - zero_point) + min        (table formats: scale * (table[code] - zero_point))
+enum class PackedFormat : uint8_t {
+  kW4,        ///< 4 bits, scale per 32, zero point 8          (Q4_0)
+  kW4Min,     ///< 4 bits, scale and min per 32                (Q4_1, Q4_K)
+  kW4Table,   ///< 4 bits into a table of 16, scale per 32     (IQ4_NL, IQ4_XS, MXFP4); table entries are value + 128
+  kW5,        ///< 5 bits, scale per 32, zero point 16         (Q5_0)
+  kW5Min,     ///< 5 bits, scale and min per 32                (Q5_1, Q5_K)
+  kW8,        ///< 8 bits, scale per 32, zero point 128        (Q8_0)
+  kW4G16,     ///< 4 bits, scale per 16, zero point 4          (Q3_K)
+  kW4MinG16,  ///< 4 bits, scale and min per 16                (Q2_K)
+  kW6G16,     ///< 6 bits, scale per 16, zero point 32         (Q6_K)
+};
+
+inline constexpr int kPanelRows = 16;
+inline constexpr int kBlockK = 32;
+
+/// What the packed bytes of one format look like.
+struct PackedTraits {
+  const char* name;
+  int bits;         // 4, 5, 6 or 8
+  int group;        // k per scale: 16 or 32
+  bool has_min;
+  bool has_table;
+  int zero_point;
+  int block_bytes;  // bytes of one 16 x 32 block
+};
+const PackedTraits& TraitsOf(PackedFormat format);
+
+/// A matrix [N, K] packed in panels of 16 rows (the last one padded with zero rows).
+struct PackedWeights {
+  PackedFormat format = PackedFormat::kW8;
+  int64_t n = 0;                     // output features, before padding
+  int64_t k = 0;                     // input features, a multiple of 32
+  const std::byte* panels = nullptr; // ceil(n/16) * (k/32) * block_bytes, 64-byte aligned
+  const uint8_t* table = nullptr;    // 16 entries for table formats
+};
+
+/// A dense matrix [N, K] in panels of 16 rows: element (k, row r of panel p) at panels[(p*K + k)*16 + r].
+enum class DenseFormat : uint8_t { kF32, kF16, kBF16 };
+struct DenseWeights {
+  DenseFormat format = DenseFormat::kF32;
+  int64_t n = 0;
+  int64_t k = 0;
+  const std::byte* panels = nullptr;
+};
+
+// ---------------------------------------------------------------------------------------------------------------
+// Quantised activations: signed bytes with one scale per 32, and the sums the zero points and mins need.
+//
+// With `planes == 2` each row is kept to 15 bits as two rows of bytes, value = scale * (128 * high + low): plane 0 of
+// row b is row 2b, plane 1 is row 2b+1. The integer kernels see 2B rows and add the pair: twice the work, no new code.
+struct QuantizedRows {
+  int64_t rows = 0;           // B
+  int64_t k = 0;              // a multiple of 32
+  int planes = 1;             // 1: 8-bit, 2: 15-bit
+  int8_t* codes = nullptr;    // [B*planes, k]
+  float* scales = nullptr;    // [B*planes, k/32]; for plane 0 of two it already holds the factor 128
+  int32_t* sums = nullptr;    // [B*planes, k/16] sum of codes over each 16
+};
+
+// ---------------------------------------------------------------------------------------------------------------
+// Attention over pages. A page holds P = 64 tokens of one layer and one KV head.
+//   K: [D][64] (keys in lanes: for each feature 64 keys contiguous), then V: [64][D]. Element type by format.
+inline constexpr int kPageTokens = 64;
+enum class PageFormat : uint8_t { kF32, kF16 };
+
+/// One page as attention sees it. Tokens 0..count-1 are at positions first_position + i.
+struct PageRef {
+  const std::byte* data = nullptr;
+  int32_t first_position = 0;
+  int32_t count = 0;
+};
+
+/// Attention of R query rows that share one KV head over the pages of one span. A row at position p sees a key at
+/// position s iff s <= p and (window == 0 or p - s < window).
+struct AttendArgs {
+  const float* q = nullptr;               // [R, D], already multiplied by the softmax scale
+  const int32_t* row_positions = nullptr; // [R]
+  int rows = 0;                           // R >= 1
+  int head_dim = 0;                       // D, a multiple of 16 (kernels pad nothing; the model checks), at most 512
+  int window = 0;
+  float softcap = 0;                      // 0 = off; else score = softcap * tanh(score / softcap)
+  const PageRef* pages = nullptr;
+  int num_pages = 0;
+  float* out = nullptr;                   // [R, D], normalised; zero where a row sees no key
+  float* lse = nullptr;                   // [R], natural log of the sum of exp(score); -inf where a row sees no key
+};
+
+// ---------------------------------------------------------------------------------------------------------------
+/// One implementation of every kernel. All functions are thread-safe for disjoint outputs.
+struct KernelTable {
+  Isa isa;
+  const char* name;
+
+  /// out[b*out_stride + row] (= or, with accumulate, +=) weights x rows for the output rows of panels
+  /// [panel_begin, panel_end). Rows past weights.n are not written. Every (row, b) is computed with the same
+  /// operations in the same order whatever B, the panel range and the instruction set: per block of 32,
+  /// float(int dot) * (w_scale * a_scale) is added by one fma; the min adds one fma more.
+  /// `scratch`: kMatmulScratchBytes, 64-byte aligned, one per thread.
+  void (*matmul_quantized)(const PackedWeights& weights, int64_t panel_begin, int64_t panel_end,
+                           const QuantizedRows& rows, float* out, int64_t out_stride, bool accumulate, std::byte* scratch);
+
+  /// The same over f32 activations x [B, K] (row stride x_stride) and dense panels: one fma per k in ascending order
+  /// within chunks of 256 k, chunk sums added in ascending order.
+  void (*matmul_dense)(const DenseWeights& weights, int64_t panel_begin, int64_t panel_end, const float* x,
+                       int64_t x_stride, int64_t rows, float* out, int64_t out_stride, bool accumulate);
+
+  /// Quantises row b of x [B, K] (row stride x_stride) for rows [begin, end) into `out` (8- or 15-bit by out.planes).
+  /// Symmetric, scale = max|x| / 127 (or / 16256 for 15 bits) per 32, round to nearest even.
+  void (*quantize_rows)(const float* x, int64_t x_stride, int64_t begin, int64_t end, const QuantizedRows& out);
+
+  /// Turns 16 dequantised rows [16][k] (row stride row_stride) into a panel [k][16].
+  void (*interleave_panel)(const float* rows, int64_t row_stride, int64_t k, float* panel);
+
+  /// out[i] = x[i] * weight[i] / sqrt(mean(x^2) + eps), i < n. In place allowed.
+  void (*rms_norm)(const float* x, const float* weight, int64_t n, float eps, float* out);
+  /// gate[i] = silu(gate[i]) * up[i].
+  void (*silu_mul)(float* gate, const float* up, int64_t n);
+  /// gate[i] = gelu_tanh(gate[i]) * up[i].
+  void (*gelu_mul)(float* gate, const float* up, int64_t n);
+  /// x[i] += y[i].
+  void (*add)(float* x, const float* y, int64_t n);
+  /// x[i] *= s.
+  void (*scale)(float* x, float s, int64_t n);
+  /// x[i] = cap * tanh(x[i] / cap).
+  void (*softcap)(float* x, float cap, int64_t n);
+  /// Rotates one head in place. cos/sin hold n_rot/2 values. neox: pairs (i, i + n_rot/2); else pairs (2i, 2i+1).
+  void (*rope)(float* x, const float* cos, const float* sin, int n_rot, bool neox);
+
+  /// Attention over pages of one format; see AttendArgs. Indexed by PageFormat.
+  void (*attend[2])(const AttendArgs& args);
+  /// Stores key and value (f32 [D]) of one token into slot `slot` of a page. Indexed by PageFormat.
+  void (*store_kv[2])(std::byte* page, int head_dim, int slot, const float* key, const float* value);
+  /// Reads them back (tests, context shift, later codecs).
+  void (*load_kv[2])(const std::byte* page, int head_dim, int slot, float* key, float* value);
+
+  // The limits of the machine, for `bench`: each touches what the kernels touch.
+  uint64_t (*read_stream)(const std::byte* data, size_t bytes);   // sums all 64-bit words; bytes % 256 == 0
+  float (*fma_peak)(int64_t iterations, int64_t* flops);          // register-only f32 multiply-adds
+  int32_t (*int8_peak)(int64_t iterations, int64_t* ops);         // register-only u8 x s8 dot products, ops = 2 x MAC
+};
+
+/// Bytes of scratch that matmul_quantized needs, per thread.
+inline constexpr size_t kMatmulScratchBytes = size_t{256} << 10;
+
+/// Bytes of one page of `head_dim` features.
+constexpr size_t PageBytes(PageFormat format, int head_dim) {
+  return size_t{2} * kPageTokens * static_cast<size_t>(head_dim) * (format == PageFormat::kF32 ? 4 : 2);
+}
+
+/// The best instruction set of this machine.
+Isa BestIsa();
+/// Its name: "ref", "avx2", "avx512", "vnni".
+const char* IsaName(Isa isa);
+/// Whether this machine can run `isa`.
+bool IsaSupported(Isa isa);
+/// The table of `isa`, which must be supported.
+const KernelTable& TableOf(Isa isa);
+
+}  // namespace kvasir::kernels
