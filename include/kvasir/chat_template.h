@@ -1,0 +1,35 @@
+// Chat templates: from a list of messages to the text a model was trained on.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "kvasir/result.h"
+
+namespace kvasir {
+
+/// A parsed Jinja chat template. Immutable and thread-safe.
+class ChatTemplate {
+ public:
+  /// Parses template source. Errors name the line.
+  [[nodiscard]] static Result<ChatTemplate> Parse(std::string_view source, std::string bos_token = "",
+                                                  std::string eos_token = "");
+  /// The template inside a GGUF file.
+  [[nodiscard]] static Result<ChatTemplate> Load(const std::string& model);
+
+  ChatTemplate(ChatTemplate&&) noexcept;
+  ChatTemplate& operator=(ChatTemplate&&) noexcept;
+  ~ChatTemplate();
+
+  /// Renders a request given as JSON: {"messages": [...], "tools": [...], "add_generation_prompt": true, ...}; further
+  /// members are passed to the template. Bounded in steps and output. Errors name the template's line.
+  [[nodiscard]] Result<std::string> Apply(std::string_view request_json) const;
+
+ private:
+  struct Impl;
+  explicit ChatTemplate(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kvasir

@@ -1,0 +1,160 @@
+// The engine: a loaded model, and sessions that generate text with it.
+//
+//   auto engine = kvasir::Engine::Load({.model = "smollm2"});
+//   auto session = (*engine)->NewSession();
+//   auto answer = (*session)->Generate({.prompt = (*engine)->tokenizer().Encode("Once upon a time")});
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kvasir/chat_template.h"
+#include "kvasir/options.h"
+#include "kvasir/result.h"
+#include "kvasir/sampling.h"
+#include "kvasir/tokenizer.h"
+
+namespace kvasir {
+
+/// What kind of model was loaded.
+struct ModelInfo {
+  std::string path;
+  std::string name;          ///< general.name, or the file's name
+  std::string architecture;  ///< "llama", "gemma3", ...
+  int layers = 0;
+  int heads = 0;
+  int kv_heads = 0;
+  int head_dim = 0;
+  int embedding = 0;
+  int vocabulary = 0;
+  int trained_context = 0;
+  size_t file_bytes = 0;
+  /// Bytes of weights read for one token (the head once, one row of the embedding).
+  size_t weight_bytes_per_token = 0;
+};
+
+/// Bytes in use, by purpose.
+struct MemoryReport {
+  size_t weight_bytes = 0;        ///< Packed weights and small tensors in our memory.
+  size_t mapped_bytes = 0;        ///< The model file, mapped; pages the system may drop.
+  size_t kv_bytes = 0;            ///< Live KV pages.
+  size_t kv_budget_bytes = 0;
+  size_t activation_bytes = 0;
+  size_t peak_resident_bytes = 0;  ///< Of the whole process, from the system.
+};
+
+/// Why a generation ended.
+enum class FinishReason {
+  kStop,       ///< The model ended its answer, or a stop string appeared.
+  kLength,     ///< max_tokens, or the context is full.
+  kCancelled,  ///< The callback returned false, or the flag was set.
+};
+
+/// One token as it is generated.
+struct TokenEvent {
+  int32_t token = 0;
+  std::string_view text;  ///< Text that became complete with this token: whole code points, maybe empty.
+};
+
+/// What to do when the context is full.
+enum class ContextFull {
+  kStop,   ///< End with FinishReason::kLength.
+  kShift,  ///< Keep the first `sink_tokens`, drop the oldest half of the rest, go on.
+};
+
+/// One generation.
+struct Request {
+  /// The whole text so far, as tokens. What the session's cache already holds of it is not computed again.
+  std::vector<int32_t> prompt;
+  /// Tokens to generate at most; negative: until the model stops or the context is full.
+  int max_tokens = -1;
+  SamplingOptions sampling;
+  /// Generation ends before the first of these appears in the text; they are not part of the answer.
+  std::vector<std::string> stop;
+  bool ignore_end_of_text = false;
+  ContextFull context_full = ContextFull::kStop;
+  int sink_tokens = 4;
+  /// Called on the calling thread for each token; return false to cancel.
+  std::function<bool(const TokenEvent&)> on_token;
+  /// Called after each chunk of the prompt, with tokens done and in all; return false to cancel.
+  std::function<bool(int done, int total)> on_prompt;
+  /// When set and true, the generation ends at the next layer.
+  const std::atomic<bool>* cancel = nullptr;
+};
+
+/// What a generation was and cost.
+struct Generation {
+  std::string text;
+  std::vector<int32_t> tokens;
+  FinishReason reason = FinishReason::kStop;
+  int prompt_tokens = 0;
+  int cached_tokens = 0;  ///< Of the prompt, found in the session's cache.
+  double prompt_seconds = 0;
+  double decode_seconds = 0;  ///< From the first generated token to the last.
+  size_t kv_bytes = 0;        ///< Live pages of this session at the end.
+  uint64_t seed = 0;          ///< The seed that was used.
+};
+
+/// One conversation: a token sequence and its KV cache. Not thread-safe; sessions of one engine take turns.
+class Session {
+ public:
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  /// Generates. Errors: an empty prompt, ids outside the vocabulary, a prompt longer than the context (both numbers are
+  /// named), invalid sampling options, no memory for pages. After an error the session is as it was before.
+  [[nodiscard]] Result<Generation> Generate(const Request& request);
+
+  /// Runs `tokens` after what the cache holds and calls `on_logits(index, logits [V])` for each token whose index is
+  /// >= `first_logits`. For evaluation: `chunk` tokens are computed at a time (0: the engine's choice).
+  [[nodiscard]] Status Evaluate(std::span<const int32_t> tokens, int first_logits, int chunk,
+                                const std::function<void(int, std::span<const float>)>& on_logits);
+
+  /// Forgets everything.
+  void Reset();
+  /// Tokens in the cache.
+  [[nodiscard]] int length() const;
+  [[nodiscard]] size_t kv_bytes() const;
+
+  struct Impl;
+  explicit Session(std::unique_ptr<Impl> impl);
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+/// A loaded model. Thread-safe: sessions may be made and used from several threads.
+class Engine {
+ public:
+  /// Loads a model. Errors name the file and the way out; nothing is left behind.
+  [[nodiscard]] static Result<std::unique_ptr<Engine>> Load(const EngineOptions& options);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  [[nodiscard]] const ModelInfo& info() const;
+  [[nodiscard]] const EngineOptions& options() const;  ///< With defaults filled in.
+  [[nodiscard]] const Tokenizer& tokenizer() const;
+  /// The model's chat template; an error where the file has none.
+  [[nodiscard]] Result<const ChatTemplate*> chat_template() const;
+  [[nodiscard]] Result<std::unique_ptr<Session>> NewSession();
+  [[nodiscard]] MemoryReport memory() const;
+  [[nodiscard]] std::string_view isa() const;  ///< The instruction set in use: "vnni", "avx512", "avx2", "ref".
+
+  struct Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
+  [[nodiscard]] Impl& impl() { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kvasir

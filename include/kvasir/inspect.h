@@ -1,0 +1,77 @@
+// Looking at a model file and at the machine without loading anything.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kvasir/engine.h"
+#include "kvasir/options.h"
+#include "kvasir/result.h"
+
+namespace kvasir {
+
+/// One metadata entry; long arrays are abbreviated.
+struct MetadataEntry {
+  std::string key;
+  std::string type;
+  std::string value;
+};
+
+/// One tensor of the file.
+struct TensorEntry {
+  std::string name;
+  std::string type;
+  std::vector<int64_t> shape;  ///< First the contiguous dimension.
+  size_t bytes = 0;
+};
+
+/// What loading with given options would take, in bytes.
+struct MemoryPlan {
+  int context_tokens = 0;
+  size_t weight_bytes = 0;
+  size_t kv_bytes = 0;
+  size_t kv_bytes_per_token = 0;  ///< Of layers without a window.
+  size_t activation_bytes = 0;
+  size_t total_bytes = 0;
+  size_t available_bytes = 0;  ///< On this machine, now.
+};
+
+struct ModelSummary {
+  ModelInfo info;
+  std::string file_type;  ///< For example "Q4_1", from general.file_type.
+  int64_t parameters = 0;
+  std::vector<MetadataEntry> metadata;
+  std::vector<TensorEntry> tensors;
+  MemoryPlan plan;
+  bool has_chat_template = false;
+};
+
+/// Reads a model's headers. Only the mapped pages of metadata are touched.
+[[nodiscard]] Result<ModelSummary> InspectModel(const EngineOptions& options);
+
+/// The processor as Kvasir sees it.
+struct CpuReport {
+  std::string model_name;
+  int cpus = 0;                            ///< That this process may run on.
+  std::vector<std::string> supported_isa;  ///< Best last.
+  std::string chosen_isa;                  ///< After KVASIR_ISA.
+  size_t total_memory_bytes = 0;
+  size_t available_memory_bytes = 0;
+  std::string transparent_huge_pages;
+};
+[[nodiscard]] CpuReport InspectCpu();
+
+/// What this machine can do at most, measured now.
+struct MachineLimits {
+  int threads = 0;
+  double read_gb_per_second = 0;  ///< Sequential reads over `read_buffer_bytes`.
+  size_t read_buffer_bytes = 0;
+  double int8_tops = 0;           ///< u8 x s8 dot products, 2 operations per multiply-add.
+  double fma_gflops = 0;          ///< f32 multiply-adds, 2 operations each.
+};
+/// Measures for about `seconds` with `threads` threads and a buffer of `buffer_bytes`.
+[[nodiscard]] MachineLimits MeasureLimits(int threads, size_t buffer_bytes, double seconds);
+
+}  // namespace kvasir

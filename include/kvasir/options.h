@@ -1,0 +1,64 @@
+// What a user may choose when a model is loaded.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "kvasir/result.h"
+
+namespace kvasir {
+
+/// How activations are represented in the products with the weights. Weights are always what the file holds.
+/// docs/performance.md has the measured frontier of divergence against speed.
+enum class ComputeMode {
+  kFast,      ///< 8-bit activations with a scale per 32 values everywhere.
+  kBalanced,  ///< 8-bit, but 15-bit where it buys most (see model/precision.h). The default.
+  kPrecise,   ///< 15-bit activations everywhere: about twice the arithmetic.
+  kExact,     ///< f32 activations, f32 cache: the truth that everything else is measured against.
+};
+
+/// How keys and values are stored.
+enum class KvFormat {
+  kAuto,  ///< f32 in exact mode, else f16.
+  kF32,
+  kF16,
+};
+
+/// One step of loading, for a progress bar.
+struct LoadProgress {
+  std::string_view phase;  ///< For example "packing weights".
+  size_t done_bytes = 0;
+  size_t total_bytes = 0;
+};
+
+/// Options of Engine::Load.
+struct EngineOptions {
+  /// Path of a GGUF file (the first part of a split one), or the name of an installed model ("smollm2").
+  std::string model;
+  ComputeMode compute = ComputeMode::kBalanced;
+  KvFormat kv_format = KvFormat::kAuto;
+  /// Worker threads, the caller's included. 0: one per CPU this process may run on.
+  int threads = 0;
+  /// Tokens a sequence may hold. 0: the context the model was trained for.
+  int context_tokens = 0;
+  /// Upper bound of all KV pages, in bytes. 0: what one sequence of `context_tokens` needs.
+  size_t kv_budget_bytes = 0;
+  /// Called on the loading thread.
+  std::function<void(const LoadProgress&)> on_progress;
+};
+
+/// Parses "fast", "balanced", "precise" or "exact".
+[[nodiscard]] Result<ComputeMode> ParseComputeMode(std::string_view name);
+[[nodiscard]] std::string_view ComputeModeName(ComputeMode mode);
+/// Parses "auto", "f32" or "f16".
+[[nodiscard]] Result<KvFormat> ParseKvFormat(std::string_view name);
+[[nodiscard]] std::string_view KvFormatName(KvFormat format);
+
+/// Turns a model name or path into a path: an existing file is returned as it is, a name is looked up in
+/// $KVASIR_MODELS, or else ${XDG_CACHE_HOME:-~/.cache}/kvasir/models. The error lists what is installed.
+[[nodiscard]] Result<std::string> ResolveModel(std::string_view name_or_path);
+
+}  // namespace kvasir
