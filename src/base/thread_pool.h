@@ -1,0 +1,83 @@
+// A small pool that runs one job on every thread and waits for all: the fork and the join of every operator.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+namespace kvasir::base {
+
+/// Threads that wait for work by spinning briefly and then sleeping, because the CPUs of a virtual machine may be taken
+/// away at any time and a spinning waiter makes that worse. The caller of Run is thread 0.
+class ThreadPool {
+ public:
+  /// A pool of `threads` >= 1, the caller included.
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  [[nodiscard]] int size() const { return static_cast<int>(workers_.size()) + 1; }
+
+  /// Calls `fn(thread)` once on each thread, thread = 0..size()-1, and returns when all have returned. What any of them
+  /// wrote is visible to the caller. One Run at a time; not from inside a Run.
+  template <typename F>
+  void Run(F&& fn) {
+    using Fn = std::remove_reference_t<F>;
+    RunRaw([](void* context, int thread) { (*static_cast<Fn*>(context))(thread); },
+           const_cast<void*>(static_cast<const void*>(&fn)));
+  }
+
+  /// Calls `fn(begin, end, thread)` for consecutive ranges that together are [0, n): `n` split evenly by a fixed rule, in
+  /// multiples of `grain`.
+  template <typename F>
+  void For(int64_t n, int64_t grain, F&& fn) {
+    const int64_t units = (n + grain - 1) / grain;
+    if (units <= 1 || size() == 1) {
+      if (n > 0) fn(int64_t{0}, n, 0);
+      return;
+    }
+    Run([&](int thread) {
+      const int64_t begin = units * thread / size() * grain;
+      const int64_t end = std::min(n, units * (thread + 1) / size() * grain);
+      if (begin < end) fn(begin, end, thread);
+    });
+  }
+
+  /// Like For, but threads take the next `grain` as they become free: for work of uneven cost, or when another program
+  /// takes one of the CPUs.
+  template <typename F>
+  void ForDynamic(int64_t n, int64_t grain, F&& fn) {
+    if (n <= grain || size() == 1) {
+      if (n > 0) fn(int64_t{0}, n, 0);
+      return;
+    }
+    std::atomic<int64_t> next{0};
+    Run([&](int thread) {
+      for (int64_t begin; (begin = next.fetch_add(grain, std::memory_order_relaxed)) < n;) {
+        fn(begin, std::min(n, begin + grain), thread);
+      }
+    });
+  }
+
+ private:
+  using Job = void (*)(void* context, int thread);
+  void RunRaw(Job job, void* context);
+  void Work(int thread);
+
+  Job job_ = nullptr;
+  void* context_ = nullptr;
+  bool stopping_ = false;
+  // Each on its own cache line: workers poll `epoch_`, the caller polls `running_`.
+  alignas(64) std::atomic<uint32_t> epoch_{0};
+  alignas(64) std::atomic<int32_t> running_{0};
+  std::vector<std::thread> workers_;
+};
+
+/// CPUs this process may run on.
+int AvailableCpus();
+
+}  // namespace kvasir::base
