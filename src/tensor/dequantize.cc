@@ -30,10 +30,23 @@ Codes32 UnpackNibbles(const uint8_t* packed) {
   return codes;
 }
 
-/// The same with bit e of `high` as the fifth bit of code e.
+/// Byte i of the result is bit i of `bits`. Plain vector code has no shift by a different count per lane, so eight
+/// lanes are made in one 64-bit word: copy the byte to all lanes, keep bit i in lane i, and carry it to the lane's top
+/// bit.
+uint64_t SpreadBits(uint8_t bits) {
+  const uint64_t one_hot = bits * 0x0101010101010101u & 0x8040201008040201u;
+  return ((one_hot + 0x7f7f7f7f7f7f7f7fu) >> 7) & 0x0101010101010101u;
+}
+
+/// The same 32 codes with bit e of `high` as the fifth bit of code e.
 Codes32 UnpackFiveBits(const uint8_t* packed, uint32_t high) {
   Codes32 codes = UnpackNibbles(packed);
-  for (int e = 0; e < 32; ++e) codes.value[e] = static_cast<uint8_t>(codes.value[e] | (((high >> e) & 1u) << 4));
+  for (int group = 0; group < 4; ++group) {
+    uint64_t eight;
+    std::memcpy(&eight, codes.value + 8 * group, sizeof eight);
+    eight |= SpreadBits(static_cast<uint8_t>(high >> (8 * group))) << 4;
+    std::memcpy(codes.value + 8 * group, &eight, sizeof eight);
+  }
   return codes;
 }
 
@@ -143,10 +156,18 @@ void DequantizeBlock(const BlockQ6_K& block, float* dst) {
   }
 }
 
+/// 32 codes that are indices into a table of 16 levels: the levels are scaled once, then looked up.
+void DequantizeLevels(const uint8_t* packed, const std::array<int8_t, 16>& levels, float scale, float* dst) {
+  float scaled[16];
+  for (int q = 0; q < 16; ++q) scaled[q] = scale * static_cast<float>(levels[q]);
+  for (int j = 0; j < 16; ++j) {
+    dst[j] = scaled[packed[j] & 15];
+    dst[j + 16] = scaled[packed[j] >> 4];
+  }
+}
+
 void DequantizeBlock(const BlockIQ4_NL& block, float* dst) {
-  const float d = F16ToF32(block.d);
-  const Codes32 codes = UnpackNibbles(block.codes);
-  for (int e = 0; e < 32; ++e) dst[e] = d * static_cast<float>(kIQ4Values[codes.value[e]]);
+  DequantizeLevels(block.codes, kIQ4Values, F16ToF32(block.d), dst);
 }
 
 void DequantizeBlock(const BlockIQ4_XS& block, float* dst) {
@@ -155,15 +176,12 @@ void DequantizeBlock(const BlockIQ4_XS& block, float* dst) {
     const int low = (block.scales_low[s / 2] >> (4 * (s % 2))) & 15;
     const int high = (block.scales_high >> (2 * s)) & 3;
     const float scale = d * static_cast<float>((low | (high << 4)) - 32);
-    const Codes32 codes = UnpackNibbles(block.codes + 16 * s);
-    for (int e = 0; e < 32; ++e) dst[32 * s + e] = scale * static_cast<float>(kIQ4Values[codes.value[e]]);
+    DequantizeLevels(block.codes + 16 * s, kIQ4Values, scale, dst + 32 * s);
   }
 }
 
 void DequantizeBlock(const BlockMXFP4& block, float* dst) {
-  const auto scale = std::bit_cast<float>(MXFP4ScaleBits(block.exponent));
-  const Codes32 codes = UnpackNibbles(block.codes);
-  for (int e = 0; e < 32; ++e) dst[e] = scale * static_cast<float>(kMXFP4Values[codes.value[e]]);
+  DequantizeLevels(block.codes, kMXFP4Values, std::bit_cast<float>(MXFP4ScaleBits(block.exponent)), dst);
 }
 
 template <typename Block>

@@ -21,7 +21,9 @@ namespace kvasir::tensor {
   const uint32_t normal = (magnitude << 13) + rebias;
   // Subnormals are magnitude * 2^-24; both factors and the product are normal float32 numbers, so it is exact.
   const uint32_t subnormal = std::bit_cast<uint32_t>(static_cast<float>(static_cast<int32_t>(magnitude)) * 0x1p-24f);
-  return std::bit_cast<float>(sign | (magnitude < 0x0400u ? subnormal : normal));
+  // A mask, not a branch: with a branch, compilers leave a loop over a row scalar.
+  const uint32_t is_subnormal = magnitude < 0x0400u ? ~0u : 0u;
+  return std::bit_cast<float>(sign | (normal ^ ((normal ^ subnormal) & is_subnormal)));
 }
 
 /// The binary16 bit pattern nearest to `value`, ties to even.
