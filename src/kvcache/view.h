@@ -28,11 +28,13 @@ struct KvView {
   int num_layers = 0;
   int num_kv_heads = 0;
   int head_dim = 0;
-  int32_t first_new_position = 0;     // position of the first token of the step in progress
-  int num_new = 0;                    // tokens of the step in progress
-  std::span<const HeadPages> heads;   // [L * KVH]
+  int32_t first_new_position = 0;    // position of the first token of the step in progress
+  int num_new = 0;                   // tokens of the step in progress
+  std::span<const HeadPages> heads;  // [L * KVH]
 
-  const HeadPages& pages(int layer, int kv_head) const { return heads[static_cast<size_t>(layer) * num_kv_heads + kv_head]; }
+  const HeadPages& pages(int layer, int kv_head) const {
+    return heads[static_cast<size_t>(layer) * num_kv_heads + kv_head];
+  }
 
   /// The slot of the i-th new token (0 <= i < num_new): the last num_new slots of the page table, in order.
   WriteSlot slot(int layer, int kv_head, int i) const;

@@ -1,0 +1,124 @@
+// One sequence's cache: its tokens and a page table per (layer, KV head).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "kvasir/result.h"
+#include "kvcache/block.h"
+#include "kvcache/codec.h"
+#include "kvcache/kv_options.h"
+#include "kvcache/page_pool.h"
+#include "kvcache/seal.h"
+#include "kvcache/view.h"
+
+namespace kvasir::kvcache {
+
+/// Rotates one stored key [D] of `layer` by `delta` positions (negative: towards the start), as RoPE would.
+using RotateKey = std::function<void(int layer, float* key, int32_t delta)>;
+
+/// The cache of one sequence. A step is:
+///
+///   Extend(tokens)           reserve slots                      may fail; then nothing changed
+///   View()                   the forward pass writes the new slots and attends
+///   Commit()                 full blocks are sealed             (to give a step up: Truncate(committed()) instead)
+///   ReleaseOutsideWindow()   local layers drop what no later query sees
+///
+/// Page i of every table holds positions 64i ... 64i+63; the last one may be partly filled. A page is written only
+/// while this sequence is its one owner: Extend copies a shared last page first. So forks and observers never see a
+/// change.
+///
+/// Threads: one thread at a time per sequence; different sequences of one pool are independent. The forward pass may
+/// read one View from many threads. The pool must outlive the sequence. Movable, not copyable: Fork() says what a copy
+/// means.
+class KvSequence {
+ public:
+  /// Fails with kInvalidArgument on a bad shape or options. Holds no page yet. `observers` must outlive the sequence.
+  static Result<KvSequence> Create(PagePool& pool, const KvShape& shape, const KvOptions& options,
+                                   std::vector<SealObserver*> observers = {});
+  KvSequence(KvSequence&&) = default;
+  KvSequence& operator=(KvSequence&&) = default;
+
+  /// Reserves a slot in every layer and head for each token. All or nothing: kResourceExhausted, with the numbers, when
+  /// the pool's budget does not allow it. Several calls before Commit() form one step.
+  Status Extend(std::span<const int32_t> tokens);
+
+  /// The page tables, with the tokens since the last Commit() as the step in progress. Valid until the next mutation.
+  [[nodiscard]] KvView View() const;
+
+  /// Declares the keys and values of the step written: seals the blocks that became full and tells the observers.
+  void Commit();
+
+  /// Frees the pages of layers with a window that no query at position length() or later sees. Call after Commit, when
+  /// no rewind is wanted any more.
+  void ReleaseOutsideWindow();
+
+  /// Whether Truncate(length) can work: 0 <= length <= length(), and every page that a query at `length` sees is held.
+  [[nodiscard]] bool CanTruncateTo(int32_t length) const;
+  /// Forgets the tokens from `length` on; the step in progress ends. Pages that become empty are freed.
+  /// kInvalidArgument, with the shortest length that still works, where CanTruncateTo says no.
+  Status Truncate(int32_t length);
+
+  /// A second sequence with the same tokens, sharing every page until one of the two writes to it. No step may be in
+  /// progress. Costs no page; observers are not told again of blocks sealed before.
+  [[nodiscard]] KvSequence Fork() const;
+
+  /// Context shift: keeps the first `sinks` tokens (rounded up to whole pages), drops the whole pages that follow until
+  /// at least `drop_tokens` are gone, moves the rest down to close the gap, and turns its keys by that distance with
+  /// `rotate`. Returns the number of tokens dropped (a multiple of 64). Shared pages are copied first; all or nothing:
+  /// kInvalidArgument when so many tokens cannot go (sinks and the last KvOptions::recent stay) or a step is in
+  /// progress, kResourceExhausted when the copies do not fit the budget. Values stay as they are. Where keys have no
+  /// position encoding, pass a `rotate` that does nothing.
+  Result<int32_t> ShiftContext(int32_t sinks, int32_t drop_tokens, const RotateKey& rotate);
+
+  /// Tokens held, the step in progress included.
+  int32_t length() const { return static_cast<int32_t>(tokens_.size()); }
+  /// Tokens whose keys and values are written.
+  int32_t committed() const { return committed_; }
+  std::span<const int32_t> tokens() const { return tokens_; }
+  /// Hashes of the sealed blocks, from position 0.
+  std::span<const BlockHash> sealed() const { return sealed_; }
+  const KvShape& shape() const { return shape_; }
+  const KvOptions& options() const { return options_; }
+  /// Bytes of the pages this sequence refers to, shared ones included.
+  size_t bytes() const;
+
+  /// Checks every invariant that can be checked from inside; the message names the first one that does not hold (then
+  /// it is a bug in Kvasir: kCorrupt).
+  [[nodiscard]] Status CheckIntegrity() const;
+
+  /// Calls visit(page) for each page referred to. For accounting.
+  void ForEachPage(const std::function<void(const Page&)>& visit) const;
+
+ private:
+  // Blocks first_block ... first_block + pages.size() - 1 of one (layer, head). `refs` says the same for the kernels.
+  struct HeadTable {
+    std::vector<Page> pages;
+    std::vector<kernels::PageRef> refs;
+  };
+
+  KvSequence(PagePool& pool, KvShape shape, KvOptions options, const Codec& codec,
+             std::vector<SealObserver*> observers);
+  HeadTable& table(int layer, int kv_head) { return tables_[static_cast<size_t>(layer) * shape_.kv_heads + kv_head]; }
+  size_t NumShared(size_t first_page_from_block) const;
+  void RefreshRefs();
+  void SealThrough(int32_t length);
+
+  PagePool* pool_;
+  KvShape shape_;
+  KvOptions options_;
+  const Codec* codec_;
+  std::vector<SealObserver*> observers_;
+  BlockHash root_;
+
+  std::vector<int32_t> tokens_;
+  int32_t committed_ = 0;
+  std::vector<BlockHash> sealed_;
+  std::vector<int32_t> first_block_;  // [L] blocks before it were released
+  std::vector<HeadTable> tables_;     // [L * KVH]
+  std::vector<HeadPages> heads_;      // [L * KVH] spans over tables_[i].refs, what View() hands out
+};
+
+}  // namespace kvasir::kvcache

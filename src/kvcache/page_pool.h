@@ -1,0 +1,133 @@
+// Pages of key-value memory under one byte budget: allocation, reference counts, accounting.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "kvasir/result.h"
+
+namespace kvasir::kvcache {
+
+/// Whose memory a page is. Every page counts under exactly one tag; PagePool::Retag moves it.
+enum class MemoryTag : uint8_t {
+  kSequence,  ///< Referenced by a live sequence.
+  kRetained,  ///< Kept for reuse only (prefix index), the first to go when memory is short.
+};
+inline constexpr int kNumMemoryTags = 2;
+
+class PagePool;
+
+namespace internal {
+struct Slab;
+
+// The bookkeeping of one page. It lies apart from the page's bytes, so that those stay aligned and dense.
+struct PageHeader {
+  std::byte* data = nullptr;
+  Slab* slab = nullptr;
+  std::atomic<uint32_t> references = 0;
+  MemoryTag tag = MemoryTag::kSequence;
+};
+}  // namespace internal
+
+/// A counted reference to one page; the last reference gives the page back to its pool, which must outlive it.
+///
+/// Threads: different Page objects may be used from different threads, also when they refer to the same page. The bytes
+/// themselves may be written only through a Page that is `unique()`.
+class Page {
+ public:
+  Page() = default;
+  Page(const Page& other) : header_(other.header_) { Acquire(); }
+  Page(Page&& other) noexcept : header_(std::exchange(other.header_, nullptr)) {}
+  Page& operator=(Page other) noexcept {
+    std::swap(header_, other.header_);
+    return *this;
+  }
+  ~Page() { Reset(); }
+
+  /// Drops the reference; the object becomes empty.
+  void Reset();
+
+  explicit operator bool() const { return header_ != nullptr; }
+  std::byte* data() const { return header_->data; }
+  /// The size class of the page: the bytes that were asked for, rounded up to 64.
+  size_t bytes() const;
+  MemoryTag tag() const;
+  uint32_t use_count() const { return header_->references.load(std::memory_order_acquire); }
+  bool unique() const { return use_count() == 1; }
+  /// Whether both refer to the same page (or both to none).
+  friend bool operator==(const Page& a, const Page& b) { return a.header_ == b.header_; }
+
+ private:
+  friend class PagePool;
+  explicit Page(internal::PageHeader* header) : header_(header) {}
+  void Acquire() const {
+    if (header_ != nullptr) header_->references.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  internal::PageHeader* header_ = nullptr;
+};
+
+/// The state of a pool at one moment. All figures in bytes unless named otherwise.
+struct PoolStats {
+  size_t budget_bytes = 0;
+  size_t live_bytes = 0;  ///< Of all pages somebody refers to; never above the budget. A shared page counts once.
+  std::array<size_t, kNumMemoryTags> bytes_by_tag = {};  ///< Sums to live_bytes.
+  size_t live_pages = 0;
+  size_t mapped_bytes = 0;  ///< Address space held from the system: live pages, free pages of slabs in use, slab tails.
+  size_t peak_live_bytes = 0;
+};
+
+/// One pool of pages of any sizes under one budget.
+///
+/// The budget limits live bytes exactly: an allocation that fits it succeeds (unless the system itself refuses memory),
+/// so admission can be decided by arithmetic alone. Pages of one size are cut from slabs of about 2 MiB, aligned for
+/// transparent huge pages; a slab without live pages goes back to the system, except for one spare per size.
+///
+/// Threads: all functions are safe to call concurrently. One mutex guards lists and figures and is held for the list
+/// operation only, and in the rarer case while a slab is mapped; page contents are never touched under it.
+class PagePool {
+ public:
+  /// Fails with kInvalidArgument when `budget_bytes` is zero.
+  static Result<std::unique_ptr<PagePool>> Create(size_t budget_bytes);
+  /// All pages must have been given back.
+  ~PagePool();
+  PagePool(const PagePool&) = delete;
+  PagePool& operator=(const PagePool&) = delete;
+
+  /// A page of at least `page_bytes` (1 .. 1 MiB) bytes, aligned to 64, contents unspecified. kResourceExhausted, with
+  /// the numbers, when the budget does not allow it or the system refuses memory.
+  Result<Page> Allocate(size_t page_bytes, MemoryTag tag);
+  /// `count` such pages, or none.
+  Result<std::vector<Page>> AllocateMany(size_t page_bytes, size_t count, MemoryTag tag);
+
+  /// Accounts `page` under `tag` from now on, whoever refers to it.
+  void Retag(const Page& page, MemoryTag tag);
+
+  size_t budget_bytes() const { return budget_bytes_; }
+  PoolStats stats() const;
+
+ private:
+  friend class Page;
+  struct SizeClass;
+
+  explicit PagePool(size_t budget_bytes);
+  Status CheckBudget(size_t class_bytes, size_t count) const;
+  Status MapSlab(SizeClass& size_class, size_t class_bytes);
+  Page TakeFree(SizeClass& size_class, size_t class_bytes, MemoryTag tag);
+  void GiveBack(internal::PageHeader* header);
+  void UnmapSlab(SizeClass& size_class, internal::Slab* slab);
+
+  const size_t budget_bytes_;
+  mutable std::mutex mutex_;
+  std::map<size_t, std::unique_ptr<SizeClass>> classes_;  // by bytes of a page
+  PoolStats stats_;
+};
+
+}  // namespace kvasir::kvcache

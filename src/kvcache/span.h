@@ -1,0 +1,40 @@
+// Spans: the fixed pieces in which attention reads a context, and the exact merge of their results.
+//
+// The pages of a (layer, KV head) are grouped by absolute position into spans of 256 positions. A row's result is the
+// merge of its spans' (o, lse) in ascending order. Because the partition depends on positions alone, the result has the
+// same bits for any number of threads, any cut of a prompt into chunks, and decoding token by token.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/kernels.h"
+
+namespace kvasir::kvcache {
+
+inline constexpr int kSpanPages = 4;
+inline constexpr int kSpanTokens = kSpanPages * kernels::kPageTokens;
+
+/// A half-open range of span numbers; span n covers positions [n * 256, (n + 1) * 256).
+struct SpanRange {
+  int32_t begin = 0;
+  int32_t end = 0;
+  int32_t size() const { return end - begin; }
+};
+
+/// The spans that any row at a position in [first_row, last_row] sees, among those that have a page in `pages`
+/// (ascending by position). A span in the middle of the range may be empty where pages are missing. Empty range when
+/// none is visible.
+[[nodiscard]] SpanRange VisibleSpans(std::span<const kernels::PageRef> pages, int32_t first_row, int32_t last_row,
+                                     int window);
+
+/// The pages of span `index`, to be passed to a kernel whole: rows skip by themselves what they do not see.
+[[nodiscard]] std::span<const kernels::PageRef> PagesOfSpan(std::span<const kernels::PageRef> pages, int32_t index);
+
+/// Merges the attention result (other_o, other_lse) over one set of keys into (o, lse) over a disjoint set.
+///
+/// Shapes: o, other_o [D], D a multiple of 16. Numerics: weights are formed in double; lse = -inf (no key seen) on one
+/// side leaves the other's bits as they are. Source: the identity of docs/life-of-a-page.md.
+void MergePartial(float* o, float* lse, const float* other_o, float other_lse, int head_dim);
+
+}  // namespace kvasir::kvcache
