@@ -43,26 +43,41 @@ inline constexpr int kBlockK = 32;
 /// What the packed bytes of one format look like.
 struct PackedTraits {
   const char* name;
-  int bits;         // 4, 5, 6 or 8
-  int group;        // k per scale: 16 or 32
+  int bits;   // 4, 5, 6 or 8
+  int group;  // k per scale: 16 or 32
   bool has_min;
   bool has_table;
   int zero_point;
   int block_bytes;  // bytes of one 16 x 32 block
 };
-const PackedTraits& TraitsOf(PackedFormat format);
+constexpr PackedTraits TraitsOf(PackedFormat format) {
+  switch (format) {
+    case PackedFormat::kW4: return {"W4", 4, 32, false, false, 8, 288};
+    case PackedFormat::kW4Min: return {"W4Min", 4, 32, true, false, 0, 320};
+    case PackedFormat::kW4Table: return {"W4Table", 4, 32, false, true, 128, 288};
+    case PackedFormat::kW5: return {"W5", 5, 32, false, false, 16, 352};
+    case PackedFormat::kW5Min: return {"W5Min", 5, 32, true, false, 0, 384};
+    case PackedFormat::kW8: return {"W8", 8, 32, false, false, 128, 544};
+    case PackedFormat::kW4G16: return {"W4G16", 4, 16, false, false, 4, 320};
+    case PackedFormat::kW4MinG16: return {"W4MinG16", 4, 16, true, false, 0, 384};
+    case PackedFormat::kW6G16: return {"W6G16", 6, 16, false, false, 32, 448};
+  }
+  return {};
+}
+inline constexpr int kNumPackedFormats = 9;
 
 /// A matrix [N, K] packed in panels of 16 rows (the last one padded with zero rows).
 struct PackedWeights {
   PackedFormat format = PackedFormat::kW8;
-  int64_t n = 0;                     // output features, before padding
-  int64_t k = 0;                     // input features, a multiple of 32
-  const std::byte* panels = nullptr; // ceil(n/16) * (k/32) * block_bytes, 64-byte aligned
-  const uint8_t* table = nullptr;    // 16 entries for table formats
+  int64_t n = 0;                      // output features, before padding
+  int64_t k = 0;                      // input features, a multiple of 32
+  const std::byte* panels = nullptr;  // ceil(n/16) * (k/32) * block_bytes, 64-byte aligned
+  const uint8_t* table = nullptr;     // 16 entries for table formats
 };
 
 /// A dense matrix [N, K] in panels of 16 rows: element (k, row r of panel p) at panels[(p*K + k)*16 + r].
 enum class DenseFormat : uint8_t { kF32, kF16, kBF16 };
+inline constexpr int kDenseChunkK = 256;
 struct DenseWeights {
   DenseFormat format = DenseFormat::kF32;
   int64_t n = 0;
@@ -76,12 +91,12 @@ struct DenseWeights {
 // With `planes == 2` each row is kept to 15 bits as two rows of bytes, value = scale * (128 * high + low): plane 0 of
 // row b is row 2b, plane 1 is row 2b+1. The integer kernels see 2B rows and add the pair: twice the work, no new code.
 struct QuantizedRows {
-  int64_t rows = 0;           // B
-  int64_t k = 0;              // a multiple of 32
-  int planes = 1;             // 1: 8-bit, 2: 15-bit
-  int8_t* codes = nullptr;    // [B*planes, k]
-  float* scales = nullptr;    // [B*planes, k/32]; for plane 0 of two it already holds the factor 128
-  int32_t* sums = nullptr;    // [B*planes, k/16] sum of codes over each 16
+  int64_t rows = 0;         // B
+  int64_t k = 0;            // a multiple of 32
+  int planes = 1;           // 1: 8-bit, 2: 15-bit
+  int8_t* codes = nullptr;  // [B*planes, k]
+  float* scales = nullptr;  // [B*planes, k/32]; for plane 0 of two it already holds the factor 128
+  int32_t* sums = nullptr;  // [B*planes, k/16] sum of codes over each 16
 };
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -100,16 +115,16 @@ struct PageRef {
 /// Attention of R query rows that share one KV head over the pages of one span. A row at position p sees a key at
 /// position s iff s <= p and (window == 0 or p - s < window).
 struct AttendArgs {
-  const float* q = nullptr;               // [R, D], already multiplied by the softmax scale
-  const int32_t* row_positions = nullptr; // [R]
-  int rows = 0;                           // R >= 1
-  int head_dim = 0;                       // D, a multiple of 16 (kernels pad nothing; the model checks), at most 512
+  const float* q = nullptr;                // [R, D], already multiplied by the softmax scale
+  const int32_t* row_positions = nullptr;  // [R]
+  int rows = 0;                            // R >= 1
+  int head_dim = 0;                        // D, a multiple of 16 (kernels pad nothing; the model checks), at most 512
   int window = 0;
-  float softcap = 0;                      // 0 = off; else score = softcap * tanh(score / softcap)
+  float softcap = 0;  // 0 = off; else score = softcap * tanh(score / softcap)
   const PageRef* pages = nullptr;
   int num_pages = 0;
-  float* out = nullptr;                   // [R, D], normalised; zero where a row sees no key
-  float* lse = nullptr;                   // [R], natural log of the sum of exp(score); -inf where a row sees no key
+  float* out = nullptr;  // [R, D], normalised; zero where a row sees no key
+  float* lse = nullptr;  // [R], natural log of the sum of exp(score); -inf where a row sees no key
 };
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -119,20 +134,28 @@ struct KernelTable {
   const char* name;
 
   /// out[b*out_stride + row] (= or, with accumulate, +=) weights x rows for the output rows of panels
-  /// [panel_begin, panel_end). Rows past weights.n are not written. Every (row, b) is computed with the same
-  /// operations in the same order whatever B, the panel range and the instruction set: per block of 32,
-  /// float(int dot) * (w_scale * a_scale) is added by one fma; the min adds one fma more.
+  /// [panel_begin, panel_end). Rows past weights.n are not written. Activation codes must lie in -127..127.
+  ///
+  /// Every output is computed with the same operations in the same order, so its bits depend neither on B, nor on the
+  /// panel range, nor on the instruction set. For each plane, acc = 0, then for every group of k in ascending order
+  ///   acc = fma(float(sum (code - zero_point) * activation code), w_scale * a_scale, acc)
+  ///   acc = fma(w_min, a_scale * float(sum of activation codes), acc)                        (formats with a min)
+  /// where the sums are exact integers; the result is acc of plane 0, with two planes plus acc of plane 1.
   /// `scratch`: kMatmulScratchBytes, 64-byte aligned, one per thread.
   void (*matmul_quantized)(const PackedWeights& weights, int64_t panel_begin, int64_t panel_end,
-                           const QuantizedRows& rows, float* out, int64_t out_stride, bool accumulate, std::byte* scratch);
+                           const QuantizedRows& rows, float* out, int64_t out_stride, bool accumulate,
+                           std::byte* scratch);
 
-  /// The same over f32 activations x [B, K] (row stride x_stride) and dense panels: one fma per k in ascending order
-  /// within chunks of 256 k, chunk sums added in ascending order.
+  /// The same over f32 activations x [B, K] (row stride x_stride) and dense panels, which are read as f32: each chunk
+  /// of kDenseChunkK k sums from zero by one fma per k in ascending order; the chunk sums are added in ascending order
+  /// to zero or, with accumulate, to the old value of out.
   void (*matmul_dense)(const DenseWeights& weights, int64_t panel_begin, int64_t panel_end, const float* x,
                        int64_t x_stride, int64_t rows, float* out, int64_t out_stride, bool accumulate);
 
   /// Quantises row b of x [B, K] (row stride x_stride) for rows [begin, end) into `out` (8- or 15-bit by out.planes).
-  /// Symmetric, scale = max|x| / 127 (or / 16256 for 15 bits) per 32, round to nearest even.
+  /// Per 32 values, m = max|x|: s = m / 127 and code = x * (127 / m) rounded to nearest even; with 15 bits 16256 in
+  /// place of 127, and the code is split as 128 * high + low with low in -64..63. Where m < 1e-30, everything is zero.
+  /// A NaN or an infinity makes the scale NaN or infinite, so it shows in every output. Also fills out.sums.
   void (*quantize_rows)(const float* x, int64_t x_stride, int64_t begin, int64_t end, const QuantizedRows& out);
 
   /// Turns 16 dequantised rows [16][k] (row stride row_stride) into a panel [k][16].
@@ -161,9 +184,9 @@ struct KernelTable {
   void (*load_kv[2])(const std::byte* page, int head_dim, int slot, float* key, float* value);
 
   // The limits of the machine, for `bench`: each touches what the kernels touch.
-  uint64_t (*read_stream)(const std::byte* data, size_t bytes);   // sums all 64-bit words; bytes % 256 == 0
-  float (*fma_peak)(int64_t iterations, int64_t* flops);          // register-only f32 multiply-adds
-  int32_t (*int8_peak)(int64_t iterations, int64_t* ops);         // register-only u8 x s8 dot products, ops = 2 x MAC
+  uint64_t (*read_stream)(const std::byte* data, size_t bytes);  // sums all 64-bit words; bytes % 256 == 0
+  float (*fma_peak)(int64_t iterations, int64_t* flops);         // register-only f32 multiply-adds
+  int32_t (*int8_peak)(int64_t iterations, int64_t* ops);        // register-only u8 x s8 dot products, ops = 2 x MAC
 };
 
 /// Bytes of scratch that matmul_quantized needs, per thread.
@@ -178,6 +201,8 @@ constexpr size_t PageBytes(PageFormat format, int head_dim) {
 Isa BestIsa();
 /// Its name: "ref", "avx2", "avx512", "vnni".
 const char* IsaName(Isa isa);
+/// Finds an instruction set by its name; false where there is none.
+[[nodiscard]] bool IsaFromName(const char* name, Isa* isa);
 /// Whether this machine can run `isa`.
 bool IsaSupported(Isa isa);
 /// The table of `isa`, which must be supported.

@@ -1,0 +1,29 @@
+// The table of the reference kernels.
+#include "kernels/ref/ref.h"
+#include "kernels/table.h"
+
+namespace kvasir::kernels {
+
+constinit const KernelTable kRefTable = {
+    .isa = Isa::kRef,
+    .name = "ref",
+    .matmul_quantized = ref::MatmulQuantized,
+    .matmul_dense = ref::MatmulDense,
+    .quantize_rows = ref::QuantizeRows,
+    .interleave_panel = ref::InterleavePanel,
+    .rms_norm = ref::RmsNorm,
+    .silu_mul = ref::SiluMul,
+    .gelu_mul = ref::GeluMul,
+    .add = ref::Add,
+    .scale = ref::Scale,
+    .softcap = ref::Softcap,
+    .rope = ref::Rope,
+    .attend = {ref::AttendF32, ref::AttendF16},
+    .store_kv = {ref::StoreKvF32, ref::StoreKvF16},
+    .load_kv = {ref::LoadKvF32, ref::LoadKvF16},
+    .read_stream = ref::ReadStream,
+    .fma_peak = ref::FmaPeak,
+    .int8_peak = ref::Int8Peak,
+};
+
+}  // namespace kvasir::kernels

@@ -1,0 +1,60 @@
+// Quantisation of activations in plain C++; the rule is written in kernels.h.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kernels/ref/ref.h"
+
+namespace kvasir::kernels::ref {
+namespace {
+
+constexpr float kSmallestMax = 1e-30f;  // below it 127 / max could overflow; such a block is zero for every purpose
+
+float MaxAbs(const float* x) {
+  float max = 0;
+  for (int i = 0; i < kBlockK; ++i) {
+    if (std::isnan(x[i])) return std::numeric_limits<float>::quiet_NaN();
+    max = std::max(max, std::abs(x[i]));
+  }
+  return max;
+}
+
+// Rounds to nearest even; what cannot be a code (NaN) becomes some code: the block's scale already says so.
+int ToCode(float value, int limit) {
+  if (!(value >= static_cast<float>(-limit))) return -limit;
+  if (value > static_cast<float>(limit)) return limit;
+  return static_cast<int>(std::nearbyint(value));
+}
+
+void QuantizeBlock(const float* x, int64_t b, int64_t block, const QuantizedRows& out) {
+  const int limit = out.planes == 2 ? 16256 : 127;
+  const float max = MaxAbs(x);
+  const bool zero = max < kSmallestMax;
+  const float scale = zero ? 0.0f : max / static_cast<float>(limit);
+  const float inverse = zero ? 0.0f : static_cast<float>(limit) / max;
+  for (int plane = 0; plane < out.planes; ++plane) {
+    const int64_t row = b * out.planes + plane;
+    out.scales[row * (out.k / kBlockK) + block] = out.planes == 2 && plane == 0 ? 128 * scale : scale;
+    int32_t sums[2] = {};
+    for (int i = 0; i < kBlockK; ++i) {
+      const int code = zero ? 0 : ToCode(x[i] * inverse, limit);
+      const int high = (code + 64) >> 7;
+      const int value = out.planes == 1 ? code : plane == 0 ? high : code - 128 * high;
+      out.codes[row * out.k + block * kBlockK + i] = static_cast<int8_t>(value);
+      sums[i / 16] += value;
+    }
+    for (int g = 0; g < 2; ++g) out.sums[row * (out.k / 16) + 2 * block + g] = sums[g];
+  }
+}
+
+}  // namespace
+
+void QuantizeRows(const float* x, int64_t x_stride, int64_t begin, int64_t end, const QuantizedRows& out) {
+  for (int64_t b = begin; b < end; ++b) {
+    for (int64_t block = 0; block < out.k / kBlockK; ++block) {
+      QuantizeBlock(x + b * x_stride + block * kBlockK, b, block, out);
+    }
+  }
+}
+
+}  // namespace kvasir::kernels::ref
