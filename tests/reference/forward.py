@@ -13,7 +13,7 @@ Letters for dimensions: T tokens, H query heads, KVH key/value heads, D head siz
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import gguf
@@ -56,12 +56,8 @@ class Config:
     final_soft_cap: float = 0.0
     window: int = 0
     local_base: float = 10000.0
-    is_local: tuple[bool, ...] = field(default=())
-
-    @property
-    def neox_pairs(self) -> bool:
-        """True: element i turns with element i + dims/2. False (files of the `llama` family): 2i turns with 2i+1."""
-        return self.arch != "llama"
+    is_local: tuple[bool, ...] = ()
+    neox_pairs: bool = True  # element i turns with element i + dims/2; False (files of the `llama` family): 2i turns with 2i+1
 
 
 def local_layers(pattern, layers: int) -> tuple[bool, ...]:
@@ -115,6 +111,7 @@ def read_config(metadata: dict) -> Config:
         window=window,
         local_base=get("rope.freq_base_swa", 10000.0),
         is_local=local_layers(pattern, layers) if window else (False,) * layers,
+        neox_pairs=arch != "llama",
     )
 
 
@@ -285,8 +282,11 @@ class Model:
             y = self.norm(prefix + "post_ffw_norm", y)
         return x + y
 
-    def forward(self, tokens, context: int | None = None) -> np.ndarray:
-        """Logits [T, V] of `tokens`. `context` is the length the sequence may grow to (longrope chooses by it); default: the model's."""
+    def forward(self, tokens, context: int | None = None, rows=slice(None)) -> np.ndarray:
+        """Logits [T, V] of `tokens`, or only those of the positions `rows`.
+
+        `context` is the length that the sequence may grow to, by which longrope chooses its list; default: the model's.
+        """
         c = self.config
         positions = np.arange(len(tokens))
         x = self.tensor("token_embd.weight")[np.asarray(tokens)]
@@ -294,7 +294,7 @@ class Model:
             x = x * self.dtype(math.sqrt(c.embd))
         for layer in range(c.layers):
             x = self.block(layer, x, positions, c.context if context is None else context)
-        x = self.norm("output_norm", x)
+        x = self.norm("output_norm", x[rows])
         head = "output" if "output.weight" in self else "token_embd"
         return soft_cap(self.linear(head, x), c.final_soft_cap)
 

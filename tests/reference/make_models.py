@@ -56,7 +56,7 @@ class Builder:
 
     def add_metadata(self) -> vocabulary.Vocabulary:
         s, w = self.spec, self.writer
-        w.add_name(s.name)
+        w.add_name("random weights")  # neutral: some engines read a model's family out of its name
         w.add_context_length(s.context)
         w.add_embedding_length(s.embd)
         w.add_block_count(s.layers)
@@ -152,7 +152,7 @@ def clear_prompt(model: Model, words: vocabulary.Vocabulary, length: int, rng: n
         if len(doubtful) == 0:
             return tokens, logits
         if doubtful[0] == 0 and tokens[0] == words.bos:
-            raise ValueError(f"{model.metadata['general.name']}: the token after BOS is in doubt; change the model's name to draw other weights")
+            raise ValueError("the best token after BOS is in doubt in this model; change its name to draw other weights")
         tokens[doubtful[0]] = rng.integers(words.first_plain, words.end_plain)
 
 
