@@ -88,8 +88,9 @@ struct SamplingOptions {
   /// Not set = a random seed, which the sampler reports.
   std::optional<uint64_t> seed;
 
-  /// The stages that run, first to last, each at most once; one left out does not run. Other spellings taken
-  /// by ParseSamplingOrder are not accepted here. The final draw always comes last and is not named.
+  /// The stages that run, first to last, each at most once; one left out does not run, except logit_bias, which
+  /// then comes first. Other spellings taken by ParseSamplingOrder are not accepted here. The final draw (or
+  /// mirostat) always comes last and is not named.
   std::vector<std::string> order = DefaultSamplingOrder();
 
   /// How many most likely tokens to report with each chosen one (natural log of the model's own
@@ -101,9 +102,9 @@ struct SamplingOptions {
 /// allowed. `vocab_size` bounds the ids in logit_bias and n_probs; 0 = not known yet, those bounds are not checked.
 [[nodiscard]] Status Validate(const SamplingOptions& options, int vocab_size);
 
-/// Reads an order such as "penalties;top_k;temperature", separated by ';', ',' or white space. Takes llama.cpp's
-/// spellings too (typ_p, temp, top-k...) and gives the canonical ones. An unknown or repeated name is an error that
-/// lists the known names; the empty text is the empty order (a plain draw).
+/// Reads an order such as "penalties;top_k;temperature", separated by ';', ',' or white space. Takes other common
+/// spellings too (typ_p, temp, top-k, nucleus...) and gives the canonical ones. An unknown or repeated name is an error
+/// that lists the known names; the empty text is the empty order (a plain draw at temperature 1).
 [[nodiscard]] Result<std::vector<std::string>> ParseSamplingOrder(std::string_view text);
 
 /// The inverse: names joined by ';'.
