@@ -1,0 +1,79 @@
+// The table of architectures, and loading by name.
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <array>
+#include <utility>
+
+#include "base/check.h"
+#include "model/architecture.h"
+
+namespace kvasir::model {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, const Architecture*>, 5> kArchitectures = {{
+    {"llama", &kLlama},
+    {"qwen2", &kQwen2},
+    {"qwen3", &kQwen3},
+    {"gemma3", &kGemma3},
+    {"phi3", &kPhi3},
+}};
+
+Result<const Architecture*> ArchitectureOf(const files::Gguf& gguf, std::string* name) {
+  KV_ASSIGN(*name, gguf.GetString("general.architecture"));
+  if (const Architecture* architecture = FindArchitecture(*name)) return architecture;
+  return Fail(ErrorCode::kUnsupported,
+              fmt::format("the model's architecture is '{}', which Kvasir does not know; it knows {}", *name,
+                          fmt::join(KnownArchitectures(), ", ")));
+}
+
+}  // namespace
+
+const Architecture* FindArchitecture(std::string_view name) {
+  for (const auto& [known, architecture] : kArchitectures) {
+    if (known == name) return architecture;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> KnownArchitectures() {
+  std::vector<std::string> names;
+  for (const auto& entry : kArchitectures) names.emplace_back(entry.first);
+  return names;
+}
+
+Result<ModelConfig> ReadConfig(const files::Gguf& gguf) {
+  std::string name;
+  KV_ASSIGN(const Architecture* architecture, ArchitectureOf(gguf, &name));
+  return architecture->read_config(MetadataReader(gguf, name));
+}
+
+Result<std::unique_ptr<Model>> LoadModel(const files::Gguf& gguf, const LoadOptions& options) {
+  std::string name;
+  KV_ASSIGN(const Architecture* architecture, ArchitectureOf(gguf, &name));
+  KV_ASSIGN(std::unique_ptr<Model> model, Decoder::Load(gguf, *architecture, options));
+  return model;
+}
+
+Result<WeightPlan> PlanWeights(const files::Gguf& gguf, ComputeMode compute, int max_rows) {
+  KV_ASSIGN(const ModelConfig config, ReadConfig(gguf));
+  WeightPlan plan;
+  bool has_head = false;
+  for (const tensor::TensorView& view : gguf.tensors()) {
+    has_head = has_head || view.name == "output.weight";
+    if (view.dims < 2 || compute == ComputeMode::kExact) continue;
+    if (view.name != "token_embd.weight") plan.weight_bytes += ops::Weight::PackedBytes(view);
+  }
+  if (const tensor::TensorView* embedding = gguf.FindTensor("token_embd.weight");
+      embedding != nullptr && !has_head && compute != ComputeMode::kExact) {
+    plan.weight_bytes += ops::Weight::PackedBytes(*embedding);
+  }
+  const auto max_k = static_cast<size_t>(std::max({config.embedding, config.q_features(), config.feed_forward}));
+  const auto rows = static_cast<size_t>(max_rows);
+  // The buffers of a step, then the operators' normed rows (f32), codes (2 planes), scales and sums.
+  plan.activation_bytes = rows * BufferFloatsPerRow(config) * sizeof(float) + rows * max_k * (4 + 2) + rows * max_k * 3 / 4;
+  return plan;
+}
+
+}  // namespace kvasir::model

@@ -1,0 +1,131 @@
+#include "model/decoder.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+#include "model/architecture.h"
+
+namespace kvasir::model {
+
+ops::AttentionSpec LayerContext::attention() const {
+  return {.layer = layer,
+          .heads = config.heads,
+          .kv_heads = config.kv_heads,
+          .head_dim = config.head_dim,
+          .scale = config.attention_scale,
+          .window = config.windows[static_cast<size_t>(layer)],
+          .softcap = config.attention_softcap};
+}
+
+ops::HeadPreparation LayerContext::head_preparation() const {
+  return {.q_norm = weights.q_norm,
+          .k_norm = weights.k_norm,
+          .eps = config.rms_eps,
+          .rope = config.rope_of_layer[static_cast<size_t>(layer)]};
+}
+
+size_t BufferFloatsPerRow(const ModelConfig& config) {
+  return static_cast<size_t>(2 * config.embedding + 2 * config.q_features() + 2 * config.kv_features() +
+                             2 * config.feed_forward);
+}
+
+Decoder::Decoder(const Architecture& architecture, ModelConfig config, const LoadOptions& options)
+    : architecture_(architecture), config_(std::move(config)), precision_(PrecisionOf(options.compute)) {}
+
+Result<std::unique_ptr<Decoder>> Decoder::Load(const files::Gguf& gguf, const Architecture& architecture,
+                                               const LoadOptions& options) {
+  KV_ASSIGN(ModelConfig config, ReadConfig(gguf));
+  std::unique_ptr<Decoder> decoder(new Decoder(architecture, std::move(config), options));
+  KV_TRY(decoder->LoadWeights(gguf, options));
+  KV_TRY(decoder->AllocateBuffers(options));
+  return decoder;
+}
+
+Status Decoder::LoadWeights(const files::Gguf& gguf, const LoadOptions& options) {
+  WeightLoader loader(gguf, options.compute == ComputeMode::kExact, *options.pool, options.on_progress);
+  KV_ASSIGN(embedding_, loader.Matrix("token_embd.weight", config_.embedding, config_.vocabulary));
+  layers_.resize(static_cast<size_t>(config_.layers));
+  for (int l = 0; l < config_.layers; ++l) {
+    KV_TRY(architecture_.load_layer(loader, config_, l, layers_[static_cast<size_t>(l)]));
+  }
+  KV_ASSIGN(output_norm_, loader.Vector("output_norm.weight", config_.embedding));
+  const char* head = loader.Has("output.weight") ? "output" : "token_embd";
+  KV_ASSIGN(head_, loader.Linear(head, config_.embedding, config_.vocabulary));
+  return {};
+}
+
+Status Decoder::AllocateBuffers(const LoadOptions& options) {
+  const auto rows = static_cast<size_t>(options.max_rows);
+  KV_ASSIGN(arena_, base::AlignedBuffer::Create(rows * BufferFloatsPerRow(config_) * sizeof(float)));
+  auto* next = reinterpret_cast<float*>(arena_.data());
+  const auto take = [&](int features) { return std::exchange(next, next + rows * static_cast<size_t>(features)); };
+  buffers_ = {.x = take(config_.embedding),
+              .q = take(config_.q_features()),
+              .k = take(config_.kv_features()),
+              .v = take(config_.kv_features()),
+              .attention = take(config_.q_features()),
+              .gate = take(config_.feed_forward),
+              .up = take(config_.feed_forward),
+              .branch = take(config_.embedding)};
+  const int64_t max_k = std::max({config_.embedding, config_.q_features(), config_.feed_forward});
+  KV_ASSIGN(ops_, ops::Operators::Create(kernels::TableOf(kernels::BestIsa()), *options.pool,
+                                         {.max_rows = options.max_rows,
+                                          .max_k = max_k,
+                                          .source_weights = options.compute == ComputeMode::kExact}));
+  return {};
+}
+
+Status Decoder::Forward(const ops::Batch& batch, float* logits) {
+  ops_->BeginStep(batch, config_.ropes);
+  ops_->Embed(embedding_, batch.tokens, config_.embedding_scale, buffers_.x);
+  for (int l = 0; l < config_.layers; ++l) {
+    if (batch.cancelled()) return Fail(ErrorCode::kCancelled, "the request was cancelled");
+    architecture_.run_layer(
+        {*ops_, batch, config_, precision_, layers_[static_cast<size_t>(l)], buffers_, l});
+  }
+  RunHead(batch, logits);
+  return {};
+}
+
+void Decoder::RunHead(const ops::Batch& batch, float* logits) {
+  const auto rows = static_cast<int64_t>(batch.logit_rows.size());
+  if (rows == 0) return;
+  const int64_t e = config_.embedding;
+  for (int64_t i = 0; i < rows; ++i) {  // ascending, so a row is read before it is overwritten
+    const float* source = buffers_.x + batch.logit_rows[static_cast<size_t>(i)] * e;
+    if (source != buffers_.x + i * e) std::copy(source, source + e, buffers_.x + i * e);
+  }
+  const ops::Activation normed = ops_->Normalize(buffers_.x, rows, output_norm_, config_.rms_eps, precision_.head);
+  ops_->Project(normed, {{&head_, logits}});
+  if (config_.final_softcap != 0) {
+    ops_->kernels().softcap(logits, config_.final_softcap, rows * config_.vocabulary);
+  }
+}
+
+template <typename F>
+void Decoder::ForEachWeight(F&& fn) const {
+  for (const LayerWeights& w : layers_) {
+    for (const ops::Weight* weight : {&w.q, &w.k, &w.v, &w.o, &w.gate, &w.up, &w.down}) fn(*weight);
+  }
+}
+
+size_t Decoder::weight_bytes() const {
+  size_t bytes = head_.owned_bytes();
+  ForEachWeight([&](const ops::Weight& weight) { bytes += weight.owned_bytes(); });
+  return bytes;
+}
+
+size_t Decoder::weight_bytes_per_token() const {
+  size_t bytes = head_.bytes() + embedding_.row_bytes();
+  ForEachWeight([&](const ops::Weight& weight) { bytes += weight.bytes(); });
+  return bytes;
+}
+
+int64_t Decoder::body_macs() const {
+  int64_t macs = 0;
+  ForEachWeight([&](const ops::Weight& weight) { macs += weight.n() * weight.k(); });
+  return macs;
+}
+
+}  // namespace kvasir::model

@@ -1,0 +1,44 @@
+// Finds tensors by name, checks their shapes, and turns them into weights.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "files/gguf.h"
+#include "kvasir/options.h"
+#include "kvasir/result.h"
+#include "ops/weight.h"
+
+namespace kvasir::model {
+
+/// Used while a model loads. Errors name the tensor, the shape found and the shape wanted.
+class WeightLoader {
+ public:
+  WeightLoader(const files::Gguf& gguf, bool exact, base::ThreadPool& pool,
+               std::function<void(const LoadProgress&)> on_progress);
+
+  [[nodiscard]] bool Has(const std::string& name) const;
+  /// The tensor `name`, a matrix of k input and n output features.
+  [[nodiscard]] Result<tensor::TensorView> Matrix(const std::string& name, int64_t k, int64_t n) const;
+  /// The weight NAME.weight with, where the file has it, NAME.bias.
+  [[nodiscard]] Result<ops::Weight> Linear(const std::string& name, int64_t k, int64_t n);
+  /// A weight of a part of a tensor's rows (fused tensors), with the same part of its bias.
+  [[nodiscard]] Result<ops::Weight> LinearRows(const std::string& name, int64_t k, int64_t n, int64_t begin,
+                                               int64_t count);
+  /// A vector of n values in f32.
+  [[nodiscard]] Result<std::vector<float>> Vector(const std::string& name, int64_t n) const;
+
+ private:
+  [[nodiscard]] Result<ops::Weight> Make(const tensor::TensorView& view);
+  void Report(const tensor::TensorView& view);
+
+  const files::Gguf& gguf_;
+  bool exact_;
+  base::ThreadPool& pool_;
+  std::function<void(const LoadProgress&)> on_progress_;
+  LoadProgress progress_;
+};
+
+}  // namespace kvasir::model

@@ -1,0 +1,198 @@
+// Attention of a batch over pages.
+//
+// The problem: one query row may see tens of thousands of keys (decode at depth) and one prompt may bring hundreds of
+// rows (prefill); both must keep all threads busy, and neither the split nor the number of threads may change a bit of
+// the result. The idea: the pages of a head are cut into spans, a function of position alone (kvcache/span.h). Each span
+// gives (o, lse); the spans of a row are merged in ascending order. Decode hands out spans, prefill hands out tiles of
+// rows and walks their spans in order: the same merges in the same order, hence the same bits.
+// Source: split-K decoding ("flash decoding").
+
+#include <algorithm>
+#include <limits>
+
+#include "base/check.h"
+#include "ops/operators.h"
+
+namespace kvasir::ops {
+namespace {
+
+// Rows (tokens x grouped heads) up to which a sequence's attention is split by span instead of by rows.
+constexpr int kSplitRows = 16;
+// Tokens of a prefill tile.
+constexpr int kTileTokens = 16;
+constexpr float kNoKeySeen = -std::numeric_limits<float>::infinity();
+
+}  // namespace
+
+void Operators::PrepareHeads(const Batch& batch, const AttentionSpec& spec, const HeadPreparation& preparation, float* q,
+                             float* k, const float* v) {
+  const int d = spec.head_dim;
+  const RopeTable& rope = ropes_[static_cast<size_t>(preparation.rope)];
+  const auto prepare = [&](float* heads, int count, std::span<const float> norm, const float* cos, const float* sin) {
+    for (int h = 0; h < count; ++h) {
+      float* head = heads + static_cast<int64_t>(h) * d;
+      if (!norm.empty()) kernels_.rms_norm(head, norm.data(), d, preparation.eps, head);
+      kernels_.rope(head, cos, sin, rope.n_rot, rope.neox);
+    }
+  };
+  const auto rows = [&](const SequenceRows& sequence, int64_t begin, int64_t end) {
+    const auto store = kernels_.store_kv[static_cast<size_t>(sequence.kv->format)];
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t b = sequence.first_row + i;
+      const float* cos = rope.cos.data() + b * (rope.n_rot / 2);
+      const float* sin = rope.sin.data() + b * (rope.n_rot / 2);
+      float* key = k + b * spec.kv_heads * d;
+      const float* value = v + b * spec.kv_heads * d;
+      prepare(q + b * spec.heads * d, spec.heads, preparation.q_norm, cos, sin);
+      prepare(key, spec.kv_heads, preparation.k_norm, cos, sin);
+      for (int h = 0; h < spec.kv_heads; ++h) {
+        const kvcache::WriteSlot slot = sequence.kv->slot(spec.layer, h, static_cast<int>(i));
+        store(slot.page, d, slot.slot, key + h * d, value + h * d);
+      }
+    }
+  };
+  for (const SequenceRows& sequence : batch.sequences) {
+    if (sequence.num_rows < 4) {
+      rows(sequence, 0, sequence.num_rows);
+    } else {
+      pool_.For(sequence.num_rows, 1, [&](int64_t begin, int64_t end, int) { rows(sequence, begin, end); });
+    }
+  }
+}
+
+void Operators::Attend(const Batch& batch, const AttentionSpec& spec, const float* q, float* out) {
+  const int group = spec.heads / spec.kv_heads;
+  items_.clear();
+  int64_t partial_size = 0;
+  for (size_t s = 0; s < batch.sequences.size(); ++s) {
+    const SequenceRows& sequence = batch.sequences[s];
+    const bool split = sequence.num_rows * group <= kSplitRows;
+    const int tile = split ? sequence.num_rows : kTileTokens;
+    for (int h = 0; h < spec.kv_heads; ++h) {
+      const auto pages = sequence.kv->pages(spec.layer, h).refs;
+      for (int row = 0; row < sequence.num_rows; row += tile) {
+        const int row_end = std::min(row + tile, sequence.num_rows);
+        const size_t first_row = static_cast<size_t>(sequence.first_row + row);
+        const size_t last_row = static_cast<size_t>(sequence.first_row + row_end - 1);
+        const kvcache::SpanRange spans =
+            kvcache::VisibleSpans(pages, batch.positions[first_row], batch.positions[last_row], spec.window);
+        if (!split || spans.size() == 1) {
+          items_.push_back({static_cast<int>(s), h, row, row_end, spans, -1});
+          continue;
+        }
+        for (int32_t span = spans.begin; span < spans.end; ++span) {
+          items_.push_back({static_cast<int>(s), h, row, row_end, {span, span + 1}, partial_size});
+          partial_size += static_cast<int64_t>(row_end - row) * group * (spec.head_dim + 1);
+        }
+      }
+    }
+  }
+  if (static_cast<int64_t>(partials_.size()) < partial_size) partials_.resize(static_cast<size_t>(partial_size));
+
+  pool_.ForDynamic(static_cast<int64_t>(items_.size()), 1, [&](int64_t begin, int64_t end, int thread) {
+    for (int64_t i = begin; i < end; ++i) {
+      const AttendItem& item = items_[static_cast<size_t>(i)];
+      RunAttendItem(spec, batch.sequences[static_cast<size_t>(item.sequence)], item, q, batch, out, thread);
+    }
+  });
+  if (partial_size > 0) MergePartials(batch, spec, out);
+}
+
+void Operators::RunAttendItem(const AttentionSpec& spec, const SequenceRows& sequence, const AttendItem& item,
+                              const float* q, const Batch& batch, float* out, int thread) {
+  const int d = spec.head_dim;
+  const int group = spec.heads / spec.kv_heads;
+  const int tokens = item.row_end - item.row_begin;
+  const int rows = tokens * group;
+  std::vector<float>& scratch = attend_scratch_[static_cast<size_t>(thread)];
+  const size_t block = static_cast<size_t>(rows) * static_cast<size_t>(d);
+  if (scratch.size() < 3 * block + 3 * static_cast<size_t>(rows)) scratch.resize(3 * block + 3 * static_cast<size_t>(rows));
+  float* queries = scratch.data();
+  float* part = queries + block;
+  float* total = part + block;
+  float* part_lse = total + block;
+  float* total_lse = part_lse + rows;
+  auto* positions = reinterpret_cast<int32_t*>(total_lse + rows);
+
+  for (int t = 0; t < tokens; ++t) {
+    const int64_t b = sequence.first_row + item.row_begin + t;
+    const float* source = q + (b * spec.heads + static_cast<int64_t>(item.kv_head) * group) * d;
+    float* target = queries + static_cast<int64_t>(t) * group * d;
+    std::copy(source, source + static_cast<int64_t>(group) * d, target);
+    kernels_.scale(target, spec.scale, static_cast<int64_t>(group) * d);
+    std::fill(positions + t * group, positions + (t + 1) * group, batch.positions[static_cast<size_t>(b)]);
+  }
+
+  const auto pages = sequence.kv->pages(spec.layer, item.kv_head).refs;
+  kernels::AttendArgs args{.q = queries,
+                           .row_positions = positions,
+                           .rows = rows,
+                           .head_dim = d,
+                           .window = spec.window,
+                           .softcap = spec.softcap,
+                           .pages = nullptr,
+                           .num_pages = 0,
+                           .out = part,
+                           .lse = part_lse};
+  const auto attend = kernels_.attend[static_cast<size_t>(sequence.kv->format)];
+  const auto set_pages = [&](int32_t span) {
+    const auto refs = kvcache::PagesOfSpan(pages, span);
+    args.pages = refs.data();
+    args.num_pages = static_cast<int>(refs.size());
+  };
+  if (item.partial >= 0) {
+    float* partial = partials_.data() + item.partial;
+    set_pages(item.spans.begin);
+    args.out = partial;
+    args.lse = partial + block;
+    attend(args);
+    return;
+  }
+
+  std::fill(total, total + block, 0.0F);
+  std::fill(total_lse, total_lse + rows, kNoKeySeen);
+  for (int32_t span = item.spans.begin; span < item.spans.end; ++span) {
+    set_pages(span);
+    attend(args);
+    for (int r = 0; r < rows; ++r) {
+      kvcache::MergePartial(total + static_cast<int64_t>(r) * d, &total_lse[r], part + static_cast<int64_t>(r) * d,
+                            part_lse[r], d);
+    }
+  }
+  for (int t = 0; t < tokens; ++t) {
+    const int64_t b = sequence.first_row + item.row_begin + t;
+    const float* source = total + static_cast<int64_t>(t) * group * d;
+    std::copy(source, source + static_cast<int64_t>(group) * d,
+              out + (b * spec.heads + static_cast<int64_t>(item.kv_head) * group) * d);
+  }
+}
+
+void Operators::MergePartials(const Batch& batch, const AttentionSpec& spec, float* out) {
+  const int d = spec.head_dim;
+  const int group = spec.heads / spec.kv_heads;
+  // Items of the same rows follow each other in the order of their spans.
+  for (size_t first = 0; first < items_.size();) {
+    const AttendItem& head = items_[first];
+    size_t last = first + 1;
+    while (last < items_.size() && items_[last].sequence == head.sequence && items_[last].kv_head == head.kv_head &&
+           items_[last].row_begin == head.row_begin) {
+      ++last;
+    }
+    const int rows = (head.row_end - head.row_begin) * group;
+    const int first_row = batch.sequences[static_cast<size_t>(head.sequence)].first_row + head.row_begin;
+    for (int r = 0; r < rows && head.partial >= 0; ++r) {
+      const int64_t b = first_row + r / group;
+      float* o = out + ((b * spec.heads + static_cast<int64_t>(head.kv_head) * group) + r % group) * d;
+      std::fill(o, o + d, 0.0F);
+      float lse = kNoKeySeen;
+      for (size_t i = first; i < last; ++i) {
+        const float* partial = partials_.data() + items_[i].partial;
+        kvcache::MergePartial(o, &lse, partial + static_cast<int64_t>(r) * d, partial[static_cast<int64_t>(rows) * d + r],
+                              d);
+      }
+    }
+    first = last;
+  }
+}
+
+}  // namespace kvasir::ops

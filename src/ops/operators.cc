@@ -1,0 +1,221 @@
+#include "ops/operators.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "tensor/dequantize.h"
+
+namespace kvasir::ops {
+namespace {
+
+using kernels::kPanelRows;
+
+// Up to this many rows a product is bound by reading the weights: one even, contiguous share per thread streams best.
+// Above it the arithmetic counts, and threads take pieces as they become free.
+constexpr int64_t kStreamingRows = 8;
+constexpr int64_t kPanelGrain = 4;   // panels that the kernels keep in flight
+constexpr int64_t kPanelPiece = 8;   // panels a thread takes at a time with many rows
+constexpr int64_t kSerialElements = 4096;  // less elementwise work than this is not worth waking a thread for
+
+}  // namespace
+
+Operators::Operators(const kernels::KernelTable& kernels, base::ThreadPool& pool, const OperatorLimits& limits)
+    : kernels_(kernels), pool_(pool), limits_(limits) {
+  limits_.max_k = (limits.max_k + 63) / 64 * 64;
+}
+
+Result<std::unique_ptr<Operators>> Operators::Create(const kernels::KernelTable& kernels, base::ThreadPool& pool,
+                                                     const OperatorLimits& limits) {
+  std::unique_ptr<Operators> operators(new Operators(kernels, pool, limits));
+  KV_TRY(operators->Allocate());
+  return operators;
+}
+
+Status Operators::Allocate() {
+  const auto max_k = static_cast<size_t>(limits_.max_k);
+  const size_t elements = static_cast<size_t>(limits_.max_rows) * max_k;
+  KV_ASSIGN(normed_, base::AlignedBuffer::Create(elements * sizeof(float)));
+  KV_ASSIGN(codes_, base::AlignedBuffer::Create(elements * 2));
+  KV_ASSIGN(scales_, base::AlignedBuffer::Create(elements * 2 / 32 * sizeof(float)));
+  KV_ASSIGN(sums_, base::AlignedBuffer::Create(elements * 2 / 16 * sizeof(int32_t)));
+  for (int thread = 0; thread < pool_.size(); ++thread) {
+    KV_ASSIGN(base::AlignedBuffer scratch, base::AlignedBuffer::Create(kernels::kMatmulScratchBytes));
+    matmul_scratch_.push_back(std::move(scratch));
+    if (!limits_.source_weights) continue;
+    KV_ASSIGN(base::AlignedBuffer panel, base::AlignedBuffer::Create(2 * kPanelRows * max_k * sizeof(float)));
+    panel_scratch_.push_back(std::move(panel));
+  }
+  attend_scratch_.resize(static_cast<size_t>(pool_.size()));
+  return {};
+}
+
+size_t Operators::workspace_bytes() const {
+  size_t bytes = normed_.size() + codes_.size() + scales_.size() + sums_.size();
+  for (const auto& scratch : matmul_scratch_) bytes += scratch.size();
+  for (const auto& scratch : panel_scratch_) bytes += scratch.size();
+  for (const auto& scratch : attend_scratch_) bytes += scratch.capacity() * sizeof(float);
+  return bytes + partials_.capacity() * sizeof(float);
+}
+
+void Operators::BeginStep(const Batch& batch, std::span<const RopeSpec> ropes) {
+  KV_CHECK(batch.rows() <= limits_.max_rows);
+  ropes_.resize(ropes.size());
+  for (size_t i = 0; i < ropes.size(); ++i) {
+    const size_t values = batch.positions.size() * ropes[i].frequencies.size();
+    ropes_[i].n_rot = ropes[i].n_rot();
+    ropes_[i].neox = ropes[i].neox;
+    ropes_[i].cos.resize(values);
+    ropes_[i].sin.resize(values);
+    RopeTables(ropes[i], batch.positions, ropes_[i].cos.data(), ropes_[i].sin.data());
+  }
+}
+
+void Operators::Embed(const tensor::TensorView& embedding, std::span<const int32_t> tokens, float scale, float* x) {
+  const int64_t e = embedding.row_elements();
+  pool_.For(static_cast<int64_t>(tokens.size()), 16, [&](int64_t begin, int64_t end, int) {
+    for (int64_t b = begin; b < end; ++b) {
+      tensor::DequantizeRow(embedding.dtype, embedding.row(tokens[static_cast<size_t>(b)]), x + b * e, e);
+      if (scale != 1.0F) kernels_.scale(x + b * e, scale, e);
+    }
+  });
+}
+
+Activation Operators::Normalize(const float* x, int64_t rows, std::span<const float> weight, float eps,
+                                Precision precision) {
+  const auto k = static_cast<int64_t>(weight.size());
+  KV_CHECK(rows <= limits_.max_rows && k <= limits_.max_k);
+  auto* normed = reinterpret_cast<float*>(normed_.data());
+  auto normalise = [&](int64_t begin, int64_t end, int) {
+    for (int64_t b = begin; b < end; ++b) kernels_.rms_norm(x + b * k, weight.data(), k, eps, normed + b * k);
+  };
+  rows * k < kSerialElements ? normalise(0, rows, 0) : pool_.For(rows, 1, normalise);
+  return Finish(normed, rows, k, precision);
+}
+
+Activation Operators::Quantize(const float* x, int64_t rows, int64_t k, Precision precision) {
+  KV_CHECK(rows <= limits_.max_rows && k <= limits_.max_k);
+  return Finish(x, rows, k, precision);
+}
+
+Activation Operators::Finish(const float* f32, int64_t rows, int64_t k, Precision precision) {
+  Activation activation{.f32 = f32, .rows = rows, .k = k, .quantised = precision != Precision::kF32, .q = {}};
+  if (!activation.quantised) return activation;
+  activation.q = {.rows = rows,
+                  .k = k,
+                  .planes = precision == Precision::k15Bit ? 2 : 1,
+                  .codes = reinterpret_cast<int8_t*>(codes_.data()),
+                  .scales = reinterpret_cast<float*>(scales_.data()),
+                  .sums = reinterpret_cast<int32_t*>(sums_.data())};
+  auto quantise = [&](int64_t begin, int64_t end, int) { kernels_.quantize_rows(f32, k, begin, end, activation.q); };
+  rows * k < kSerialElements ? quantise(0, rows, 0) : pool_.For(rows, 1, quantise);
+  return activation;
+}
+
+void Operators::AddNormalized(float* x, const float* y, int64_t rows, std::span<const float> weight, float eps) {
+  const auto k = static_cast<int64_t>(weight.size());
+  auto* normed = reinterpret_cast<float*>(normed_.data());
+  auto add = [&](int64_t begin, int64_t end, int) {
+    for (int64_t b = begin; b < end; ++b) {
+      kernels_.rms_norm(y + b * k, weight.data(), k, eps, normed + b * k);
+      kernels_.add(x + b * k, normed + b * k, k);
+    }
+  };
+  rows * k < kSerialElements ? add(0, rows, 0) : pool_.For(rows, 1, add);
+}
+
+// -- Products ------------------------------------------------------------------------------------------------------
+
+template <typename F>
+void Operators::ForPanels(int64_t rows, int64_t panels, F&& fn) {
+  if (rows <= kStreamingRows) {
+    pool_.For(panels, kPanelGrain, fn);
+  } else {
+    pool_.ForDynamic(panels, kPanelPiece, fn);
+  }
+}
+
+void Operators::Multiply(const Activation& activation, const Weight& weight, int64_t panel_begin, int64_t panel_end,
+                         float* out, bool accumulate, int thread) {
+  switch (weight.form()) {
+    case WeightForm::kPacked:
+      KV_CHECK(activation.quantised);
+      kernels_.matmul_quantized(weight.packed(), panel_begin, panel_end, activation.q, out, weight.n(), accumulate,
+                                matmul_scratch_[static_cast<size_t>(thread)].data());
+      break;
+    case WeightForm::kDense:
+      kernels_.matmul_dense(weight.dense(), panel_begin, panel_end, activation.f32, activation.k, activation.rows, out,
+                            weight.n(), accumulate);
+      break;
+    case WeightForm::kSource:
+      for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
+        MultiplySource(activation, weight, panel, out, accumulate, thread);
+      }
+      break;
+  }
+  if (weight.bias().empty()) return;
+  const int64_t first = panel_begin * kPanelRows;
+  const int64_t last = std::min(panel_end * kPanelRows, weight.n());
+  for (int64_t b = 0; b < activation.rows; ++b) {
+    kernels_.add(out + b * weight.n() + first, weight.bias().data() + first, last - first);
+  }
+}
+
+void Operators::MultiplySource(const Activation& activation, const Weight& weight, int64_t panel, float* out,
+                               bool accumulate, int thread) {
+  base::AlignedBuffer& scratch = panel_scratch_[static_cast<size_t>(thread)];
+  const int64_t k = weight.k();
+  const int64_t rows = std::min<int64_t>(kPanelRows, weight.n() - panel * kPanelRows);
+  auto* dequantised = reinterpret_cast<float*>(scratch.data());
+  float* panel_data = dequantised + kPanelRows * k;
+  if (rows < kPanelRows) std::fill(dequantised, panel_data, 0.0F);
+  for (int64_t row = 0; row < rows; ++row) {
+    tensor::DequantizeRow(weight.source().dtype, weight.source().row(panel * kPanelRows + row), dequantised + row * k, k);
+  }
+  kernels_.interleave_panel(dequantised, k, k, panel_data);
+  const kernels::DenseWeights dense{kernels::DenseFormat::kF32, rows, k, reinterpret_cast<const std::byte*>(panel_data)};
+  kernels_.matmul_dense(dense, 0, 1, activation.f32, activation.k, activation.rows, out + panel * kPanelRows, weight.n(),
+                        accumulate);
+}
+
+void Operators::Project(const Activation& activation, std::initializer_list<Projection> projections) {
+  int64_t panels = 0;
+  for (const Projection& projection : projections) {
+    KV_CHECK(projection.weight->k() == activation.k);
+    panels += projection.weight->panels();
+  }
+  // The panels of all weights, one after the other, are one range; a share of it may touch several weights.
+  ForPanels(activation.rows, panels, [&](int64_t begin, int64_t end, int thread) {
+    int64_t first = 0;
+    for (const Projection& projection : projections) {
+      const int64_t last = first + projection.weight->panels();
+      const int64_t from = std::max(begin, first);
+      const int64_t to = std::min(end, last);
+      if (from < to) Multiply(activation, *projection.weight, from - first, to - first, projection.out, false, thread);
+      first = last;
+    }
+  });
+}
+
+void Operators::ProjectAdd(const Activation& activation, const Weight& weight, float* x) {
+  KV_CHECK(weight.k() == activation.k);
+  ForPanels(activation.rows, weight.panels(), [&](int64_t begin, int64_t end, int thread) {
+    Multiply(activation, weight, begin, end, x, true, thread);
+  });
+}
+
+void Operators::GatedProject(const Activation& activation, const Weight& gate, const Weight& up, GateFunction function,
+                             float* out, float* scratch) {
+  KV_CHECK(gate.n() == up.n() && gate.k() == activation.k && up.k() == activation.k);
+  const int64_t n = gate.n();
+  const auto combine = function == GateFunction::kSilu ? kernels_.silu_mul : kernels_.gelu_mul;
+  ForPanels(activation.rows, gate.panels(), [&](int64_t begin, int64_t end, int thread) {
+    Multiply(activation, gate, begin, end, out, false, thread);
+    Multiply(activation, up, begin, end, scratch, false, thread);
+    const int64_t first = begin * kPanelRows;
+    const int64_t last = std::min(end * kPanelRows, n);
+    for (int64_t b = 0; b < activation.rows; ++b) combine(out + b * n + first, scratch + b * n + first, last - first);
+  });
+}
+
+}  // namespace kvasir::ops
