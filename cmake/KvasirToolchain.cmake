@@ -3,6 +3,8 @@
 #
 # No -march=native anywhere: one binary runs on every x86-64 CPU, and the kernels of src/kernels/ are
 # compiled once per instruction set and chosen at start (see kvasir_isa_sources in KvasirModule.cmake).
+# No precompiled headers either: for nlohmann/json.hpp, the heaviest one, they save 1.2 of 5.4 seconds per file
+# (the rest is instantiation), cost 3.6 seconds and 118 MB per room, and hide missing includes (GCC 12, -O2 -g).
 
 find_program(KVASIR_CCACHE ccache)
 if(KVASIR_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# ./dev build [PRESET [TARGET...]]: configures build/PRESET if needed and builds it (default: release).
+#
+# The presets are in CMakePresets.json: release, dev (with tests), debug, asan, tsan, tidy, fuzz, bench.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tools/say.sh
+usage tools/build.sh "$@"
+
+preset=${1:-release}
+shift || true
+[[ " $(presets) " == *" $preset "* ]] || die "there is no preset '$preset'; the presets are: $(presets)."
+case $preset in
+  release) level=run ;;
+  tidy | fuzz) level=clang ;;
+  *) level='test' ;;
+esac
+tools/setup.sh $level
+
+# One compiler cache for all checkouts: paths below the root are hashed relative to it.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+
+log=build/$preset/configure.log
+if [[ ! -f build/$preset/build.ninja ]]; then
+  say "Configuring build/$preset"
+  mkdir -p "build/$preset"
+  if ! cmake --preset "$preset" </dev/null >"$log" 2>&1; then
+    tail -n 25 "$log" >&2
+    die "CMake could not configure the preset '$preset'; the whole output is in $log. './dev doctor' may know why."
+  fi
+fi
+# Editors and clangd look for it at the root.
+[[ -e compile_commands.json && ! -L compile_commands.json ]] || ln -sfn "build/$preset/compile_commands.json" compile_commands.json
+
+quiet=()
+[[ -t 2 ]] || quiet=(--quiet) # a terminal gets ninja's one moving line, a log gets only what went wrong
+if ninja -C "build/$preset" -n "$@" 2>/dev/null | grep -q 'no work to do'; then exit 0; fi
+say "Building $preset${1:+: $*}"
+NINJA_STATUS='[%f/%t %es] ' ninja -C "build/$preset" "${quiet[@]}" "$@" </dev/null >&2

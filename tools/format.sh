@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# ./dev fmt [--check] [FILE...]: formats the C++ files with clang-format 19, or only says which are not formatted.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tools/say.sh
+usage tools/format.sh "$@"
+
+check=
+if [[ ${1:-} == --check ]]; then
+  check=yes
+  shift
+fi
+if ! command -v clang-format-19 >/dev/null; then
+  if [[ $check ]]; then
+    echo "SKIPPED: clang-format-19 is not installed; install it with: ./dev setup clang"
+    exit 77
+  fi
+  tools/setup.sh clang
+fi
+files=("$@")
+if [[ ${#files[@]} == 0 ]]; then
+  mapfile -t files < <(git ls-files '*.cc' '*.h' | while read -r file; do [[ ! -f $file ]] || echo "$file"; done)
+fi
+if [[ $check ]]; then
+  clang-format-19 --dry-run --Werror "${files[@]}" || die "not formatted as .clang-format says; mend with: ./dev fmt"
+else
+  clang-format-19 -i "${files[@]}"
+fi

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# ./dev run [-m MODEL] [PROMPT] [-- OPTIONS]: from nothing to an answer.
+#
+# Installs what is missing, builds the release, fetches the model (smollm2, 98 MB) once, and then
+#   - with a PROMPT, or with text on standard input, answers it;
+#   - in a terminal without one, holds a chat.
+# OPTIONS go to `kvasir run` or `kvasir chat`, for example: ./dev run "Tell me a joke" -- -n 50 --temp 0
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tools/say.sh
+usage tools/run.sh "$@"
+
+model=smollm2
+words=()
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    -m | --model) model=${2:?"-m needs a model; './dev models --list' shows them"} && shift 2 ;;
+    --) shift && break ;;
+    -?*) die "'$1' is no option of './dev run'. Options for kvasir itself follow a '--': ./dev run \"Hello\" -- $*" ;;
+    *) words+=("$1") && shift ;;
+  esac
+done
+
+prompt="${words[*]:-}"
+if [[ -z $prompt && ! -t 0 ]]; then
+  prompt=$(cat)
+  if [[ -z ${prompt//[[:space:]]/} ]]; then
+    prompt="What is a key-value cache in a language model? Answer in two sentences."
+    say "No prompt and no terminal, so the question is: $prompt"
+  fi
+fi
+
+tools/build.sh release kvasir
+[[ $model == *.gguf ]] || tools/with_venv.sh tools/models.py --quiet "$model"
+if [[ -n $prompt ]]; then
+  exec build/release/bin/kvasir run -m "$model" -p "$prompt" "$@"
+fi
+exec build/release/bin/kvasir chat -m "$model" "$@"
