@@ -42,7 +42,9 @@ if(KVASIR_BUILD_FUZZERS)
 endif()
 
 add_library(kvasir_flags INTERFACE)
-target_compile_options(kvasir_flags INTERFACE -Wall -Wextra -Wconversion -Wno-sign-conversion)
+# A designated initialiser that leaves members at their defaults is how options are written here.
+target_compile_options(kvasir_flags INTERFACE -Wall -Wextra -Wconversion -Wno-sign-conversion
+  -Wno-missing-field-initializers)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(kvasir_flags INTERFACE -Wshadow=local -Wno-psabi)
 elseif(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
