@@ -22,7 +22,8 @@ if [[ ${#files[@]} == 0 ]]; then
   mapfile -t files < <(git ls-files '*.cc' '*.h' | while read -r file; do [[ ! -f $file ]] || echo "$file"; done)
 fi
 if [[ $check ]]; then
-  clang-format-19 --dry-run --Werror "${files[@]}" || die "not formatted as .clang-format says; mend with: ./dev fmt"
+  wrong=$(clang-format-19 --dry-run "${files[@]}" 2>&1 | sed -n 's/^\([^ :]*\):[0-9]*:[0-9]*: .*/\1/p' | sort -u)
+  [[ -z $wrong ]] || die "not formatted as .clang-format says: ${wrong//$'\n'/ }; mend with: ./dev fmt"
 else
   clang-format-19 -i "${files[@]}"
 fi
