@@ -37,11 +37,14 @@ def test_reproduces_the_stored_logits_of_a_real_model(name, golden, prompts, rea
         if prompt["name"] not in prompts:
             continue
         stored = np.fromfile(shared_golden / golden / f"{prompt['name']}.logits.f16", "<f2").reshape(-1, prompt["vocab"])
-        logits = model.forward(prompt["tokens"], rows=prompt["positions"])
+        every = prompt["name"] == "short"  # the head at every position of a long prompt would take gigabytes
+        positions = np.array(prompt["positions"])
+        logits = model.forward(prompt["tokens"], rows=slice(None) if every else positions)
+        if every:
+            np.testing.assert_allclose(token_losses(logits, prompt["tokens"]), prompt["nll"], atol=5e-4)
+            logits = logits[positions]
         np.testing.assert_allclose(logits, stored.astype(np.float32), atol=0.02)
-        assert logits.argmax(axis=-1).tolist() == [prompt["argmax"][p] for p in prompt["positions"]]
-        if prompt["name"] == "short":
-            np.testing.assert_allclose(token_losses(model.forward(prompt["tokens"]), prompt["tokens"]), prompt["nll"], atol=5e-4)
+        assert logits.argmax(axis=-1).tolist() == [prompt["argmax"][p] for p in positions]
 
 
 # --- Rotation: identities ----------------------------------------------------------------------------------------------------------------
