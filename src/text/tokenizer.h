@@ -15,6 +15,7 @@
 namespace kvasir::text {
 
 class SpecialTokens;
+class TokenIndex;
 class TokenModel;
 
 struct EncodeOptions {
@@ -86,13 +87,18 @@ class Tokenizer {
  private:
   friend class StreamDecoder;
 
-  Tokenizer(std::unique_ptr<const Vocabulary> vocabulary, std::unique_ptr<const TokenModel> model);
+  Tokenizer(std::unique_ptr<const Vocabulary> vocabulary, std::unique_ptr<const TokenModel> model,
+            std::unique_ptr<const TokenIndex> index, std::vector<int32_t> end_of_generation);
 
   bool InRange(int32_t id) const { return id >= 0 && id < vocab_size(); }
   TokenType type(int32_t id) const { return vocabulary_->types[static_cast<size_t>(id)]; }
+  void EncodePlain(std::string_view text, std::vector<int32_t>& out) const;
   void AppendPiece(int32_t id, bool special, std::string& out) const;
+  // As part of a text; `strip` says that the text starts here and may have a space to drop.
+  void AppendDecoded(int32_t id, DecodeOptions options, bool& strip, std::string& out) const;
 
   std::unique_ptr<const Vocabulary> vocabulary_;  // on the heap: the tables below point into it
+  std::unique_ptr<const TokenIndex> index_;       // all tokens
   std::unique_ptr<const TokenModel> model_;
   std::unique_ptr<const SpecialTokens> special_tokens_;
   std::vector<int32_t> end_of_generation_;  // sorted

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "kvasir/result.h"
+
 namespace kvasir::text {
 
 /// What a token is for; the values are those of `tokenizer.ggml.token_type`.
@@ -56,5 +58,9 @@ struct Vocabulary {
   std::vector<int32_t> strip_left;
   std::vector<int32_t> strip_right;
 };
+
+/// Checks what holds for every model: arrays of one length, ids in range, finite scores, sizes that a real vocabulary
+/// may have. Tokenizer::Create calls it. Errors: kCorrupt, kResourceExhausted.
+Status CheckVocabulary(const Vocabulary& vocabulary);
 
 }  // namespace kvasir::text
