@@ -46,6 +46,7 @@ struct ModelSummary {
   std::vector<TensorEntry> tensors;
   MemoryPlan plan;
   bool has_chat_template = false;
+  std::string cannot_run;  ///< Why Engine::Load would refuse this file with these options; empty where it would not.
 };
 
 /// Reads a model's headers. Only the mapped pages of metadata are touched.

@@ -1,0 +1,39 @@
+// What an Engine holds, shared by the files of this room.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "base/thread_pool.h"
+#include "files/gguf_reader.h"
+#include "kvasir/engine.h"
+#include "kvcache/kv_options.h"
+#include "kvcache/page_pool.h"
+#include "model/model.h"
+#include "text/tokenizer.h"
+
+namespace kvasir {
+
+struct Engine::Impl {
+  Impl(files::GgufFile file, const EngineOptions& filled) : options(filled), gguf(std::move(file)), pool(filled.threads) {}
+
+  EngineOptions options;  // with defaults filled in
+  files::GgufFile gguf;
+  base::ThreadPool pool;
+  ModelInfo info;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::optional<ChatTemplate> chat_template;
+  Error no_chat_template;  // why chat_template is empty
+  std::unique_ptr<model::Model> model;
+  kvcache::KvShape kv_shape;
+  kvcache::KvOptions kv_options;
+  std::unique_ptr<kvcache::PagePool> pages;
+  std::mutex step;  // one forward pass at a time
+};
+
+/// Rows of the largest batch: a prompt is computed in pieces of this many tokens.
+inline constexpr int kMaxBatchRows = 512;
+
+}  // namespace kvasir

@@ -1,0 +1,114 @@
+#include "engine/memory_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "base/check.h"
+#include "engine/engine_impl.h"
+
+namespace kvasir {
+namespace {
+
+constexpr int kContextStep = 256;                       // contexts that we choose are multiples of it
+constexpr size_t kReserveBytes = size_t{256} << 20;     // left to the rest of the process and the system
+
+std::string Megabytes(size_t bytes) { return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6); }
+
+// One number of a file such as /proc/meminfo ("MemAvailable:  123 kB") or a control group ("123" or "max").
+size_t ReadNumber(const char* path, std::string_view label) {
+  std::ifstream file(path);
+  std::string word;
+  while (file >> word) {
+    if (!label.empty() && word != label) continue;
+    if (!label.empty() && !(file >> word)) return 0;
+    try {
+      return std::stoull(word);
+    } catch (...) {
+      return 0;
+    }
+  }
+  return 0;
+}
+
+int LargestContext(const kvcache::KvShape& shape, kernels::PageFormat format, int at_most, size_t bytes) {
+  int low = 0;
+  int high = at_most / kContextStep;
+  while (low < high) {
+    const int middle = (low + high + 1) / 2;
+    if (kvcache::PeakBytes(shape, format, static_cast<int64_t>(middle) * kContextStep, kMaxBatchRows) <= bytes) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return low * kContextStep;
+}
+
+}  // namespace
+
+size_t AvailableMemoryBytes() {
+  size_t available = ReadNumber("/proc/meminfo", "MemAvailable:") * 1024;
+  const size_t limit = ReadNumber("/sys/fs/cgroup/memory.max", "");
+  const size_t used = ReadNumber("/sys/fs/cgroup/memory.current", "");
+  if (limit > 0) available = std::min(available, limit > used ? limit - used : 0);
+  return available;
+}
+
+Result<EngineMemory> PlanMemory(const files::GgufFile& gguf, const model::ModelConfig& config, const EngineOptions& options) {
+  EngineMemory memory;
+  KV_ASSIGN(const model::WeightPlan weights, model::PlanWeights(gguf, options.compute, kMaxBatchRows));
+  memory.weight_bytes = weights.weight_bytes;
+  memory.activation_bytes = weights.activation_bytes;
+  memory.available_bytes = AvailableMemoryBytes();
+
+  const auto format = options.kv_format == KvFormat::kF32 ? kernels::PageFormat::kF32 : kernels::PageFormat::kF16;
+  memory.kv_shape = {config.layers, config.kv_heads, config.head_dim, config.windows};
+  memory.kv_options.format = format;
+  KV_TRY(memory.kv_shape.Validate());
+  memory.kv_bytes_per_token = kvcache::BytesPerToken(memory.kv_shape, format);
+
+  const size_t fixed = memory.weight_bytes + memory.activation_bytes + kReserveBytes;
+  const size_t left = memory.available_bytes > fixed ? memory.available_bytes - fixed : 0;
+  memory.context_tokens = options.context_tokens;
+  if (options.context_tokens == 0) {
+    memory.context_tokens = config.trained_context;
+    const size_t limit = options.kv_budget_bytes > 0 ? std::min(options.kv_budget_bytes, left) : left;
+    if (kvcache::PeakBytes(memory.kv_shape, format, memory.context_tokens, kMaxBatchRows) > limit) {
+      memory.context_tokens = LargestContext(memory.kv_shape, format, config.trained_context, limit);
+    }
+  }
+  memory.kv_context_bytes = kvcache::PeakBytes(memory.kv_shape, format, memory.context_tokens, kMaxBatchRows);
+  memory.kv_budget_bytes = options.kv_budget_bytes > 0 ? options.kv_budget_bytes : memory.kv_context_bytes;
+  memory.kv_options.budget_bytes = memory.kv_budget_bytes;
+
+  if (memory.context_tokens == 0 || fixed + memory.kv_budget_bytes > memory.available_bytes) {
+    const int fits = LargestContext(memory.kv_shape, format, config.trained_context, left);
+    return Fail(ErrorCode::kResourceExhausted,
+                fmt::format("{}: a context of {} tokens needs {} for weights, {} for the cache and {} for activations, but "
+                            "{} is available; {}",
+                            options.model, memory.context_tokens, Megabytes(memory.weight_bytes),
+                            Megabytes(memory.kv_budget_bytes), Megabytes(memory.activation_bytes),
+                            Megabytes(memory.available_bytes),
+                            fits > 0 ? fmt::format("a context of {} tokens fits", fits) : "no context fits"));
+  }
+  return memory;
+}
+
+ModelInfo InfoOf(const files::GgufFile& gguf, const model::ModelConfig& config, const std::string& path) {
+  return {.path = path,
+          .name = config.name,
+          .architecture = config.architecture,
+          .layers = config.layers,
+          .heads = config.heads,
+          .kv_heads = config.kv_heads,
+          .head_dim = config.head_dim,
+          .embedding = config.embedding,
+          .vocabulary = config.vocabulary,
+          .trained_context = config.trained_context,
+          .file_bytes = gguf.total_bytes(),
+          .weight_bytes_per_token = 0};
+}
+
+}  // namespace kvasir

@@ -1,0 +1,94 @@
+#include "kvasir/options.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <utility>
+#include <vector>
+
+namespace kvasir {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<std::pair<std::string_view, ComputeMode>, 4> kComputeModes = {
+    {{"fast", ComputeMode::kFast},
+     {"balanced", ComputeMode::kBalanced},
+     {"precise", ComputeMode::kPrecise},
+     {"exact", ComputeMode::kExact}}};
+constexpr std::array<std::pair<std::string_view, KvFormat>, 3> kKvFormats = {
+    {{"auto", KvFormat::kAuto}, {"f32", KvFormat::kF32}, {"f16", KvFormat::kF16}}};
+
+template <typename Table>
+auto Parse(const Table& table, std::string_view what, std::string_view name)
+    -> Result<typename Table::value_type::second_type> {
+  std::vector<std::string_view> names;
+  for (const auto& [known, value] : table) {
+    if (known == name) return value;
+    names.push_back(known);
+  }
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("unknown {} '{}'; there are {}", what, name, fmt::join(names, ", ")));
+}
+
+template <typename Table, typename Value>
+std::string_view NameOf(const Table& table, Value value) {
+  for (const auto& [name, known] : table) {
+    if (known == value) return name;
+  }
+  return "?";
+}
+
+fs::path ModelDirectory() {
+  if (const char* own = std::getenv("KVASIR_MODELS"); own != nullptr && *own != '\0') return own;
+  fs::path cache;
+  if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg != nullptr && *xdg != '\0') {
+    cache = xdg;
+  } else if (const char* home = std::getenv("HOME"); home != nullptr) {
+    cache = fs::path(home) / ".cache";
+  }
+  return cache / "kvasir" / "models";
+}
+
+std::vector<std::string> InstalledModels(const fs::path& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() == ".gguf") names.push_back(it->path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+Result<ComputeMode> ParseComputeMode(std::string_view name) { return Parse(kComputeModes, "compute mode", name); }
+std::string_view ComputeModeName(ComputeMode mode) { return NameOf(kComputeModes, mode); }
+Result<KvFormat> ParseKvFormat(std::string_view name) { return Parse(kKvFormats, "cache format", name); }
+std::string_view KvFormatName(KvFormat format) { return NameOf(kKvFormats, format); }
+
+Result<std::string> ResolveModel(std::string_view name_or_path) {
+  if (name_or_path.empty()) return Fail(ErrorCode::kInvalidArgument, "no model was named");
+  std::error_code error;
+  const fs::path path(name_or_path);
+  if (fs::exists(path, error)) return path.string();
+  const fs::path directory = ModelDirectory();
+  const bool is_name = name_or_path.find('/') == std::string_view::npos;
+  if (is_name) {
+    const fs::path installed = directory / fmt::format("{}.gguf", name_or_path);
+    if (fs::exists(installed, error)) return installed.string();
+  }
+  const std::vector<std::string> names = InstalledModels(directory);
+  const std::string known = names.empty() ? fmt::format("no models are installed in {}", directory.string())
+                                          : fmt::format("installed in {}: {}", directory.string(), fmt::join(names, ", "));
+  return Fail(ErrorCode::kNotFound,
+              fmt::format("there is no model '{}': it is neither a file nor an installed name ({}); './dev models' "
+                          "installs the default ones",
+                          name_or_path, known));
+}
+
+}  // namespace kvasir
