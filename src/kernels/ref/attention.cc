@@ -95,8 +95,9 @@ void AttendRow(const AttendArgs& args, int row) {
     for (int d = 0; d < args.head_dim; ++d) weighted[d] += p * Read<Format>(page, ValueIndex(args.head_dim, slot, d));
   });
 
-  args.lse[row] = static_cast<float>(sum > 0 ? max + std::log(sum) : kNone);
-  for (int d = 0; d < args.head_dim; ++d) out[d] = static_cast<float>(sum > 0 ? weighted[d] / sum : 0.0);
+  const bool sees_none = sum == 0;  // a NaN among the keys seen must come out as NaN
+  args.lse[row] = static_cast<float>(sees_none ? kNone : max + std::log(sum));
+  for (int d = 0; d < args.head_dim; ++d) out[d] = static_cast<float>(sees_none ? 0.0 : weighted[d] / sum);
 }
 
 template <typename Format>

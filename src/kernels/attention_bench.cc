@@ -1,0 +1,178 @@
+// Attention against the limits of the machine, one thread: decoding against the rate at which the same bytes can be
+// read at all, prefill against the rate of register-only multiply-adds. Both limits are measured in the same run.
+//
+//   build/<preset>/src/kernels/kvasir_kernels_bench --benchmark_filter=Attention
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/kernels.h"
+
+namespace kvasir::kernels {
+namespace {
+
+constexpr size_t kFootprint = size_t{128} << 20;  // bytes of pages that a pass goes through, as a model's layers do
+constexpr int kSpanPages = 4;
+
+struct Free {
+  void operator()(std::byte* p) const { std::free(p); }
+};
+
+// The caches of as many heads as fill the footprint, `depth` tokens each.
+class Heads {
+ public:
+  Heads(PageFormat format, int head_dim, int depth) : pages_per_head_((depth + kPageTokens - 1) / kPageTokens) {
+    const size_t page_bytes = PageBytes(format, head_dim);
+    num_heads_ = std::max<int>(1, static_cast<int>(kFootprint / (page_bytes * pages_per_head_)));
+    bytes_ = page_bytes * pages_per_head_ * num_heads_;
+    memory_.reset(static_cast<std::byte*>(std::aligned_alloc(4096, (bytes_ + 4095) / 4096 * 4096)));
+    std::mt19937 engine(1);
+    std::normal_distribution<float> normal;
+    std::vector<float> key(head_dim), value(head_dim);
+    const auto store = TableOf(Isa::kRef).store_kv[static_cast<int>(format)];
+    for (int i = 0; i < kPageTokens; ++i) {  // one random page, copied everywhere: contents do not change the time
+      for (int d = 0; d < head_dim; ++d) key[d] = normal(engine), value[d] = normal(engine);
+      store(memory_.get(), head_dim, i, key.data(), value.data());
+    }
+    for (size_t at = page_bytes; at < bytes_; at += page_bytes) {
+      std::copy_n(memory_.get(), page_bytes, memory_.get() + at);
+    }
+    for (int h = 0; h < num_heads_; ++h) {
+      for (int i = 0; i < pages_per_head_; ++i) {
+        refs_.push_back({.data = memory_.get() + page_bytes * (static_cast<size_t>(h) * pages_per_head_ + i),
+                         .first_position = i * kPageTokens,
+                         .count = std::min(kPageTokens, depth - i * kPageTokens)});
+      }
+    }
+  }
+  int num_heads() const { return num_heads_; }
+  int pages_per_head() const { return pages_per_head_; }
+  const PageRef* refs(int head) const { return &refs_[static_cast<size_t>(head) * pages_per_head_]; }
+  size_t bytes() const { return bytes_; }
+  const std::byte* memory() const { return memory_.get(); }
+
+ private:
+  int pages_per_head_;
+  int num_heads_ = 0;
+  size_t bytes_ = 0;
+  std::unique_ptr<std::byte, Free> memory_;
+  std::vector<PageRef> refs_;
+};
+
+double SecondsOf(const auto& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// Bytes per second at which this table reads `heads`, the best of five.
+double ReadLimit(const KernelTable& table, const Heads& heads) {
+  double best = 0;
+  for (int i = 0; i < 5; ++i) {
+    const double seconds =
+        SecondsOf([&] { benchmark::DoNotOptimize(table.read_stream(heads.memory(), heads.bytes() / 256 * 256)); });
+    best = std::max(best, static_cast<double>(heads.bytes()) / seconds);
+  }
+  return best;
+}
+
+double FmaLimit(const KernelTable& table) {
+  double best = 0;
+  for (int i = 0; i < 5; ++i) {
+    int64_t flops = 0;
+    const double seconds = SecondsOf([&] { benchmark::DoNotOptimize(table.fma_peak(1'000'000, &flops)); });
+    best = std::max(best, static_cast<double>(flops) / seconds);
+  }
+  return best;
+}
+
+void Decode(benchmark::State& state, Isa isa, PageFormat format, int head_dim, int group) {
+  const KernelTable& table = TableOf(isa);
+  const int depth = static_cast<int>(state.range(0));
+  const Heads heads(format, head_dim, depth);
+  const std::vector<int32_t> positions(group, depth - 1);
+  const std::vector<float> q(static_cast<size_t>(group) * head_dim, 0.01f);
+  std::vector<float> out(q.size()), lse(group);
+  for (auto _ : state) {
+    for (int h = 0; h < heads.num_heads(); ++h) {
+      for (int first = 0; first < heads.pages_per_head(); first += kSpanPages) {
+        table.attend[static_cast<int>(format)]({.q = q.data(),
+                                                .row_positions = positions.data(),
+                                                .rows = group,
+                                                .head_dim = head_dim,
+                                                .pages = heads.refs(h) + first,
+                                                .num_pages = std::min(kSpanPages, heads.pages_per_head() - first),
+                                                .out = out.data(),
+                                                .lse = lse.data()});
+      }
+    }
+    benchmark::DoNotOptimize(out.data());
+  }
+  const double bytes = static_cast<double>(heads.bytes()) * static_cast<double>(state.iterations());
+  state.counters["GB/s"] = benchmark::Counter(bytes * 1e-9, benchmark::Counter::kIsRate);
+  state.counters["%read"] = benchmark::Counter(100 * bytes / ReadLimit(table, heads), benchmark::Counter::kIsRate);
+}
+
+// `state.range(0)` new tokens of all G heads behind as many others: half the keys of the last spans are causal-masked.
+void Prefill(benchmark::State& state, Isa isa, PageFormat format, int head_dim, int group) {
+  const KernelTable& table = TableOf(isa);
+  const int tokens = static_cast<int>(state.range(0));
+  const Heads heads(format, head_dim, 2 * tokens);
+  const int rows = tokens * group;
+  std::vector<int32_t> positions(rows);
+  for (int r = 0; r < rows; ++r) positions[r] = tokens + r / group;
+  const std::vector<float> q(static_cast<size_t>(rows) * head_dim, 0.01f);
+  std::vector<float> out(q.size()), lse(rows);
+  double seen = 0;  // pairs of row and key
+  for (const int32_t p : positions) seen += p + 1;
+  for (auto _ : state) {
+    for (int first = 0; first < heads.pages_per_head(); first += kSpanPages) {
+      table.attend[static_cast<int>(format)]({.q = q.data(),
+                                              .row_positions = positions.data(),
+                                              .rows = rows,
+                                              .head_dim = head_dim,
+                                              .pages = heads.refs(0) + first,
+                                              .num_pages = std::min(kSpanPages, heads.pages_per_head() - first),
+                                              .out = out.data(),
+                                              .lse = lse.data()});
+    }
+    benchmark::DoNotOptimize(out.data());
+  }
+  const double flops = 4 * seen * head_dim * static_cast<double>(state.iterations());
+  state.counters["GFLOPS"] = benchmark::Counter(flops * 1e-9, benchmark::Counter::kIsRate);
+  state.counters["%fma"] = benchmark::Counter(100 * flops / FmaLimit(table), benchmark::Counter::kIsRate);
+}
+
+const bool kRegistered = [] {
+  struct Shape {
+    int head_dim, group;
+    const char* name;
+  };
+  for (const Isa isa : {Isa::kAvx2, Isa::kAvx512, Isa::kVnni}) {
+    if (!IsaSupported(isa)) continue;
+    for (const PageFormat format : {PageFormat::kF16, PageFormat::kF32}) {
+      for (const Shape& s : {Shape{64, 3, "D64_G3"}, Shape{64, 4, "D64_G4"}, Shape{256, 4, "D256_G4"}}) {
+        const std::string suffix =
+            std::string("/") + IsaName(isa) + (format == PageFormat::kF16 ? "/f16/" : "/f32/") + s.name;
+        benchmark::RegisterBenchmark(("AttentionDecode" + suffix).c_str(), Decode, isa, format, s.head_dim, s.group)
+            ->Arg(2048)
+            ->Arg(8192)
+            ->Unit(benchmark::kMillisecond);
+        benchmark::RegisterBenchmark(("AttentionPrefill" + suffix).c_str(), Prefill, isa, format, s.head_dim, s.group)
+            ->Arg(512)
+            ->Unit(benchmark::kMillisecond);
+      }
+    }
+  }
+  return true;
+}();
+
+}  // namespace
+}  // namespace kvasir::kernels

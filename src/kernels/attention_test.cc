@@ -1,0 +1,347 @@
+// Attention and page access of every instruction set against the reference in double, and the promises about bits.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/kernels.h"
+
+namespace kvasir::kernels {
+namespace {
+
+constexpr Isa kIsas[] = {Isa::kRef, Isa::kAvx2, Isa::kAvx512, Isa::kVnni};
+constexpr PageFormat kFormats[] = {PageFormat::kF32, PageFormat::kF16};
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+std::vector<float> Random(size_t n, uint32_t seed, float scale = 1.0f) {
+  std::mt19937 engine(seed);
+  std::normal_distribution<float> normal(0.0f, scale);
+  std::vector<float> values(n);
+  for (float& v : values) v = normal(engine);
+  return values;
+}
+
+// Pages of random tokens at positions first_position, first_position + 1, ... All bytes of unused slots are 0xff: NaN.
+class Pages {
+ public:
+  Pages(PageFormat format, int head_dim, int tokens, int first_position = 0, uint32_t seed = 1, float scale = 1.0f)
+      : format_(format), head_dim_(head_dim), tokens_(tokens) {
+    const int num_pages = (tokens + kPageTokens - 1) / kPageTokens;
+    const size_t page_bytes = PageBytes(format, head_dim);
+    // A page starts at a multiple of 64, as the pool promises.
+    bytes_.assign(num_pages * page_bytes + 64, std::byte{0xff});
+    const size_t skip = (64 - reinterpret_cast<uintptr_t>(bytes_.data()) % 64) % 64;
+    const std::vector<float> keys = Random(static_cast<size_t>(tokens) * head_dim, seed, scale);
+    const std::vector<float> values = Random(static_cast<size_t>(tokens) * head_dim, seed + 1000);
+    for (int i = 0; i < num_pages; ++i) {
+      std::byte* page = bytes_.data() + skip + i * page_bytes;
+      const int count = std::min(kPageTokens, tokens - i * kPageTokens);
+      refs_.push_back({.data = page, .first_position = first_position + i * kPageTokens, .count = count});
+      for (int slot = 0; slot < count; ++slot) {
+        const size_t at = static_cast<size_t>(i * kPageTokens + slot) * head_dim;
+        StoreToken(i, slot, &keys[at], &values[at]);
+      }
+    }
+  }
+
+  void StoreToken(int page, int slot, const float* key, const float* value) {
+    auto* data = const_cast<std::byte*>(refs_[page].data);
+    TableOf(Isa::kRef).store_kv[static_cast<int>(format_)](data, head_dim_, slot, key, value);
+  }
+  // Makes key and value of a token NaN.
+  void Poison(int token) {
+    const std::vector<float> nan(head_dim_, std::numeric_limits<float>::quiet_NaN());
+    StoreToken(token / kPageTokens, token % kPageTokens, nan.data(), nan.data());
+  }
+  std::vector<PageRef>& refs() { return refs_; }
+  int tokens() const { return tokens_; }
+
+ private:
+  PageFormat format_;
+  int head_dim_;
+  int tokens_;
+  std::vector<std::byte> bytes_;
+  std::vector<PageRef> refs_;
+};
+
+struct Query {
+  int head_dim;
+  std::vector<int32_t> positions;
+  std::vector<float> q;
+  int window = 0;
+  float softcap = 0;
+};
+
+Query MakeQuery(int head_dim, std::vector<int32_t> positions, uint32_t seed = 7, float scale = 1.0f) {
+  const size_t n = positions.size() * head_dim;
+  return {head_dim, std::move(positions), Random(n, seed, scale / std::sqrt(static_cast<float>(head_dim)))};
+}
+
+struct Answer {
+  std::vector<float> out;
+  std::vector<float> lse;
+};
+
+Answer Attend(Isa isa, PageFormat format, const Query& query, const std::vector<PageRef>& pages) {
+  const int rows = static_cast<int>(query.positions.size());
+  // Wrong on purpose: every element has to be written.
+  Answer answer{std::vector<float>(query.q.size(), 777.0f), std::vector<float>(rows, 777.0f)};
+  TableOf(isa).attend[static_cast<int>(format)]({.q = query.q.data(),
+                                                 .row_positions = query.positions.data(),
+                                                 .rows = rows,
+                                                 .head_dim = query.head_dim,
+                                                 .window = query.window,
+                                                 .softcap = query.softcap,
+                                                 .pages = pages.data(),
+                                                 .num_pages = static_cast<int>(pages.size()),
+                                                 .out = answer.out.data(),
+                                                 .lse = answer.lse.data()});
+  return answer;
+}
+
+void ExpectNear(const Answer& actual, const Answer& expected, float tolerance) {
+  for (size_t r = 0; r < expected.lse.size(); ++r) {
+    if (expected.lse[r] == -kInfinity) {
+      ASSERT_EQ(actual.lse[r], -kInfinity) << "row " << r;
+    } else {
+      ASSERT_NEAR(actual.lse[r], expected.lse[r], tolerance * (1 + std::abs(expected.lse[r]))) << "row " << r;
+    }
+  }
+  for (size_t i = 0; i < expected.out.size(); ++i) {
+    ASSERT_NEAR(actual.out[i], expected.out[i], tolerance) << "element " << i;
+  }
+}
+
+void ExpectSameBits(const Answer& actual, const Answer& expected) {
+  ASSERT_EQ(actual.out.size(), expected.out.size());
+  for (size_t i = 0; i < expected.out.size(); ++i) {
+    ASSERT_EQ(std::bit_cast<uint32_t>(actual.out[i]), std::bit_cast<uint32_t>(expected.out[i])) << "element " << i;
+  }
+  for (size_t i = 0; i < expected.lse.size(); ++i) {
+    ASSERT_EQ(std::bit_cast<uint32_t>(actual.lse[i]), std::bit_cast<uint32_t>(expected.lse[i])) << "row " << i;
+  }
+}
+
+// The last `rows` positions of `tokens`: what a prefill step attends with.
+std::vector<int32_t> LastPositions(int tokens, int rows) {
+  std::vector<int32_t> positions(rows);
+  for (int r = 0; r < rows; ++r) positions[r] = std::max(0, tokens - rows + r);
+  return positions;
+}
+
+class AttentionTest : public testing::TestWithParam<std::tuple<Isa, PageFormat>> {
+ protected:
+  void SetUp() override {
+    if (!IsaSupported(isa())) GTEST_SKIP() << "this machine does not run " << IsaName(isa());
+  }
+  Isa isa() const { return std::get<0>(GetParam()); }
+  PageFormat format() const { return std::get<1>(GetParam()); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Isas, AttentionTest, testing::Combine(testing::ValuesIn(kIsas), testing::ValuesIn(kFormats)),
+                         [](const auto& test) {
+                           return std::string(IsaName(std::get<0>(test.param))) +
+                                  (std::get<1>(test.param) == PageFormat::kF32 ? "_f32" : "_f16");
+                         });
+
+TEST_P(AttentionTest, MatchesTheReferenceOnAGrid) {
+  if (isa() == Isa::kRef) return;  // the reference itself is checked by the closed forms below
+  for (const int head_dim : {16, 32, 64, 80, 96, 128, 256, 512}) {
+    for (const int tokens : {1, 64, 65, 200, 320}) {
+      Pages pages(format(), head_dim, tokens);
+      for (const int rows : {1, 2, 3, 4, 5, 6, 7, 9, 17}) {
+        const Query query = MakeQuery(head_dim, LastPositions(tokens, rows));
+        SCOPED_TRACE(testing::Message() << "D " << head_dim << " tokens " << tokens << " rows " << rows);
+        ExpectNear(Attend(isa(), format(), query, pages.refs()), Attend(Isa::kRef, format(), query, pages.refs()),
+                   1e-5f);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST_P(AttentionTest, MatchesTheReferenceWithWindowAndSoftcap) {
+  if (isa() == Isa::kRef) return;
+  for (const int head_dim : {32, 80, 256}) {
+    for (const int first_position : {0, 192, 1024}) {
+      Pages pages(format(), head_dim, 250, first_position);
+      for (const int window : {1, 2, 16, 63, 64, 65, 128, 512}) {
+        for (const float softcap : {0.0f, 5.0f, 50.0f}) {
+          // Rows before, inside and behind the pages, in no order.
+          std::vector<int32_t> positions = {249, 0, 63, 64, 100, 127, 128, 300, 200, 313, 5};
+          for (int32_t& p : positions) p += first_position;
+          Query query = MakeQuery(head_dim, positions, 7, 8.0f);
+          query.window = window;
+          query.softcap = softcap;
+          SCOPED_TRACE(testing::Message() << "D " << head_dim << " window " << window << " softcap " << softcap);
+          ExpectNear(Attend(isa(), format(), query, pages.refs()), Attend(Isa::kRef, format(), query, pages.refs()),
+                     3e-5f);
+          if (HasFatalFailure()) return;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(AttentionTest, OneKeyGivesItsValueAndItsScore) {
+  Pages pages(format(), 64, 3);
+  const Query query = MakeQuery(64, {0});
+  std::vector<float> key(64), value(64);
+  TableOf(Isa::kRef).load_kv[static_cast<int>(format())](pages.refs()[0].data, 64, 0, key.data(), value.data());
+  const Answer answer = Attend(isa(), format(), query, pages.refs());
+  EXPECT_NEAR(answer.lse[0], std::inner_product(key.begin(), key.end(), query.q.begin(), 0.0), 1e-5);
+  for (int d = 0; d < 64; ++d) ASSERT_FLOAT_EQ(answer.out[d], value[d]);
+}
+
+TEST_P(AttentionTest, EqualKeysGiveTheMeanOfTheValues) {
+  constexpr int kTokens = 100;
+  Pages pages(format(), 32, kTokens);
+  const std::vector<float> key(32, 0.5f);
+  for (int i = 0; i < kTokens; ++i) {
+    const std::vector<float> value(32, static_cast<float>(i));
+    pages.StoreToken(i / kPageTokens, i % kPageTokens, key.data(), value.data());
+  }
+  Query query = MakeQuery(32, {kTokens - 1});
+  std::fill(query.q.begin(), query.q.end(), 0.25f);
+  const Answer answer = Attend(isa(), format(), query, pages.refs());
+  EXPECT_NEAR(answer.lse[0], 32 * 0.125 + std::log(static_cast<double>(kTokens)), 1e-5);
+  for (int d = 0; d < 32; ++d) ASSERT_NEAR(answer.out[d], 49.5f, 1e-4f);
+}
+
+TEST_P(AttentionTest, ARowThatSeesNothingIsZeroWithMinusInfinity) {
+  Pages pages(format(), 64, 70, 128);
+  Query query = MakeQuery(64, {127, 130, 0, 1000});
+  query.window = 100;
+  const Answer answer = Attend(isa(), format(), query, pages.refs());
+  for (const int row : {0, 2, 3}) {
+    EXPECT_EQ(answer.lse[row], -kInfinity);
+    for (int d = 0; d < 64; ++d) ASSERT_EQ(answer.out[row * 64 + d], 0.0f);
+  }
+  EXPECT_TRUE(std::isfinite(answer.lse[1]));
+
+  query.window = 0;
+  const Answer without_pages = Attend(isa(), format(), query, {});
+  EXPECT_THAT(without_pages.lse, testing::Each(-kInfinity));
+  EXPECT_THAT(without_pages.out, testing::Each(0.0f));
+}
+
+TEST_P(AttentionTest, ARowHasTheSameBitsAloneAndInAnyCompany) {
+  constexpr int kHeadDim = 80;
+  Pages pages(format(), kHeadDim, 200);
+  std::mt19937 engine(3);
+  for (const int window : {0, 50}) {
+    for (int rows = 1; rows <= 20; ++rows) {
+      std::vector<int32_t> positions(rows);
+      for (int32_t& p : positions) p = static_cast<int32_t>(engine() % 260);
+      Query all = MakeQuery(kHeadDim, positions, static_cast<uint32_t>(engine()));
+      all.window = window;
+      const Answer together = Attend(isa(), format(), all, pages.refs());
+      for (int r = 0; r < rows; ++r) {
+        Query one = all;
+        one.positions = {positions[r]};
+        one.q.assign(all.q.begin() + r * kHeadDim, all.q.begin() + (r + 1) * kHeadDim);
+        const Answer expected{{together.out.begin() + r * kHeadDim, together.out.begin() + (r + 1) * kHeadDim},
+                              {together.lse[r]}};
+        ExpectSameBits(Attend(isa(), format(), one, pages.refs()), expected);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST_P(AttentionTest, WhatARowDoesNotSeeDoesNotTouchItsBits) {
+  constexpr int kHeadDim = 64;
+  constexpr int kWindow = 70;
+  // Rows of one tile with different positions; tokens outside everyone's sight are NaN.
+  Query query = MakeQuery(kHeadDim, {150, 151, 152, 153});
+  query.window = kWindow;
+  Pages pages(format(), kHeadDim, 300);
+  const Answer expected = Attend(isa(), format(), query, pages.refs());
+  for (int token = 0; token < 300; ++token) {
+    if (token <= 150 - kWindow || token > 153) pages.Poison(token);
+  }
+  ExpectSameBits(Attend(isa(), format(), query, pages.refs()), expected);
+
+  // Only row 3 sees token 153, so only row 3 may change.
+  pages.Poison(153);
+  const Answer poisoned = Attend(isa(), format(), query, pages.refs());
+  EXPECT_TRUE(std::isnan(poisoned.out[3 * kHeadDim]));
+  EXPECT_TRUE(std::isnan(poisoned.lse[3]));
+  for (int i = 0; i < 3 * kHeadDim; ++i) ASSERT_EQ(poisoned.out[i], expected.out[i]);
+
+  // Wholly invisible pages at both ends, and later tokens in the last visible page.
+  Pages clean(format(), kHeadDim, 300);
+  std::vector<PageRef> fewer(clean.refs().begin() + 1, clean.refs().begin() + 3);
+  fewer[1].count = 154 - 128;
+  ExpectSameBits(Attend(isa(), format(), query, fewer), expected);
+}
+
+TEST_P(AttentionTest, ExtremeScoresStayFinite) {
+  for (const float scale : {100.0f, 3000.0f}) {
+    Pages pages(format(), 64, 150, 0, 5, scale);
+    Query query = MakeQuery(64, {149, 20, 77}, 9, scale);
+    const Answer answer = Attend(isa(), format(), query, pages.refs());
+    for (const float v : answer.out) ASSERT_TRUE(std::isfinite(v));
+    for (const float v : answer.lse) ASSERT_TRUE(std::isfinite(v));
+    if (isa() != Isa::kRef) {  // one key holds all the mass, so the sharpest softmax is also exact
+      const Answer expected = Attend(Isa::kRef, format(), query, pages.refs());
+      for (size_t i = 0; i < answer.out.size(); ++i) {
+        ASSERT_NEAR(answer.out[i], expected.out[i], 1e-6f * scale * scale) << i;
+      }
+    }
+  }
+}
+
+TEST_P(AttentionTest, StoredTokensReadBackAndTheirNeighboursStay) {
+  for (const int head_dim : {16, 64, 80, 256}) {
+    const size_t bytes = PageBytes(format(), head_dim);
+    std::vector<std::byte> page(bytes, std::byte{0x3c});
+    std::vector<std::byte> expected = page;
+    const int f = static_cast<int>(format());
+    for (const int slot : {0, 1, 31, 63}) {
+      const std::vector<float> key = Random(head_dim, 10 + slot, 3.0f);
+      const std::vector<float> value = Random(head_dim, 20 + slot, 3.0f);
+      TableOf(isa()).store_kv[f](page.data(), head_dim, slot, key.data(), value.data());
+      TableOf(Isa::kRef).store_kv[f](expected.data(), head_dim, slot, key.data(), value.data());
+      ASSERT_EQ(page, expected) << "D " << head_dim << " slot " << slot;
+
+      std::vector<float> key_back(head_dim), value_back(head_dim);
+      TableOf(isa()).load_kv[f](page.data(), head_dim, slot, key_back.data(), value_back.data());
+      const float tolerance = format() == PageFormat::kF32 ? 0.0f : 1.0f / 2048;
+      for (int d = 0; d < head_dim; ++d) {
+        ASSERT_NEAR(key_back[d], key[d], std::abs(key[d]) * tolerance);
+        ASSERT_NEAR(value_back[d], value[d], std::abs(value[d]) * tolerance);
+      }
+    }
+  }
+}
+
+TEST_P(AttentionTest, ValuesBeyondF16Saturate) {
+  const int f = static_cast<int>(format());
+  std::vector<std::byte> page(PageBytes(format(), 16));
+  std::vector<float> key(16, 1e6f), value(16, -1e6f), key_back(16), value_back(16);
+  TableOf(isa()).store_kv[f](page.data(), 16, 5, key.data(), value.data());
+  TableOf(isa()).load_kv[f](page.data(), 16, 5, key_back.data(), value_back.data());
+  const bool half = format() == PageFormat::kF16;
+  EXPECT_THAT(key_back, testing::Each(half ? 65504.0f : 1e6f));
+  EXPECT_THAT(value_back, testing::Each(half ? -65504.0f : -1e6f));
+}
+
+TEST_P(AttentionTest, VectorInstructionSetsAgreeBitForBit) {
+  if (isa() == Isa::kRef || isa() == Isa::kAvx2) return;  // compared with avx2
+  for (const int head_dim : {32, 80, 128}) {
+    Pages pages(format(), head_dim, 170);
+    Query query = MakeQuery(head_dim, LastPositions(170, 9));
+    query.softcap = 30.0f;
+    ExpectSameBits(Attend(isa(), format(), query, pages.refs()), Attend(Isa::kAvx2, format(), query, pages.refs()));
+  }
+}
+
+}  // namespace
+}  // namespace kvasir::kernels
