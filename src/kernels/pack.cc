@@ -356,6 +356,7 @@ std::optional<PackPlan> PlanPack(DType dtype, int64_t n, int64_t k) {
   if (dtype == DType::kF32) return dense(DenseFormat::kF32);
   if (dtype == DType::kF16) return dense(DenseFormat::kF16);
   if (dtype == DType::kBF16) return dense(DenseFormat::kBF16);
+  if (k > kMaxK) return std::nullopt;
   for (const QuantizedPlan& plan : kPlans) {
     if (plan.dtype != dtype || k % tensor::Traits(dtype).block_elements != 0) continue;
     const auto bytes = static_cast<size_t>(Panels(n) * (k / kBlockK) * TraitsOf(plan.format).block_bytes);

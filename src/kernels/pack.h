@@ -18,7 +18,8 @@ struct PackPlan {
   size_t bytes = 0;  // of all panels
 };
 
-/// The plan for a matrix [n, k] of `dtype`; nullopt where the dtype cannot be a weight. A quantised dtype whose rows
+/// The plan for a matrix [n, k] of `dtype`; nullopt where the dtype cannot be a weight
+/// and where it is quantised and k > kMaxK. A quantised dtype whose rows
 /// are not a multiple of 32 cannot occur (its block size forbids it). Dense: F32, F16, BF16.
 [[nodiscard]] std::optional<PackPlan> PlanPack(tensor::DType dtype, int64_t n, int64_t k);
 

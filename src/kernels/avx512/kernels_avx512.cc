@@ -20,6 +20,10 @@ namespace avx512 {
 #include "kernels/body/simd_avx512.inc"
 // The vector type comes first.
 #include "kernels/body/math.inc"
+// The rest.
+#include "kernels/body/dot_maddubs.inc"
+#include "kernels/body/codes.inc"
+#include "kernels/body/matmul_quantized.inc"
 #if __has_include("kernels/body/elementwise.inc")
 #include "kernels/body/elementwise.inc"
 #endif
