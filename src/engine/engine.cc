@@ -47,7 +47,7 @@ Result<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& given) {
   KV_ASSIGN(files::GgufFile gguf, files::GgufFile::Open(options.model));
   auto impl = std::make_unique<Impl>(std::move(gguf), options);
 
-  KV_ASSIGN(const model::ModelConfig config, model::ReadConfig(impl->gguf));
+  KV_ASSIGN(const model::ModelConfig config, model::ReadConfig(impl->gguf, options.context_tokens));
   impl->info = InfoOf(impl->gguf, config, options.model);
   KV_ASSIGN(impl->tokenizer, TokenizerOf(impl->gguf));
   if (impl->tokenizer->vocab_size() > config.vocabulary) {
@@ -71,6 +71,7 @@ Result<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& given) {
   KV_ASSIGN(impl->model, model::LoadModel(impl->gguf, {.compute = options.compute,
                                                        .pool = &impl->pool,
                                                        .max_rows = kMaxBatchRows,
+                                                       .context_tokens = options.context_tokens,
                                                        .on_progress = options.on_progress}));
   impl->info.weight_bytes_per_token = impl->model->weight_bytes_per_token();
   return std::make_unique<Engine>(std::move(impl));

@@ -10,6 +10,7 @@
 #include "base/thread_pool.h"
 #include "engine/memory_plan.h"
 #include "kernels/kernels.h"
+#include "model/model.h"
 
 namespace kvasir {
 namespace {
@@ -78,7 +79,7 @@ Result<ModelSummary> InspectModel(const EngineOptions& given) {
                                view.bytes});
     summary.parameters += view.elements();
   }
-  const auto config = model::ReadConfig(gguf);
+  const auto config = model::ReadConfig(gguf, options.context_tokens);
   if (!config) {
     // A vocabulary, or a model Kvasir cannot run: its metadata and tensors are still worth seeing.
     summary.info.path = options.model;

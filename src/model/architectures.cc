@@ -20,8 +20,8 @@ constexpr std::array<std::pair<std::string_view, const Architecture*>, 5> kArchi
     {"phi3", &kPhi3},
 }};
 
-Result<const Architecture*> ArchitectureOf(const files::Gguf& gguf, std::string* name) {
-  KV_ASSIGN(*name, gguf.GetString("general.architecture"));
+Result<const Architecture*> ArchitectureOf(const files::GgufFile& gguf, std::string* name) {
+  KV_ASSIGN(*name, gguf.metadata().GetString("general.architecture"));
   if (const Architecture* architecture = FindArchitecture(*name)) return architecture;
   return Fail(ErrorCode::kUnsupported,
               fmt::format("the model's architecture is '{}', which Kvasir does not know; it knows {}", *name,
@@ -43,21 +43,21 @@ std::vector<std::string> KnownArchitectures() {
   return names;
 }
 
-Result<ModelConfig> ReadConfig(const files::Gguf& gguf) {
+Result<ModelConfig> ReadConfig(const files::GgufFile& gguf, int context_tokens) {
   std::string name;
   KV_ASSIGN(const Architecture* architecture, ArchitectureOf(gguf, &name));
-  return architecture->read_config(MetadataReader(gguf, name));
+  return architecture->read_config(MetadataReader(gguf, name, context_tokens));
 }
 
-Result<std::unique_ptr<Model>> LoadModel(const files::Gguf& gguf, const LoadOptions& options) {
+Result<std::unique_ptr<Model>> LoadModel(const files::GgufFile& gguf, const LoadOptions& options) {
   std::string name;
   KV_ASSIGN(const Architecture* architecture, ArchitectureOf(gguf, &name));
   KV_ASSIGN(std::unique_ptr<Model> model, Decoder::Load(gguf, *architecture, options));
   return model;
 }
 
-Result<WeightPlan> PlanWeights(const files::Gguf& gguf, ComputeMode compute, int max_rows) {
-  KV_ASSIGN(const ModelConfig config, ReadConfig(gguf));
+Result<WeightPlan> PlanWeights(const files::GgufFile& gguf, ComputeMode compute, int max_rows) {
+  KV_ASSIGN(const ModelConfig config, ReadConfig(gguf, 0));
   WeightPlan plan;
   bool has_head = false;
   for (const tensor::TensorView& view : gguf.tensors()) {

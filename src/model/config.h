@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "files/gguf.h"
+#include "files/gguf_reader.h"
 #include "kvasir/result.h"
 #include "ops/rope.h"
 
@@ -40,23 +40,28 @@ struct ModelConfig {
 /// range; errors name the key, its value and what is allowed.
 class MetadataReader {
  public:
-  MetadataReader(const files::Gguf& gguf, std::string architecture)
-      : gguf_(gguf), architecture_(std::move(architecture)) {}
+  /// `context_tokens` is the longest sequence wanted, 0 for the trained context.
+  MetadataReader(const files::GgufFile& gguf, std::string architecture, int context_tokens)
+      : gguf_(gguf), architecture_(std::move(architecture)), context_tokens_(context_tokens) {}
 
-  [[nodiscard]] const files::Gguf& gguf() const { return gguf_; }
+  [[nodiscard]] const files::GgufFile& gguf() const { return gguf_; }
   [[nodiscard]] const std::string& architecture() const { return architecture_; }
+  [[nodiscard]] int context_tokens() const { return context_tokens_; }
   [[nodiscard]] bool Has(std::string_view key) const;
   [[nodiscard]] Result<int> Int(std::string_view key, int min, int max) const;
   [[nodiscard]] Result<int> IntOr(std::string_view key, int fallback, int min, int max) const;
   [[nodiscard]] Result<double> Float(std::string_view key, double min, double max) const;
   [[nodiscard]] Result<double> FloatOr(std::string_view key, double fallback, double min, double max) const;
+  /// A flag per layer: an array of booleans, or a period of which every last layer is false. Empty where absent.
+  [[nodiscard]] Result<std::vector<bool>> LayerPattern(std::string_view key, int layers) const;
   [[nodiscard]] Result<std::string> StringOr(std::string_view key, std::string_view fallback) const;
 
  private:
   [[nodiscard]] std::string FullKey(std::string_view key) const { return architecture_ + "." + std::string(key); }
 
-  const files::Gguf& gguf_;
+  const files::GgufFile& gguf_;
   std::string architecture_;
+  int context_tokens_;
 };
 
 /// What all decoder architectures share: sizes, eps, context, soft caps. Windows are 0 and ropes empty afterwards.

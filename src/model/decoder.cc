@@ -7,6 +7,11 @@
 #include "model/architecture.h"
 
 namespace kvasir::model {
+namespace {
+
+constexpr int64_t kLogitRows = 64;
+
+}  // namespace
 
 ops::AttentionSpec LayerContext::attention() const {
   return {.layer = layer,
@@ -33,16 +38,16 @@ size_t BufferFloatsPerRow(const ModelConfig& config) {
 Decoder::Decoder(const Architecture& architecture, ModelConfig config, const LoadOptions& options)
     : architecture_(architecture), config_(std::move(config)), precision_(PrecisionOf(options.compute)) {}
 
-Result<std::unique_ptr<Decoder>> Decoder::Load(const files::Gguf& gguf, const Architecture& architecture,
+Result<std::unique_ptr<Decoder>> Decoder::Load(const files::GgufFile& gguf, const Architecture& architecture,
                                                const LoadOptions& options) {
-  KV_ASSIGN(ModelConfig config, ReadConfig(gguf));
+  KV_ASSIGN(ModelConfig config, ReadConfig(gguf, options.context_tokens));
   std::unique_ptr<Decoder> decoder(new Decoder(architecture, std::move(config), options));
   KV_TRY(decoder->LoadWeights(gguf, options));
   KV_TRY(decoder->AllocateBuffers(options));
   return decoder;
 }
 
-Status Decoder::LoadWeights(const files::Gguf& gguf, const LoadOptions& options) {
+Status Decoder::LoadWeights(const files::GgufFile& gguf, const LoadOptions& options) {
   WeightLoader loader(gguf, options.compute == ComputeMode::kExact, *options.pool, options.on_progress);
   KV_ASSIGN(embedding_, loader.Matrix("token_embd.weight", config_.embedding, config_.vocabulary));
   layers_.resize(static_cast<size_t>(config_.layers));
@@ -76,31 +81,42 @@ Status Decoder::AllocateBuffers(const LoadOptions& options) {
   return {};
 }
 
-Status Decoder::Forward(const ops::Batch& batch, float* logits) {
+Status Decoder::Forward(const ops::Batch& batch, const LogitSink& on_logits) {
   ops_->BeginStep(batch, config_.ropes);
   ops_->Embed(embedding_, batch.tokens, config_.embedding_scale, buffers_.x);
   for (int l = 0; l < config_.layers; ++l) {
     if (batch.cancelled()) return Fail(ErrorCode::kCancelled, "the request was cancelled");
-    architecture_.run_layer(
-        {*ops_, batch, config_, precision_, layers_[static_cast<size_t>(l)], buffers_, l});
+    architecture_.run_layer({*ops_, batch, config_, precision_, layers_[static_cast<size_t>(l)], buffers_, l});
   }
-  RunHead(batch, logits);
-  return {};
+  return RunHead(batch, on_logits);
 }
 
-void Decoder::RunHead(const ops::Batch& batch, float* logits) {
-  const auto rows = static_cast<int64_t>(batch.logit_rows.size());
-  if (rows == 0) return;
+Status Decoder::RunHead(const ops::Batch& batch, const LogitSink& on_logits) {
   const int64_t e = config_.embedding;
-  for (int64_t i = 0; i < rows; ++i) {  // ascending, so a row is read before it is overwritten
-    const float* source = buffers_.x + batch.logit_rows[static_cast<size_t>(i)] * e;
-    if (source != buffers_.x + i * e) std::copy(source, source + e, buffers_.x + i * e);
+  const int64_t v = config_.vocabulary;
+  const auto count = static_cast<int64_t>(batch.logit_rows.size());
+  // A vocabulary may have hundreds of thousands of tokens, so logits are made for some rows at a time.
+  const int64_t at_a_time = std::min(count, kLogitRows);
+  const size_t bytes = static_cast<size_t>(at_a_time * v) * sizeof(float);
+  if (logits_.size() < bytes) {
+    KV_ASSIGN(logits_, base::AlignedBuffer::Create(bytes));
   }
-  const ops::Activation normed = ops_->Normalize(buffers_.x, rows, output_norm_, config_.rms_eps, precision_.head);
-  ops_->Project(normed, {{&head_, logits}});
-  if (config_.final_softcap != 0) {
-    ops_->kernels().softcap(logits, config_.final_softcap, rows * config_.vocabulary);
+  auto* logits = reinterpret_cast<float*>(logits_.data());
+  for (int64_t begin = 0; begin < count; begin += at_a_time) {
+    const int64_t rows = std::min(at_a_time, count - begin);
+    for (int64_t i = 0; i < rows; ++i) {
+      const float* source = buffers_.x + batch.logit_rows[static_cast<size_t>(begin + i)] * e;
+      std::copy(source, source + e, buffers_.branch + i * e);
+    }
+    const ops::Activation normed = ops_->Normalize(buffers_.branch, rows, output_norm_, config_.rms_eps, precision_.head);
+    ops_->Project(normed, {{&head_, logits}});
+    for (int64_t i = 0; i < rows; ++i) {
+      float* row = logits + i * v;
+      if (config_.final_softcap != 0) ops_->kernels().softcap(row, config_.final_softcap, v);
+      on_logits(static_cast<int>(begin + i), {row, static_cast<size_t>(v)});
+    }
   }
+  return {};
 }
 
 template <typename F>

@@ -57,7 +57,7 @@ struct Architecture;
 /// A decoder-only transformer: embedding, L layers of its architecture, final norm and head.
 class Decoder : public Model {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<Decoder>> Load(const files::Gguf& gguf, const Architecture& architecture,
+  [[nodiscard]] static Result<std::unique_ptr<Decoder>> Load(const files::GgufFile& gguf, const Architecture& architecture,
                                                              const LoadOptions& options);
 
   [[nodiscard]] const ModelConfig& config() const override { return config_; }
@@ -65,14 +65,14 @@ class Decoder : public Model {
   [[nodiscard]] size_t weight_bytes_per_token() const override;
   [[nodiscard]] int64_t body_macs() const override;
   [[nodiscard]] int64_t head_macs() const override { return head_.n() * head_.k(); }
-  [[nodiscard]] size_t activation_bytes() const override { return arena_.size() + ops_->workspace_bytes(); }
-  [[nodiscard]] Status Forward(const ops::Batch& batch, float* logits) override;
+  [[nodiscard]] size_t activation_bytes() const override { return arena_.size() + logits_.size() + ops_->workspace_bytes(); }
+  [[nodiscard]] Status Forward(const ops::Batch& batch, const LogitSink& on_logits) override;
 
  private:
   Decoder(const Architecture& architecture, ModelConfig config, const LoadOptions& options);
-  Status LoadWeights(const files::Gguf& gguf, const LoadOptions& options);
+  Status LoadWeights(const files::GgufFile& gguf, const LoadOptions& options);
   Status AllocateBuffers(const LoadOptions& options);
-  void RunHead(const ops::Batch& batch, float* logits);
+  Status RunHead(const ops::Batch& batch, const LogitSink& on_logits);
   template <typename F>
   void ForEachWeight(F&& fn) const;
 
@@ -84,6 +84,7 @@ class Decoder : public Model {
   std::vector<float> output_norm_;
   ops::Weight head_;  // [V, E], the embedding where the file has no head of its own
   base::AlignedBuffer arena_;
+  base::AlignedBuffer logits_;  // f32 [rows, V] of a part of a step's logit rows, grown when first needed
   Buffers buffers_;
   std::unique_ptr<ops::Operators> ops_;
 };

@@ -23,13 +23,16 @@ Result<ModelConfig> ReadGemma3Config(const MetadataReader& metadata) {
     config.attention_scale = 1.0F / std::sqrt(static_cast<float>(config.embedding) / static_cast<float>(config.heads));
   }
   KV_ASSIGN(const int window, metadata.IntOr("attention.sliding_window", 0, 0, 1 << 24));
-  KV_ASSIGN(const int pattern, metadata.IntOr("attention.sliding_window_pattern", kDefaultPattern, 1, 1024));
+  KV_ASSIGN(std::vector<bool> local_layers, metadata.LayerPattern("attention.sliding_window_pattern", config.layers));
+  for (int l = static_cast<int>(local_layers.size()); l < config.layers; ++l) {
+    local_layers.push_back((l + 1) % kDefaultPattern != 0);
+  }
   KV_ASSIGN(const double local_base, metadata.FloatOr("rope.freq_base_swa", kDefaultLocalBase, 1, 1e12));
   KV_ASSIGN(ops::RopeSpec global, ReadRope(metadata, config, /*neox=*/true));
   ops::RopeSpec local{ops::BaseFrequencies(global.n_rot(), local_base), 1.0F, true};
   config.ropes = {std::move(global), std::move(local)};
   for (int l = 0; l < config.layers; ++l) {
-    const bool is_local = window > 0 && (l + 1) % pattern != 0;
+    const bool is_local = window > 0 && local_layers[static_cast<size_t>(l)];
     config.windows[static_cast<size_t>(l)] = is_local ? window : 0;
     config.rope_of_layer.push_back(is_local ? 1 : 0);
   }

@@ -3,11 +3,12 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "files/gguf.h"
+#include "files/gguf_reader.h"
 #include "kvasir/options.h"
 #include "kvasir/result.h"
 #include "model/config.h"
@@ -20,9 +21,13 @@ namespace kvasir::model {
 struct LoadOptions {
   ComputeMode compute = ComputeMode::kBalanced;
   base::ThreadPool* pool = nullptr;
-  int max_rows = 512;  ///< The largest batch Forward will be given.
+  int max_rows = 512;      ///< The largest batch Forward will be given.
+  int context_tokens = 0;  ///< The longest sequence wanted; 0: the trained context. Some rotations depend on it.
   std::function<void(const LoadProgress&)> on_progress;
 };
+
+/// Takes the logits of one row.
+using LogitSink = std::function<void(int index, std::span<const float> logits)>;
 
 /// One architecture's weights and forward pass. A model is used by one forward pass at a time.
 class Model {
@@ -39,17 +44,18 @@ class Model {
   [[nodiscard]] virtual int64_t head_macs() const = 0;
   [[nodiscard]] virtual size_t activation_bytes() const = 0;
 
-  /// Computes `batch`: stores keys and values of every row in the reserved slots, and writes the logits of
-  /// batch.logit_rows to `logits` [rows, V] in order. The only error is kCancelled (read at every layer).
-  [[nodiscard]] virtual Status Forward(const ops::Batch& batch, float* logits) = 0;
+  /// Computes `batch`: stores keys and values of every row in the reserved slots, and calls `on_logits(i, logits [V])`
+  /// for the i-th of batch.logit_rows, ascending; the logits are valid during the call. Errors: kCancelled (the flag is
+  /// read at every layer), kResourceExhausted when there is no memory for logits.
+  [[nodiscard]] virtual Status Forward(const ops::Batch& batch, const LogitSink& on_logits) = 0;
 };
 
 /// Loads the model in `gguf`, which must outlive it. Errors: an architecture Kvasir does not know (the message lists the
 /// known ones), missing or misshapen tensors, metadata out of range, no memory.
-[[nodiscard]] Result<std::unique_ptr<Model>> LoadModel(const files::Gguf& gguf, const LoadOptions& options);
+[[nodiscard]] Result<std::unique_ptr<Model>> LoadModel(const files::GgufFile& gguf, const LoadOptions& options);
 
 /// Reads and checks the configuration alone.
-[[nodiscard]] Result<ModelConfig> ReadConfig(const files::Gguf& gguf);
+[[nodiscard]] Result<ModelConfig> ReadConfig(const files::GgufFile& gguf, int context_tokens);
 
 /// The known architectures.
 [[nodiscard]] std::vector<std::string> KnownArchitectures();
@@ -59,6 +65,6 @@ struct WeightPlan {
   size_t weight_bytes = 0;
   size_t activation_bytes = 0;
 };
-[[nodiscard]] Result<WeightPlan> PlanWeights(const files::Gguf& gguf, ComputeMode compute, int max_rows);
+[[nodiscard]] Result<WeightPlan> PlanWeights(const files::GgufFile& gguf, ComputeMode compute, int max_rows);
 
 }  // namespace kvasir::model

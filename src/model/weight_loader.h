@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "files/gguf.h"
+#include "files/gguf_reader.h"
 #include "kvasir/options.h"
 #include "kvasir/result.h"
 #include "ops/weight.h"
@@ -16,10 +16,11 @@ namespace kvasir::model {
 /// Used while a model loads. Errors name the tensor, the shape found and the shape wanted.
 class WeightLoader {
  public:
-  WeightLoader(const files::Gguf& gguf, bool exact, base::ThreadPool& pool,
+  WeightLoader(const files::GgufFile& gguf, bool exact, base::ThreadPool& pool,
                std::function<void(const LoadProgress&)> on_progress);
 
-  [[nodiscard]] bool Has(const std::string& name) const;
+  /// Whether the file has the tensor `name`.
+  [[nodiscard]] bool Has(const std::string& name) const { return gguf_.FindTensor(name) != nullptr; }
   /// The tensor `name`, a matrix of k input and n output features.
   [[nodiscard]] Result<tensor::TensorView> Matrix(const std::string& name, int64_t k, int64_t n) const;
   /// The weight NAME.weight with, where the file has it, NAME.bias.
@@ -32,9 +33,8 @@ class WeightLoader {
 
  private:
   [[nodiscard]] Result<ops::Weight> Make(const tensor::TensorView& view);
-  void Report(const tensor::TensorView& view);
 
-  const files::Gguf& gguf_;
+  const files::GgufFile& gguf_;
   bool exact_;
   base::ThreadPool& pool_;
   std::function<void(const LoadProgress&)> on_progress_;
