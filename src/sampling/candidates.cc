@@ -13,10 +13,6 @@ bool IsAllowed(std::span<const uint32_t> allowed, size_t id) {
   return ((allowed[id / 32] >> (id % 32)) & 1U) != 0;
 }
 
-double Weight(float logit, float max) {
-  return std::exp(double{CleanLogit(logit)} - double{max});
-}
-
 /// The smallest float that is not below `value`, so that a comparison in float decides like one in double.
 float CeilToFloat(double value) {
   const auto rounded = static_cast<float>(value);
@@ -30,11 +26,14 @@ float LogitOf(const Candidate& item) {
   return item.logit;
 }
 
-template <typename T>
-double SumBlock(std::span<const T> items, float max) {
+double SumBlock(std::span<const float> items, float max) {
+  return SumOfWeights(items, max);
+}
+
+double SumBlock(std::span<const Candidate> items, float max) {
   double sum = 0;
-  for (const T& item : items) {
-    sum += Weight(LogitOf(item), max);
+  for (const Candidate& item : items) {
+    sum += Weight(item.logit, max);
   }
   return sum;
 }
@@ -78,10 +77,6 @@ size_t IndexAt(std::span<const T> items, float max, double u) {
 
 }  // namespace
 
-double SumOfWeights(std::span<const float> logits, float max) {
-  return SumAll(logits, max);
-}
-
 void SelectTop(std::span<const float> logits, size_t count, std::vector<Candidate>& result) {
   result.clear();
   if (count == 0) return;
@@ -92,14 +87,15 @@ void SelectTop(std::span<const float> logits, size_t count, std::vector<Candidat
   const auto kept = static_cast<std::ptrdiff_t>(count);
   result.reserve(std::min(capacity, logits.size()));
   float threshold = kImpossible;
-  for (size_t id = 0; id < logits.size(); ++id) {
-    if (!(logits[id] > threshold)) continue;  // false for NaN
-    result.push_back({static_cast<int32_t>(id), CleanLogit(logits[id])});
-    if (result.size() < capacity) continue;
-    std::nth_element(result.begin(), result.begin() + (kept - 1), result.end(), MoreLikely);
-    result.resize(count);
-    threshold = result[count - 1].logit;
-  }
+  ForEachAbove<false>(
+      logits, [&] { return threshold; },
+      [&](size_t id) {
+        result.push_back({static_cast<int32_t>(id), CleanLogit(logits[id])});
+        if (result.size() < capacity) return;
+        std::nth_element(result.begin(), result.begin() + (kept - 1), result.end(), MoreLikely);
+        result.resize(count);
+        threshold = result.back().logit;
+      });
   if (result.size() > count) {
     std::nth_element(result.begin(), result.begin() + (kept - 1), result.end(), MoreLikely);
     result.resize(count);
@@ -110,12 +106,13 @@ void SelectTop(std::span<const float> logits, size_t count, std::vector<Candidat
 int32_t ArgMax(std::span<const float> logits, std::span<const uint32_t> allowed) {
   float best = kImpossible;
   int32_t best_id = -1;
-  for (size_t id = 0; id < logits.size(); ++id) {
-    if (logits[id] > best && (allowed.empty() || IsAllowed(allowed, id))) {
-      best = logits[id];
-      best_id = static_cast<int32_t>(id);
-    }
-  }
+  ForEachAbove<false>(
+      logits, [&] { return best; },
+      [&](size_t id) {
+        if (!allowed.empty() && !IsAllowed(allowed, id)) return;
+        best = logits[id];
+        best_id = static_cast<int32_t>(id);
+      });
   return best_id;
 }
 
@@ -137,8 +134,11 @@ void Candidates::Load(std::span<const float> logits, std::span<const uint32_t> a
 }
 
 float Candidates::MaxLogit() const {
+  if (dense_) return MaxOf(row_);
   float max = kImpossible;
-  ForEachLogit([&](float logit) { max = std::max(max, logit); });
+  for (const Candidate& candidate : list_) {
+    max = std::max(max, candidate.logit);
+  }
   return max;
 }
 
@@ -168,30 +168,36 @@ void Candidates::KeepTop(size_t count) {
   if (dense_) {
     SelectTop(row_, count, list_);
     dense_ = false;
-  } else {
-    KeepSorted(0, count);
+    return;
   }
+  const auto end = static_cast<std::ptrdiff_t>(std::min(list_.size(), count));
+  std::partial_sort(list_.begin(), list_.begin() + end, list_.end(), MoreLikely);
+  list_.resize(static_cast<size_t>(end));
 }
 
 void Candidates::KeepAtLeast(double threshold) {
   const float lowest = CeilToFloat(threshold);
   if (dense_) {
-    for (size_t id = 0; id < row_.size(); ++id) {
-      if (row_[id] >= lowest && row_[id] != kImpossible) list_.push_back({static_cast<int32_t>(id), row_[id]});
-    }
+    // Of finite bounds all are above kImpossible.
+    const float bound = std::max(lowest, std::numeric_limits<float>::lowest());
+    ForEachAbove<true>(
+        row_, [&] { return bound; }, [&](size_t id) { list_.push_back({static_cast<int32_t>(id), row_[id]}); });
     dense_ = false;
   } else {
     std::erase_if(list_, [&](const Candidate& candidate) { return candidate.logit < lowest; });
   }
 }
 
-void Candidates::KeepSorted(size_t first, size_t count) {
-  std::vector<Candidate>& list = List();
-  if (first >= list.size()) return;
-  const auto end = static_cast<std::ptrdiff_t>(std::min(list.size(), first + std::min(count, list.size())));
-  std::partial_sort(list.begin(), list.begin() + end, list.end(), MoreLikely);
-  list.resize(static_cast<size_t>(end));
-  list.erase(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(first));
+void Candidates::RemoveMoreLikely(const Candidate& spared) {
+  if (!dense_) {
+    std::erase_if(list_, [&](const Candidate& candidate) { return MoreLikely(candidate, spared); });
+    return;
+  }
+  ForEachAbove<true>(
+      row_, [&] { return spared.logit; },
+      [&](size_t id) {
+        if (MoreLikely({static_cast<int32_t>(id), row_[id]}, spared)) row_[id] = kImpossible;
+      });
 }
 
 std::vector<Candidate>& Candidates::List() {

@@ -15,9 +15,9 @@
 #include <unordered_map>
 #include <vector>
 
-namespace kvasir::sampling {
+#include "sampling/row_scan.h"
 
-inline constexpr float kImpossible = -std::numeric_limits<float>::infinity();
+namespace kvasir::sampling {
 
 /// A token and its logit. A logit is finite, or kImpossible for a token that cannot be chosen.
 struct Candidate {
@@ -28,13 +28,6 @@ struct Candidate {
 /// The order used everywhere: more likely first, the lower id first on a tie.
 [[nodiscard]] constexpr bool MoreLikely(const Candidate& a, const Candidate& b) {
   return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
-}
-
-/// Makes a number usable as a logit: NaN and minus infinity become kImpossible, overflow the largest float.
-[[nodiscard]] constexpr float CleanLogit(float value) {
-  constexpr float kLargest = std::numeric_limits<float>::max();
-  const float possible = value > kImpossible ? value : kImpossible;
-  return possible < kLargest ? possible : kLargest;
 }
 
 /// Sorts as much of a sequence as is looked at: At(i) is what std::sort would put at i, at O(n + i log i).
@@ -75,9 +68,6 @@ void SelectTop(std::span<const float> logits, size_t count, std::vector<Candidat
 /// `allowed` holds one bit per token, lowest bit of word 0 first; empty = all tokens.
 [[nodiscard]] int32_t ArgMax(std::span<const float> logits, std::span<const uint32_t> allowed);
 
-/// The sum of exp(logit - max), each logit cleaned first, in double and always in the same order.
-[[nodiscard]] double SumOfWeights(std::span<const float> logits, float max);
-
 /// The working set of one choice. Not thread-safe; meant to be kept and loaded again, so that its memory is reused.
 class Candidates {
  public:
@@ -94,9 +84,9 @@ class Candidates {
   /// The sum of exp(logit - max) over all tokens, in double and in a fixed order. `max` must be MaxLogit().
   [[nodiscard]] double SumWeights(float max) const;
 
-  /// Calls `f(logit)` with each possible logit, in a fixed order.
+  /// Calls `f(candidate)` with each possible token, in a fixed order.
   template <typename F>
-  void ForEachLogit(F&& f) const;
+  void ForEach(F&& f) const;
 
   /// Replaces the logit of each token that is a key of `edits` and is still there by `f(logit, value)`, a double. A
   /// result that no float holds becomes the largest float; minus infinity makes the token impossible.
@@ -112,8 +102,8 @@ class Candidates {
   /// Removes every token whose logit is below `threshold`.
   void KeepAtLeast(double threshold);
 
-  /// Sorts by MoreLikely and removes all but `count` tokens from position `first` on.
-  void KeepSorted(size_t first, size_t count);
+  /// Removes every token that is MoreLikely than `spared`.
+  void RemoveMoreLikely(const Candidate& spared);
 
   /// The tokens as a list that may be reordered and edited, in a fixed order; makes the set sparse.
   [[nodiscard]] std::vector<Candidate>& List();
@@ -133,15 +123,13 @@ class Candidates {
 };
 
 template <typename F>
-void Candidates::ForEachLogit(F&& f) const {
-  if (dense_) {
-    for (const float logit : row_) {
-      if (logit != kImpossible) f(logit);
-    }
-  } else {
-    for (const Candidate& candidate : list_) {
-      f(candidate.logit);
-    }
+void Candidates::ForEach(F&& f) const {
+  if (!dense_) {
+    std::for_each(list_.begin(), list_.end(), f);
+    return;
+  }
+  for (size_t id = 0; id < row_.size(); ++id) {
+    if (row_[id] != kImpossible) f(Candidate{static_cast<int32_t>(id), row_[id]});
   }
 }
 

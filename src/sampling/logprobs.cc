@@ -11,14 +11,12 @@
 #include "base/check.h"
 #include "sampling/candidates.h"
 #include "sampling/range.h"
+#include "sampling/row_scan.h"
 
 namespace kvasir::sampling {
 
 double LogSumExp(std::span<const float> logits) {
-  float max = kImpossible;
-  for (const float logit : logits) {
-    max = std::max(max, CleanLogit(logit));
-  }
+  const float max = CleanLogit(MaxOf(logits));
   if (max == kImpossible) return double{kImpossible};
   return double{max} + std::log(SumOfWeights(logits, max));
 }

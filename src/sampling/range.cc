@@ -6,11 +6,10 @@
 
 namespace kvasir::sampling {
 
-Status CheckRange(std::string_view field, double value, double low, double high) {
+Status CheckRange(std::string_view field, float value, float low, float high) {
   if (value >= low && value <= high) return {};
-  // A float prints as the user wrote it: 1.1, not 1.10000002.
   return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("{} is {}, but it must be from {} to {}", field, static_cast<float>(value), low, high));
+              fmt::format("{} is {}, but it must be from {} to {}", field, value, low, high));
 }
 
 Status CheckCount(std::string_view field, int64_t value, int64_t low, int64_t high) {

@@ -41,7 +41,7 @@ Status ValidateLogitBias(const SamplingOptions& options, int vocab_size) {
                       : fmt::format("logit_bias names token {}, but ids are 0 or more", id));
     }
     if (bias == -std::numeric_limits<float>::infinity()) continue;
-    if (Status status = CheckRange(fmt::format("logit_bias of token {}", id), double{bias}, -1e6, 1e6); !status) {
+    if (Status status = CheckRange(fmt::format("logit_bias of token {}", id), bias, -1e6F, 1e6F); !status) {
       return Fail(ErrorCode::kInvalidArgument, status.error().message + ", or minus infinity to ban the token");
     }
   }

@@ -55,7 +55,7 @@ class Penalties final : public Stage {
 };
 
 Status ValidatePenalties(const SamplingOptions& options, int) {
-  KV_TRY(CheckRange("repeat_penalty", options.repeat_penalty, 0.01, 100));
+  KV_TRY(CheckRange("repeat_penalty", options.repeat_penalty, 0.01F, 100));
   KV_TRY(CheckRange("presence_penalty", options.presence_penalty, -100, 100));
   KV_TRY(CheckRange("frequency_penalty", options.frequency_penalty, -100, 100));
   return CheckCount("repeat_last_n", options.repeat_last_n, -1, std::numeric_limits<int32_t>::max());

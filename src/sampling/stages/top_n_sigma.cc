@@ -23,8 +23,8 @@ class TopNSigma final : public Stage {
     double sum = 0;
     double squares = 0;
     // Around the maximum, not around 0: no cancellation, and no overflow of huge logits in double.
-    candidates.ForEachLogit([&](float logit) {
-      const double below = max - double{logit};
+    candidates.ForEach([&](const Candidate& candidate) {
+      const double below = max - double{candidate.logit};
       count += 1;
       sum += below;
       squares += below * below;

@@ -34,7 +34,7 @@ class TopP final : public Stage {
     double reached = 0;
     size_t kept = 0;
     while (kept < list.size()) {
-      reached += std::exp(double{sorter.At(kept).logit} - double{max});
+      reached += Weight(sorter.At(kept).logit, max);
       ++kept;
       if (reached >= double{p_} * total) break;
     }

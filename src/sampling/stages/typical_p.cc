@@ -29,15 +29,15 @@ class TypicalP final : public Stage {
   explicit TypicalP(float p) : p_(p) {}
 
   void Apply(Candidates& candidates, std::span<const int32_t>, const Randomness&) const override {
-    const double max = candidates.MaxLogit();
+    const float max = candidates.MaxLogit();
     std::vector<Candidate>& list = candidates.List();
     std::vector<Scored> scored;
     scored.reserve(list.size());
     double total = 0;
     double moment = 0;  // the sum of weight * (max - logit)
     for (const Candidate& candidate : list) {
-      const double below = max - double{candidate.logit};
-      const double weight = std::exp(-below);
+      const double below = double{max} - double{candidate.logit};
+      const double weight = ExpOfNegative(-below);
       scored.push_back({below, weight, candidate});
       total += weight;
       if (weight > 0) moment += weight * below;

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <optional>
 
 #include "base/check.h"
 #include "sampling/range.h"
@@ -21,15 +22,13 @@ class Xtc final : public Stage {
   void Apply(Candidates& candidates, std::span<const int32_t>, const Randomness& randomness) const override {
     if (randomness.Uniform(RandomStream::kXtc) >= double{probability_}) return;
     const float max = candidates.MaxLogit();
-    const double bar = double{threshold_} * candidates.SumWeights(max);
-    std::vector<Candidate>& list = candidates.List();
-    const Candidate* least = nullptr;
-    for (const Candidate& candidate : list) {
-      if (IsTop(candidate, max, bar) && (least == nullptr || MoreLikely(*least, candidate))) least = &candidate;
-    }
-    if (least == nullptr) return;
-    const Candidate spared = *least;
-    std::erase_if(list, [&](const Candidate& candidate) { return MoreLikely(candidate, spared); });
+    // p >= threshold, as a bar for the logit. A threshold of 0 puts every token above it.
+    const double bar = double{max} + std::log(double{threshold_} * candidates.SumWeights(max));
+    std::optional<Candidate> least;
+    candidates.ForEach([&](const Candidate& candidate) {
+      if (double{candidate.logit} >= bar && (!least || MoreLikely(*least, candidate))) least = candidate;
+    });
+    if (least) candidates.RemoveMoreLikely(*least);
   }
 
   std::string Describe() const override {
@@ -38,10 +37,6 @@ class Xtc final : public Stage {
   std::unique_ptr<Stage> Clone() const override { return std::make_unique<Xtc>(*this); }
 
  private:
-  static bool IsTop(const Candidate& candidate, float max, double bar) {
-    return std::exp(double{candidate.logit} - double{max}) >= bar;
-  }
-
   float probability_;
   float threshold_;
 };
