@@ -76,7 +76,7 @@ if [[ -x $venv/bin/python ]]; then
   while IFS=: read -r name state; do
     if [[ $state == ' ready' ]]; then
       ok "$name" "$cache_show/models"
-    elif "$venv/bin/python" tools/models.py --used-by test --check "$name" | grep -q .; then
+    elif [[ -n $("$venv/bin/python" tools/models.py --used-by test --check "$name" || true) ]]; then
       bad "$name" "${state# }" "./dev models $name"
     else
       note "$name" "${state# } (optional: ./dev models $name)"
