@@ -12,7 +12,7 @@ kvasir_check(check.docs checks ${KVASIR_PYTHON} tools/check_docs.py)
 kvasir_check(check.format checks tools/format.sh --check)
 kvasir_check(check.scripts checks tools/check_scripts.sh)
 kvasir_check(check.isa_objects checks tools/check_isa_objects.sh ${CMAKE_BINARY_DIR})
-kvasir_check(check.tools checks ${KVASIR_PYTHON} -m unittest discover --start-directory tools --pattern "*_test.py")
+kvasir_check(check.tools checks tools/with_venv.sh -m unittest discover --start-directory tools --pattern "*_test.py")
 
 # Each folder tests/NAME with a test_*.py is one ctest test, python.NAME, run by pytest.
 file(GLOB python_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/*/test_*.py)
