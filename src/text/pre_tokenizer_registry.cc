@@ -32,13 +32,24 @@ using std::string_view;
 #define KV_BLOOM_WORD " ?[^(\\s|.,!?…。，、।۔،)]+"
 
 // The CJK range of the DeepSeek tokenizers, as written in their files.
-#define KV_DEEPSEEK_CJK "[一-龥ࠀ-一가-퟿]+"
+#define KV_DEEPSEEK_CJK R"([\x{4E00}-\x{9FA5}\x{0800}-\x{4E00}\x{AC00}-\x{D7FF}]+)"
 
-// Letters with case, as enumerated in deepseek-llm's file.
-#define KV_DEEPSEEK_CASED                                                                                            \
-  "[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-" \
-  "ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕ"                                                                                           \
-  "ℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]"
+// Letters with case, as enumerated in deepseek-llm's file (an older Unicode's Lu, Ll and Lt).
+#define KV_DEEPSEEK_CASED                                                                                   \
+  R"([A-Za-z\x{B5}\x{C0}-\x{D6}\x{D8}-\x{F6}\x{F8}-\x{1BA}\x{1BC}-\x{1BF}\x{1C4}-\x{293}\x{295}-\x{2AF})"   \
+  R"(\x{370}-\x{373}\x{376}\x{377}\x{37B}-\x{37D}\x{37F}\x{386}\x{388}-\x{38A}\x{38C}\x{38E}-\x{3A1})"      \
+  R"(\x{3A3}-\x{3F5}\x{3F7}-\x{481}\x{48A}-\x{52F}\x{531}-\x{556}\x{10A0}-\x{10C5}\x{13A0}-\x{13F5})"       \
+  R"(\x{13F8}-\x{13FD}\x{1C90}-\x{1CBA}\x{1CBD}-\x{1CBF}\x{1D00}-\x{1D2B}\x{1D6B}-\x{1D77})"                \
+  R"(\x{1D79}-\x{1D9A}\x{1E00}-\x{1F15}\x{1F18}-\x{1F1D}\x{1F20}-\x{1F45}\x{1F48}-\x{1F4D})"                \
+  R"(\x{1F50}-\x{1F57}\x{1F59}\x{1F5B}\x{1F5D}\x{1F5F}-\x{1F7D}\x{1F80}-\x{1FB4}\x{1FB6}-\x{1FBC}\x{1FBE})" \
+  R"(\x{1FC2}-\x{1FC4}\x{1FC6}-\x{1FCC}\x{1FD0}-\x{1FD3}\x{1FD6}-\x{1FDB}\x{1FE0}-\x{1FEC})"                \
+  R"(\x{1FF2}-\x{1FF4}\x{1FF6}-\x{1FFC}\x{2102}\x{2107}\x{210A}-\x{2113}\x{2115}\x{2119}-\x{211D}\x{2124})" \
+  R"(\x{2126}\x{2128}\x{212A}-\x{212D}\x{212F}-\x{2134}\x{2139}\x{213C}-\x{213F}\x{2145}-\x{2149}\x{214E})" \
+  R"(\x{2183}\x{2184}\x{2C00}-\x{2C7B}\x{2C7E}-\x{2CE4}\x{2CEB}-\x{2CEE}\x{2CF2}\x{2CF3}\x{A640}-\x{A66D})" \
+  R"(\x{A680}-\x{A69B}\x{A722}-\x{A76F}\x{A771}-\x{A787}\x{A78B}-\x{A78E}\x{AB70}-\x{ABBF})"                \
+  R"(\x{FB00}-\x{FB06}\x{FB13}-\x{FB17}\x{FF21}-\x{FF3A}\x{FF41}-\x{FF5A}\x{10400}-\x{1044F})"              \
+  R"(\x{104B0}-\x{104D3}\x{104D8}-\x{104FB}\x{10C80}-\x{10CB2}\x{10CC0}-\x{10CF2}\x{118A0}-\x{118DF})"      \
+  R"(\x{1E900}-\x{1E943}])"
 
 constexpr string_view kDefaultNames[] = {"default"};
 constexpr string_view kDefault[] = {R"([\p{P}\$\+<=>\^~\|]+)", KV_GPT2_WORD, R"(\p{N}+)", "[0-9][0-9][0-9]"};
@@ -70,15 +81,19 @@ constexpr string_view kFalcon[] = {R"([\p{P}\$\+<=>\^~\|`]+)", KV_GPT2_WORD, "[0
 
 constexpr string_view kDeepSeekLlmNames[] = {"deepseek-llm"};
 constexpr string_view kDeepSeekLlm[] = {
-    "[\r\n]", "\\s?" KV_DEEPSEEK_CASED "+", "\\s?[!-/:-~！-／：-～‘-‟　-。]+", "(?<!\\s)\\s+$", KV_DEEPSEEK_CJK,
-    "\\p{N}+"};
+    R"([\r\n])",
+    R"(\s?)" KV_DEEPSEEK_CASED "+",
+    R"(\s?[!-/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3000}-\x{3002}]+)",
+    R"((?<!\s)\s+$)",
+    KV_DEEPSEEK_CJK,
+    R"(\p{N}+)"};
 
 constexpr string_view kDeepSeekCoderNames[] = {"deepseek-coder"};
 constexpr string_view kDeepSeekCoder[] = {"[\r\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", KV_DEEPSEEK_CJK, "\\p{N}"};
 
 constexpr string_view kDeepSeekV3Names[] = {"deepseek-v3"};
 constexpr string_view kDeepSeekV3[] = {
-    R"(\p{N}{1,3})", "[一-龥぀-ゟ゠-ヿ]+",
+    R"(\p{N}{1,3})", R"([\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+)",
     R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+)"
     R"(| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"};
 
