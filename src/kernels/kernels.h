@@ -192,7 +192,7 @@ struct KernelTable {
 /// Bytes of scratch that matmul_quantized needs, per thread.
 inline constexpr size_t kMatmulScratchBytes = size_t{512} << 10;
 /// The largest K of a quantised matrix, which bounds that scratch. PlanPack refuses longer rows.
-inline constexpr int64_t kMaxK = int64_t{1} << 17;
+inline constexpr int64_t kMaxK = int64_t{1} << 16;
 
 /// Bytes of one page of `head_dim` features.
 constexpr size_t PageBytes(PageFormat format, int head_dim) {

@@ -1,15 +1,36 @@
-// The tables that exist in this build, one per instruction set; dispatch.cc picks among them.
+// What the translation units of one instruction set offer each other and dispatch.cc: their tables, and the matrix
+// products, which have a file of their own because they take longest to compile.
 #pragma once
+
+#include <type_traits>
 
 #include "kernels/kernels.h"
 
 namespace kvasir::kernels {
 
+using MatmulQuantizedFunction = std::remove_pointer_t<decltype(KernelTable::matmul_quantized)>;
+using MatmulDenseFunction = std::remove_pointer_t<decltype(KernelTable::matmul_dense)>;
+
 extern const KernelTable kRefTable;
+
 #if defined(__x86_64__)
 extern const KernelTable kAvx2Table;
+namespace avx2 {
+MatmulQuantizedFunction MatmulQuantized;
+MatmulDenseFunction MatmulDense;
+}  // namespace avx2
+
 extern const KernelTable kAvx512Table;
+namespace avx512 {
+MatmulQuantizedFunction MatmulQuantized;
+MatmulDenseFunction MatmulDense;
+}  // namespace avx512
+
 extern const KernelTable kVnniTable;
+namespace vnni {
+MatmulQuantizedFunction MatmulQuantized;
+MatmulDenseFunction MatmulDense;
+}  // namespace vnni
 #endif
 
 }  // namespace kvasir::kernels
