@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "kvasir/result.h"
 
@@ -60,5 +61,7 @@ struct EngineOptions {
 /// Turns a model name or path into a path: an existing file is returned as it is, a name is looked up in
 /// $KVASIR_MODELS, or else ${XDG_CACHE_HOME:-~/.cache}/kvasir/models. The error lists what is installed.
 [[nodiscard]] Result<std::string> ResolveModel(std::string_view name_or_path);
+/// The names that ResolveModel finds in that folder, sorted.
+[[nodiscard]] std::vector<std::string> InstalledModels();
 
 }  // namespace kvasir

@@ -54,7 +54,7 @@ fs::path ModelDirectory() {
   return cache / "kvasir" / "models";
 }
 
-std::vector<std::string> InstalledModels(const fs::path& directory) {
+std::vector<std::string> ModelsIn(const fs::path& directory) {
   std::vector<std::string> names;
   std::error_code error;
   for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
@@ -71,6 +71,8 @@ std::string_view ComputeModeName(ComputeMode mode) { return NameOf(kComputeModes
 Result<KvFormat> ParseKvFormat(std::string_view name) { return Parse(kKvFormats, "cache format", name); }
 std::string_view KvFormatName(KvFormat format) { return NameOf(kKvFormats, format); }
 
+std::vector<std::string> InstalledModels() { return ModelsIn(ModelDirectory()); }
+
 Result<std::string> ResolveModel(std::string_view name_or_path) {
   if (name_or_path.empty()) return Fail(ErrorCode::kInvalidArgument, "no model was named");
   std::error_code error;
@@ -82,7 +84,7 @@ Result<std::string> ResolveModel(std::string_view name_or_path) {
     const fs::path installed = directory / fmt::format("{}.gguf", name_or_path);
     if (fs::exists(installed, error)) return installed.string();
   }
-  const std::vector<std::string> names = InstalledModels(directory);
+  const std::vector<std::string> names = ModelsIn(directory);
   const std::string known = names.empty() ? fmt::format("no models are installed in {}", directory.string())
                                           : fmt::format("installed in {}: {}", directory.string(), fmt::join(names, ", "));
   return Fail(ErrorCode::kNotFound,
