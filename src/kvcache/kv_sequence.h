@@ -56,9 +56,11 @@ class KvSequence {
   void ReleaseOutsideWindow();
 
   /// Whether Truncate(length) can work: 0 <= length <= length(), and every page that a query at `length` sees is held.
+  /// Always true for 0.
   [[nodiscard]] bool CanTruncateTo(int32_t length) const;
-  /// Forgets the tokens from `length` on; the step in progress ends. Pages that become empty are freed.
-  /// kInvalidArgument, with the shortest length that still works, where CanTruncateTo says no.
+  /// Forgets the tokens from `length` on, committed or not. Pages that become empty are freed, blocks that are no
+  /// longer full are open again. kInvalidArgument, with the shortest length that still works, where CanTruncateTo says
+  /// no.
   Status Truncate(int32_t length);
 
   /// A second sequence with the same tokens, sharing every page until one of the two writes to it. No step may be in
@@ -93,32 +95,42 @@ class KvSequence {
   void ForEachPage(const std::function<void(const Page&)>& visit) const;
 
  private:
-  // Blocks first_block ... first_block + pages.size() - 1 of one (layer, head). `refs` says the same for the kernels.
+  // The pages of one (layer, head), from block first_block_[layer] on; `refs` says the same to the kernels.
   struct HeadTable {
     std::vector<Page> pages;
     std::vector<kernels::PageRef> refs;
   };
 
-  KvSequence(PagePool& pool, KvShape shape, KvOptions options, const Codec& codec,
-             std::vector<SealObserver*> observers);
-  HeadTable& table(int layer, int kv_head) { return tables_[static_cast<size_t>(layer) * shape_.kv_heads + kv_head]; }
-  size_t NumShared(size_t first_page_from_block) const;
-  void RefreshRefs();
-  void SealThrough(int32_t length);
+  KvSequence(PagePool& pool, const KvShape& shape, const KvOptions& options, std::vector<SealObserver*> observers);
+
+  int32_t num_blocks() const { return static_cast<int32_t>(BlocksFor(length())); }
+  size_t page_bytes() const { return codec_->PageBytes(shape_.head_dim); }
+  size_t index(int layer, int kv_head) const { return static_cast<size_t>(layer) * shape_.kv_heads + kv_head; }
+
+  size_t CountShared(int32_t first_block) const;
+  void Unshare(int32_t first_block, std::vector<Page>& spare);
+  void RefreshRefs(int32_t first_block);
+  void RefreshHeads();
+  void SealNextBlock();
+  Status CheckShift(int32_t sinks, int32_t drop_tokens) const;
+  void DropBlocks(int32_t first_block, int32_t count);
+  void RotateKeysFrom(int32_t first_block, int32_t delta, const RotateKey& rotate);
+  void RelinkAfterShift(int32_t first_block, int32_t dropped);
+  Status CheckTable(int layer, int kv_head) const;
 
   PagePool* pool_;
   KvShape shape_;
   KvOptions options_;
   const Codec* codec_;
   std::vector<SealObserver*> observers_;
-  BlockHash root_;
 
   std::vector<int32_t> tokens_;
   int32_t committed_ = 0;
   std::vector<BlockHash> sealed_;
-  std::vector<int32_t> first_block_;  // [L] blocks before it were released
+  std::vector<BlockHash> parents_;    // of every sealed block and of the next one: sealed_.size() + 1 of them
+  std::vector<int32_t> first_block_;  // [L] earlier blocks are released
   std::vector<HeadTable> tables_;     // [L * KVH]
-  std::vector<HeadPages> heads_;      // [L * KVH] spans over tables_[i].refs, what View() hands out
+  std::vector<HeadPages> heads_;      // [L * KVH] what View() hands out
 };
 
 }  // namespace kvasir::kvcache

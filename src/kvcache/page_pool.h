@@ -32,7 +32,7 @@ struct PageHeader {
   std::byte* data = nullptr;
   Slab* slab = nullptr;
   std::atomic<uint32_t> references = 0;
-  MemoryTag tag = MemoryTag::kSequence;
+  std::atomic<MemoryTag> tag = MemoryTag::kSequence;
 };
 }  // namespace internal
 
@@ -120,7 +120,7 @@ class PagePool {
   explicit PagePool(size_t budget_bytes);
   Status CheckBudget(size_t class_bytes, size_t count) const;
   Status MapSlab(SizeClass& size_class, size_t class_bytes);
-  Page TakeFree(SizeClass& size_class, size_t class_bytes, MemoryTag tag);
+  Page TakeFree(SizeClass& size_class, MemoryTag tag);
   void GiveBack(internal::PageHeader* header);
   void UnmapSlab(SizeClass& size_class, internal::Slab* slab);
 

@@ -1,0 +1,43 @@
+#include <array>
+
+#include "kvcache/codec.h"
+
+namespace kvasir::kvcache {
+namespace {
+
+class Native final : public Codec {
+ public:
+  constexpr Native(kernels::PageFormat format, std::string_view name) : format_(format), name_(name) {}
+
+  std::string_view name() const override { return name_; }
+  size_t PageBytes(int head_dim) const override { return kernels::PageBytes(format_, head_dim); }
+  bool appends() const override { return true; }
+  void Store(const kernels::KernelTable& table, std::byte* page, int head_dim, int slot, const float* key,
+             const float* value) const override {
+    table.store_kv[index()](page, head_dim, slot, key, value);
+  }
+  void Load(const kernels::KernelTable& table, const std::byte* page, int head_dim, int slot, float* key,
+            float* value) const override {
+    table.load_kv[index()](page, head_dim, slot, key, value);
+  }
+  void Attend(const kernels::KernelTable& table, const kernels::AttendArgs& args) const override {
+    table.attend[index()](args);
+  }
+
+ private:
+  size_t index() const { return static_cast<size_t>(format_); }
+  kernels::PageFormat format_;
+  std::string_view name_;
+};
+
+}  // namespace
+
+const Codec& NativeCodec(kernels::PageFormat format) {
+  static const std::array<Native, 2> codecs = {
+      Native{kernels::PageFormat::kF32, "f32"},
+      Native{kernels::PageFormat::kF16, "f16"},
+  };
+  return codecs[static_cast<size_t>(format)];
+}
+
+}  // namespace kvasir::kvcache

@@ -1,0 +1,108 @@
+// Context shift: making room at the end of a full context without computing anything anew.
+//
+// The idea (StreamingLLM, arXiv:2309.17453): keep the first tokens, on which attention rests, and the recent ones, and
+// drop whole pages in between. The model must not see the gap, so what remains moves down: RoPE encodes a position as a
+// rotation, and rotating a stored key by minus the gap is as if the token had been at its new place. Values carry no
+// position. The result is an approximation (the kept keys and values still know of what is gone), which is why moved
+// blocks get new hashes. Whole pages only: every page stays aligned to its span, and no token moves between pages.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "base/check.h"
+#include "kvcache/kv_sequence.h"
+
+namespace kvasir::kvcache {
+
+using kernels::kPageTokens;
+
+Result<int32_t> KvSequence::ShiftContext(int32_t sinks, int32_t drop_tokens, const RotateKey& rotate) {
+  KV_TRY(CheckShift(sinks, drop_tokens));
+  const auto kept = static_cast<int32_t>(BlocksFor(sinks));
+  const auto dropped = static_cast<int32_t>(BlocksFor(drop_tokens));
+  const int32_t delta = -dropped * kPageTokens;
+  KV_ASSIGN(std::vector<Page> copies,
+            pool_->AllocateMany(page_bytes(), CountShared(kept + dropped), MemoryTag::kSequence));
+  // Beyond this point nothing can fail.
+  Unshare(kept + dropped, copies);
+  DropBlocks(kept, dropped);
+  tokens_.erase(tokens_.begin() + kept * kPageTokens, tokens_.begin() + (kept + dropped) * kPageTokens);
+  committed_ = length();
+  RefreshRefs(kept);
+  RotateKeysFrom(kept, delta, rotate);
+  RelinkAfterShift(kept, dropped);
+  return -delta;
+}
+
+Status KvSequence::CheckShift(int32_t sinks, int32_t drop_tokens) const {
+  if (committed_ != length()) {
+    return Fail(ErrorCode::kInvalidArgument, "cannot shift the context while a step is in progress: commit it first");
+  }
+  if (sinks < 0 || drop_tokens <= 0) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("cannot shift the context by {} tokens behind {} sinks: the first must be positive, the "
+                            "second not negative",
+                            drop_tokens, sinks));
+  }
+  const int64_t kept = BlocksFor(sinks) * kPageTokens;
+  const int64_t droppable = std::max<int64_t>(0, length() - kept - options_.recent) / kPageTokens * kPageTokens;
+  if (BlocksFor(drop_tokens) * kPageTokens <= droppable) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("cannot drop {} tokens from a context of {}: {} sinks (whole pages of {}) and the last {} "
+                          "tokens stay, so at most {} can go",
+                          drop_tokens, length(), kept, kPageTokens, options_.recent, droppable));
+}
+
+// Removes `count` blocks from `first_block` on from every table, as far as they are held.
+void KvSequence::DropBlocks(int32_t first_block, int32_t count) {
+  for (int layer = 0; layer < shape_.layers; ++layer) {
+    int32_t& held_from = first_block_[static_cast<size_t>(layer)];
+    const int32_t begin = std::max(first_block, held_from) - held_from;
+    const int32_t end = std::max(first_block + count, held_from) - held_from;
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      std::vector<Page>& pages = tables_[index(layer, head)].pages;
+      pages.erase(pages.begin() + begin, pages.begin() + end);
+    }
+    if (held_from > first_block) held_from = std::max(first_block, held_from - count);
+  }
+}
+
+void KvSequence::RotateKeysFrom(int32_t first_block, int32_t delta, const RotateKey& rotate) {
+  const kernels::KernelTable& table = kernels::TableOf(kernels::BestIsa());
+  std::vector<float> key(static_cast<size_t>(shape_.head_dim));
+  std::vector<float> value(key.size());
+  for (int layer = 0; layer < shape_.layers; ++layer) {
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      const HeadTable& held = tables_[index(layer, head)];
+      for (size_t i = 0; i < held.pages.size(); ++i) {
+        if (held.refs[i].first_position < first_block * kPageTokens) continue;
+        std::byte* page = held.pages[i].data();
+        for (int slot = 0; slot < held.refs[i].count; ++slot) {
+          codec_->Load(table, page, shape_.head_dim, slot, key.data(), value.data());
+          rotate(layer, key.data(), delta);
+          codec_->Store(table, page, shape_.head_dim, slot, key.data(), value.data());
+        }
+      }
+    }
+  }
+}
+
+// Gives the moved blocks, which now start at `first_block`, their new identities. The mark is also in the parent of the
+// first of them, for the case that it is still open.
+void KvSequence::RelinkAfterShift(int32_t first_block, int32_t dropped) {
+  const auto kept = static_cast<size_t>(first_block);
+  const int32_t delta = -dropped * kPageTokens;
+  const auto first_moved = std::min(sealed_.begin() + first_block + dropped, sealed_.end());
+  const std::vector<BlockHash> moved(first_moved, sealed_.end());
+  sealed_.resize(kept);
+  parents_.resize(kept + 1);
+  if (length() > first_block * kPageTokens) parents_.back() = ShiftedHash(parents_.back(), BlockHash{}, delta);
+  for (const BlockHash& old_hash : moved) {
+    const BlockHash hash = ShiftedHash(parents_.back(), old_hash, delta);
+    sealed_.push_back(hash);
+    parents_.push_back(hash);
+  }
+}
+
+}  // namespace kvasir::kvcache

@@ -1,0 +1,73 @@
+// What must hold for a sequence between any two operations.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "base/check.h"
+#include "kvcache/kv_sequence.h"
+
+namespace kvasir::kvcache {
+namespace {
+
+Status Broken(std::string what) {
+  return Fail(ErrorCode::kCorrupt, "cache sequence: " + std::move(what) + ". This is a bug in Kvasir.");
+}
+
+}  // namespace
+
+Status KvSequence::CheckIntegrity() const {
+  if (committed_ < 0 || committed_ > length()) {
+    return Broken(fmt::format("{} tokens committed of {}", committed_, length()));
+  }
+  if (sealed_.size() != static_cast<size_t>(committed_ / kernels::kPageTokens)) {
+    return Broken(fmt::format("{} blocks sealed for {} committed tokens", sealed_.size(), committed_));
+  }
+  if (parents_.size() != sealed_.size() + 1) {
+    return Broken(fmt::format("{} parents of {} sealed blocks", parents_.size(), sealed_.size()));
+  }
+  std::unordered_set<const std::byte*> seen;
+  for (int layer = 0; layer < shape_.layers; ++layer) {
+    const int64_t needed = FirstVisible(committed_, shape_.window(layer)) / kernels::kPageTokens;
+    if (first_block_[static_cast<size_t>(layer)] > needed) {
+      return Broken(fmt::format("layer {} released block {}, which a query at {} sees", layer, needed, committed_));
+    }
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      KV_TRY(CheckTable(layer, head));
+      for (const Page& page : tables_[index(layer, head)].pages) {
+        if (!seen.insert(page.data()).second) {
+          return Broken(fmt::format("layer {} head {} has a page of another place", layer, head));
+        }
+      }
+    }
+  }
+  return {};
+}
+
+Status KvSequence::CheckTable(int layer, int kv_head) const {
+  const HeadTable& table = tables_[index(layer, kv_head)];
+  const int32_t first_block = first_block_[static_cast<size_t>(layer)];
+  const auto place = [&](size_t i) { return fmt::format("layer {} head {} page {}", layer, kv_head, i); };
+  if (first_block < 0 || table.pages.size() != static_cast<size_t>(num_blocks() - first_block)) {
+    return Broken(
+        fmt::format("{} has {} pages for blocks {} to {}", place(0), table.pages.size(), first_block, num_blocks()));
+  }
+  const auto refs = heads_[index(layer, kv_head)].refs;
+  if (refs.data() != table.refs.data() || refs.size() != table.pages.size()) {
+    return Broken(place(0) + ": the view does not show the table");
+  }
+  for (size_t i = 0; i < table.pages.size(); ++i) {
+    const Page& page = table.pages[i];
+    if (!page || page.bytes() < page_bytes()) return Broken(place(i) + " is missing or too small");
+    const int32_t position = (first_block + static_cast<int32_t>(i)) * kernels::kPageTokens;
+    const int32_t count = std::min(kernels::kPageTokens, length() - position);
+    if (refs[i].data != page.data() || refs[i].first_position != position || refs[i].count != count) {
+      return Broken(fmt::format("{} is shown as {} tokens from {} instead of {} from {}", place(i), refs[i].count,
+                                refs[i].first_position, count, position));
+    }
+    if (position + count > committed_ && !page.unique()) return Broken(place(i) + " is to be written but is shared");
+  }
+  return {};
+}
+
+}  // namespace kvasir::kvcache

@@ -1,0 +1,235 @@
+// Growing, forking and rewinding a sequence. Context shift and the integrity check are in files of their own.
+#include "kvcache/kv_sequence.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "base/check.h"
+
+namespace kvasir::kvcache {
+
+using kernels::kPageTokens;
+
+Result<KvSequence> KvSequence::Create(PagePool& pool, const KvShape& shape, const KvOptions& options,
+                                      std::vector<SealObserver*> observers) {
+  KV_TRY(shape.Validate());
+  KV_TRY(options.Validate());
+  return KvSequence(pool, shape, options, std::move(observers));
+}
+
+KvSequence::KvSequence(PagePool& pool, const KvShape& shape, const KvOptions& options,
+                       std::vector<SealObserver*> observers)
+    : pool_(&pool),
+      shape_(shape),
+      options_(options),
+      codec_(&NativeCodec(options.format)),
+      observers_(std::move(observers)),
+      parents_{RootHash(options, shape)},
+      first_block_(static_cast<size_t>(shape.layers), 0),
+      tables_(static_cast<size_t>(shape.layers) * static_cast<size_t>(shape.kv_heads)) {
+  RefreshHeads();
+}
+
+Status KvSequence::Extend(std::span<const int32_t> tokens) {
+  constexpr size_t kMaxLength = std::numeric_limits<int32_t>::max() - kPageTokens;
+  if (tokens.size() > kMaxLength - tokens_.size()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} tokens behind {} are more than a sequence can number", tokens.size(), tokens_.size()));
+  }
+  if (tokens.empty()) return {};
+  const int32_t open_block = length() / kPageTokens;
+  const int32_t blocks_before = num_blocks();
+  const auto blocks_after = static_cast<int32_t>(BlocksFor(static_cast<int64_t>(tokens_.size() + tokens.size())));
+  const size_t num_added = static_cast<size_t>(blocks_after - blocks_before);
+  KV_ASSIGN(
+      std::vector<Page> pages,
+      pool_->AllocateMany(page_bytes(), num_added * tables_.size() + CountShared(open_block), MemoryTag::kSequence));
+  // Beyond this point nothing can fail.
+  Unshare(open_block, pages);
+  for (HeadTable& table : tables_) {
+    for (size_t i = 0; i < num_added; ++i) {
+      table.pages.push_back(std::move(pages.back()));
+      pages.pop_back();
+    }
+  }
+  tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+  RefreshRefs(open_block);
+  return {};
+}
+
+KvView KvSequence::View() const {
+  return {.format = options_.format,
+          .num_layers = shape_.layers,
+          .num_kv_heads = shape_.kv_heads,
+          .head_dim = shape_.head_dim,
+          .first_new_position = committed_,
+          .num_new = length() - committed_,
+          .heads = heads_};
+}
+
+void KvSequence::Commit() {
+  committed_ = length();
+  while (static_cast<int32_t>(sealed_.size() + 1) * kPageTokens <= committed_) SealNextBlock();
+}
+
+void KvSequence::SealNextBlock() {
+  const auto block = static_cast<int32_t>(sealed_.size());
+  const auto tokens = std::span(tokens_).subspan(sealed_.size() * kPageTokens, kPageTokens);
+  const BlockHash parent = parents_.back();
+  const BlockHash hash = ChainHash(parent, tokens);
+  sealed_.push_back(hash);
+  parents_.push_back(hash);
+  if (observers_.empty()) return;
+  std::vector<Page> pages;
+  pages.reserve(tables_.size());
+  for (int layer = 0; layer < shape_.layers; ++layer) {
+    const auto held = static_cast<size_t>(block - first_block_[static_cast<size_t>(layer)]);
+    for (int head = 0; head < shape_.kv_heads; ++head) pages.push_back(tables_[index(layer, head)].pages[held]);
+  }
+  const SealedBlock sealed = {.hash = hash, .parent = parent, .index = block, .tokens = tokens, .pages = pages};
+  for (SealObserver* observer : observers_) observer->OnSeal(sealed);
+}
+
+void KvSequence::ReleaseOutsideWindow() {
+  for (int layer = 0; layer < shape_.layers; ++layer) {
+    int32_t& first_block = first_block_[static_cast<size_t>(layer)];
+    // Of a step in progress the first query sees farthest back.
+    const auto needed = static_cast<int32_t>(FirstVisible(committed_, shape_.window(layer)) / kPageTokens);
+    if (needed <= first_block) continue;
+    const int32_t released = needed - first_block;
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      HeadTable& table = tables_[index(layer, head)];
+      table.pages.erase(table.pages.begin(), table.pages.begin() + released);
+      table.refs.erase(table.refs.begin(), table.refs.begin() + released);
+    }
+    first_block = needed;
+  }
+  RefreshHeads();
+}
+
+bool KvSequence::CanTruncateTo(int32_t new_length) const {
+  if (new_length == 0) return true;
+  if (new_length < 0 || new_length > length()) return false;
+  for (int layer = 0; layer < shape_.layers; ++layer) {
+    const int64_t needed = FirstVisible(new_length, shape_.window(layer)) / kPageTokens;
+    if (needed < first_block_[static_cast<size_t>(layer)]) return false;
+  }
+  return true;
+}
+
+Status KvSequence::Truncate(int32_t new_length) {
+  if (new_length < 0 || new_length > length()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("cannot rewind to {} tokens: the sequence has {}", new_length, length()));
+  }
+  if (!CanTruncateTo(new_length)) {
+    int32_t shortest = new_length;
+    while (!CanTruncateTo(shortest)) ++shortest;
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("cannot rewind to {} tokens: a layer with a sliding window has released what it would see "
+                            "from there; {} tokens or more work, or 0 and a new prefill",
+                            new_length, shortest));
+  }
+  const auto blocks = static_cast<int32_t>(BlocksFor(new_length));
+  for (int layer = 0; layer < shape_.layers; ++layer) {
+    int32_t& first_block = first_block_[static_cast<size_t>(layer)];
+    first_block = std::min(first_block, blocks);
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      tables_[index(layer, head)].pages.resize(static_cast<size_t>(blocks - first_block));
+    }
+  }
+  tokens_.resize(static_cast<size_t>(new_length));
+  committed_ = std::min(committed_, new_length);
+  const size_t num_sealed = std::min(sealed_.size(), static_cast<size_t>(new_length / kPageTokens));
+  sealed_.resize(num_sealed);
+  parents_.resize(num_sealed + 1);
+  // The next block to be sealed has lost all its tokens, and with them the mark of a context shift.
+  if (static_cast<size_t>(new_length) == num_sealed * kPageTokens) {
+    parents_.back() = num_sealed == 0 ? RootHash(options_, shape_) : sealed_.back();
+  }
+  RefreshRefs(new_length / kPageTokens);
+  return {};
+}
+
+KvSequence KvSequence::Fork() const {
+  KV_CHECK(committed_ == length());
+  KvSequence fork(*pool_, shape_, options_, observers_);
+  fork.tokens_ = tokens_;
+  fork.committed_ = committed_;
+  fork.sealed_ = sealed_;
+  fork.parents_ = parents_;
+  fork.first_block_ = first_block_;
+  fork.tables_ = tables_;
+  fork.RefreshHeads();
+  return fork;
+}
+
+size_t KvSequence::bytes() const {
+  size_t pages = 0;
+  for (const HeadTable& table : tables_) pages += table.pages.size();
+  return pages * page_bytes();
+}
+
+void KvSequence::ForEachPage(const std::function<void(const Page&)>& visit) const {
+  for (const HeadTable& table : tables_) {
+    for (const Page& page : table.pages) visit(page);
+  }
+}
+
+// How many pages from block `first_block` on others refer to as well.
+size_t KvSequence::CountShared(int32_t first_block) const {
+  size_t shared = 0;
+  for (int layer = 0; layer < shape_.layers; ++layer) {
+    const int32_t skip = std::max(0, first_block - first_block_[static_cast<size_t>(layer)]);
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      const std::vector<Page>& pages = tables_[index(layer, head)].pages;
+      for (size_t i = static_cast<size_t>(skip); i < pages.size(); ++i) shared += pages[i].unique() ? 0 : 1;
+    }
+  }
+  return shared;
+}
+
+// Replaces those pages by copies, taken from the end of `spare`. Another owner may let go of a page meanwhile, so fewer
+// than CountShared said may be needed, never more.
+void KvSequence::Unshare(int32_t first_block, std::vector<Page>& spare) {
+  for (int layer = 0; layer < shape_.layers; ++layer) {
+    const int32_t skip = std::max(0, first_block - first_block_[static_cast<size_t>(layer)]);
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      std::vector<Page>& pages = tables_[index(layer, head)].pages;
+      for (size_t i = static_cast<size_t>(skip); i < pages.size(); ++i) {
+        if (pages[i].unique()) continue;
+        std::memcpy(spare.back().data(), pages[i].data(), page_bytes());
+        pages[i] = std::move(spare.back());
+        spare.pop_back();
+      }
+    }
+  }
+}
+
+// Rebuilds the kernels' view of the blocks from `first_block` on.
+void KvSequence::RefreshRefs(int32_t first_block) {
+  for (int layer = 0; layer < shape_.layers; ++layer) {
+    const int32_t held_from = first_block_[static_cast<size_t>(layer)];
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      HeadTable& table = tables_[index(layer, head)];
+      table.refs.resize(table.pages.size());
+      for (size_t i = static_cast<size_t>(std::max(0, first_block - held_from)); i < table.pages.size(); ++i) {
+        const int32_t position = (held_from + static_cast<int32_t>(i)) * kPageTokens;
+        table.refs[i] = {.data = table.pages[i].data(),
+                         .first_position = position,
+                         .count = std::min(kPageTokens, length() - position)};
+      }
+    }
+  }
+  RefreshHeads();
+}
+
+void KvSequence::RefreshHeads() {
+  heads_.resize(tables_.size());
+  for (size_t i = 0; i < tables_.size(); ++i) heads_[i].refs = tables_[i].refs;
+}
+
+}  // namespace kvasir::kvcache
