@@ -13,12 +13,6 @@ bool IsAllowed(std::span<const uint32_t> allowed, size_t id) {
   return ((allowed[id / 32] >> (id % 32)) & 1U) != 0;
 }
 
-/// The smallest float that is not below `value`, so that a comparison in float decides like one in double.
-float CeilToFloat(double value) {
-  const auto rounded = static_cast<float>(value);
-  return double{rounded} < value ? std::nextafter(rounded, std::numeric_limits<float>::infinity()) : rounded;
-}
-
 float LogitOf(float item) {
   return item;
 }
@@ -122,6 +116,14 @@ float Candidates::FromDouble(double value) {
   return static_cast<float>(std::clamp(value, -kLargest, kLargest));
 }
 
+/// The smallest possible logit that is not below `threshold`, so that a comparison in float decides like one in double.
+float Candidates::LowestFrom(double threshold) {
+  constexpr float kLowest = std::numeric_limits<float>::lowest();
+  if (threshold <= double{kLowest}) return kLowest;
+  const auto rounded = static_cast<float>(threshold);
+  return double{rounded} < threshold ? std::nextafter(rounded, std::numeric_limits<float>::infinity()) : rounded;
+}
+
 void Candidates::Load(std::span<const float> logits, std::span<const uint32_t> allowed) {
   dense_ = true;
   list_.clear();
@@ -176,15 +178,12 @@ void Candidates::KeepTop(size_t count) {
 }
 
 void Candidates::KeepAtLeast(double threshold) {
-  const float lowest = CeilToFloat(threshold);
   if (dense_) {
-    // Of finite bounds all are above kImpossible.
-    const float bound = std::max(lowest, std::numeric_limits<float>::lowest());
-    ForEachAbove<true>(
-        row_, [&] { return bound; }, [&](size_t id) { list_.push_back({static_cast<int32_t>(id), row_[id]}); });
+    ForEachAtLeast(threshold, [&](const Candidate& candidate) { list_.push_back(candidate); });
     dense_ = false;
   } else {
-    std::erase_if(list_, [&](const Candidate& candidate) { return candidate.logit < lowest; });
+    const float bound = LowestFrom(threshold);
+    std::erase_if(list_, [&](const Candidate& candidate) { return candidate.logit < bound; });
   }
 }
 

@@ -88,6 +88,10 @@ class Candidates {
   template <typename F>
   void ForEach(F&& f) const;
 
+  /// The same for the tokens whose logit is at least `threshold`: nearly free where these are few.
+  template <typename F>
+  void ForEachAtLeast(double threshold, F&& f) const;
+
   /// Replaces the logit of each token that is a key of `edits` and is still there by `f(logit, value)`, a double. A
   /// result that no float holds becomes the largest float; minus infinity makes the token impossible.
   template <typename V, typename F>
@@ -116,6 +120,7 @@ class Candidates {
 
  private:
   static float FromDouble(double value);
+  static float LowestFrom(double threshold);
 
   bool dense_ = true;
   std::vector<float> row_;       // by token id, when dense
@@ -130,6 +135,19 @@ void Candidates::ForEach(F&& f) const {
   }
   for (size_t id = 0; id < row_.size(); ++id) {
     if (row_[id] != kImpossible) f(Candidate{static_cast<int32_t>(id), row_[id]});
+  }
+}
+
+template <typename F>
+void Candidates::ForEachAtLeast(double threshold, F&& f) const {
+  const float bound = LowestFrom(threshold);
+  if (dense_) {
+    ForEachAbove<true>(
+        row_, [&] { return bound; }, [&](size_t id) { f(Candidate{static_cast<int32_t>(id), row_[id]}); });
+    return;
+  }
+  for (const Candidate& candidate : list_) {
+    if (candidate.logit >= bound) f(candidate);
   }
 }
 

@@ -38,9 +38,9 @@ Result<RowLogprobs> ComputeLogprobs(std::span<const float> logits, int32_t chose
   RowLogprobs result;
   const Candidate own = {chosen, CleanLogit(logits[static_cast<size_t>(chosen)])};
   result.chosen = {chosen, logprob(own.logit)};
-  for (size_t id = 0; id < logits.size(); ++id) {
-    result.rank += MoreLikely({static_cast<int32_t>(id), CleanLogit(logits[id])}, own) ? 1 : 0;
-  }
+  ForEachAbove<true>(
+      logits, [&] { return own.logit; },
+      [&](size_t id) { result.rank += MoreLikely({static_cast<int32_t>(id), CleanLogit(logits[id])}, own) ? 1 : 0; });
   std::vector<Candidate> best;
   SelectTop(logits, static_cast<size_t>(count), best);
   for (const Candidate& candidate : best) {

@@ -25,8 +25,8 @@ class Xtc final : public Stage {
     // p >= threshold, as a bar for the logit. A threshold of 0 puts every token above it.
     const double bar = double{max} + std::log(double{threshold_} * candidates.SumWeights(max));
     std::optional<Candidate> least;
-    candidates.ForEach([&](const Candidate& candidate) {
-      if (double{candidate.logit} >= bar && (!least || MoreLikely(*least, candidate))) least = candidate;
+    candidates.ForEachAtLeast(bar, [&](const Candidate& candidate) {
+      if (!least || MoreLikely(*least, candidate)) least = candidate;
     });
     if (least) candidates.RemoveMoreLikely(*least);
   }
