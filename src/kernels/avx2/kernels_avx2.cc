@@ -19,12 +19,14 @@ namespace {
 #include "kernels/body/reduce.inc"
 #include "kernels/body/simd_avx2.inc"
 // Each needs the ones above it.
-#include "kernels/body/attention.inc"
-#include "kernels/body/elementwise.inc"
-#include "kernels/body/limits_avx2.inc"
+// clang-format off
 #include "kernels/body/math.inc"
+#include "kernels/body/elementwise.inc"
+#include "kernels/body/attention.inc"
 #include "kernels/body/quantize.inc"
+#include "kernels/body/limits_avx2.inc"
 #include "kernels/body/table.inc"
+// clang-format on
 
 }  // namespace
 }  // namespace avx2

@@ -13,10 +13,12 @@ namespace {
 #include "kernels/body/reduce.inc"
 #include "kernels/body/simd_avx512.inc"
 // Each needs the ones above it.
-#include "kernels/body/codes.inc"
+// clang-format off
 #include "kernels/body/dot_maddubs.inc"
-#include "kernels/body/matmul_dense.inc"
+#include "kernels/body/codes.inc"
 #include "kernels/body/matmul_quantized.inc"
+#include "kernels/body/matmul_dense.inc"
+// clang-format on
 
 }  // namespace
 
