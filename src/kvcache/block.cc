@@ -54,21 +54,26 @@ BlockHash RootHash(const KvOptions& options, const KvShape& shape) {
   return material.Hash();
 }
 
-BlockHash ChainHash(const BlockHash& parent, std::span<const int32_t> tokens) {
+BlockOrigin OriginAfterShift(const BlockOrigin& old, const BlockHash& old_parent, int32_t delta, int32_t moved_tokens) {
+  Material material;
+  material.Add("shift");
+  material.Add(old_parent);
+  material.Add(old.seen);
+  material.Add(static_cast<uint64_t>(old.moved_tokens));
+  material.Add(static_cast<uint64_t>(delta));
+  return {.seen = material.Hash(), .moved_tokens = moved_tokens};
+}
+
+BlockHash ChainHash(const BlockHash& parent, std::span<const int32_t> tokens, const BlockOrigin& origin) {
   KV_CHECK(tokens.size() == kernels::kPageTokens);
   Material material;
   material.Add("tokens");
   material.Add(parent);
   for (const int32_t token : tokens) material.Add(static_cast<uint64_t>(token));
-  return material.Hash();
-}
-
-BlockHash ShiftedHash(const BlockHash& new_parent, const BlockHash& old_hash, int32_t delta) {
-  Material material;
-  material.Add("shift");
-  material.Add(new_parent);
-  material.Add(old_hash);
-  material.Add(static_cast<uint64_t>(delta));
+  if (origin.moved_tokens > 0) {
+    material.Add(origin.seen);
+    material.Add(static_cast<uint64_t>(origin.moved_tokens));
+  }
   return material.Hash();
 }
 

@@ -29,12 +29,22 @@ struct BlockHash {
 /// The predecessor of block 0: shape, format and the salts of `options`.
 [[nodiscard]] BlockHash RootHash(const KvOptions& options, const KvShape& shape);
 
-/// The hash of the block of `tokens` (64 of them) behind `parent`.
-[[nodiscard]] BlockHash ChainHash(const BlockHash& parent, std::span<const int32_t> tokens);
+/// Where the first tokens of a block come from, if a context shift moved them: their keys and values were computed in
+/// sight of tokens that are gone, and must not be taken for what the remaining tokens alone would give.
+struct BlockOrigin {
+  BlockHash seen;  ///< Names all that the moved tokens saw before their block, and how far they moved.
+  int32_t moved_tokens =
+      0;  ///< So many tokens of the block were moved; later ones were computed in their present place.
+};
 
-/// The new hash of a block that a context shift moved by `delta` positions, behind its new predecessor. Its keys were
-/// computed in sight of tokens that are gone, so it must equal no hash of the tokens that remain.
-[[nodiscard]] BlockHash ShiftedHash(const BlockHash& new_parent, const BlockHash& old_hash, int32_t delta);
+/// The origin of a block whose `moved_tokens` tokens a shift moves by `delta` positions. Before it the block had origin
+/// `old` and stood behind `old_parent`.
+[[nodiscard]] BlockOrigin OriginAfterShift(const BlockOrigin& old, const BlockHash& old_parent, int32_t delta,
+                                           int32_t moved_tokens);
+
+/// The hash of the block of `tokens` (64 of them) behind `parent`.
+[[nodiscard]] BlockHash ChainHash(const BlockHash& parent, std::span<const int32_t> tokens,
+                                  const BlockOrigin& origin = {});
 
 }  // namespace kvasir::kvcache
 

@@ -26,12 +26,14 @@ Result<int32_t> KvSequence::ShiftContext(int32_t sinks, int32_t drop_tokens, con
             pool_->AllocateMany(page_bytes(), CountShared(kept + dropped), MemoryTag::kSequence));
   // Beyond this point nothing can fail.
   Unshare(kept + dropped, copies);
+  MoveOrigins(kept, dropped);
   DropBlocks(kept, dropped);
   tokens_.erase(tokens_.begin() + kept * kPageTokens, tokens_.begin() + (kept + dropped) * kPageTokens);
   committed_ = length();
   RefreshRefs(kept);
   RotateKeysFrom(kept, delta, rotate);
-  RelinkAfterShift(kept, dropped);
+  while (static_cast<int32_t>(sealed_.size() + 1) * kPageTokens <= committed_)
+    sealed_.push_back(HashOf(sealed_.size()));
   return -delta;
 }
 
@@ -88,21 +90,18 @@ void KvSequence::RotateKeysFrom(int32_t first_block, int32_t delta, const Rotate
   }
 }
 
-// Gives the moved blocks, which now start at `first_block`, their new identities. The mark is also in the parent of the
-// first of them, for the case that it is still open.
-void KvSequence::RelinkAfterShift(int32_t first_block, int32_t dropped) {
-  const auto kept = static_cast<size_t>(first_block);
-  const int32_t delta = -dropped * kPageTokens;
-  const auto first_moved = std::min(sealed_.begin() + first_block + dropped, sealed_.end());
-  const std::vector<BlockHash> moved(first_moved, sealed_.end());
-  sealed_.resize(kept);
-  parents_.resize(kept + 1);
-  if (length() > first_block * kPageTokens) parents_.back() = ShiftedHash(parents_.back(), BlockHash{}, delta);
-  for (const BlockHash& old_hash : moved) {
-    const BlockHash hash = ShiftedHash(parents_.back(), old_hash, delta);
-    sealed_.push_back(hash);
-    parents_.push_back(hash);
+// Notes where the blocks behind the gap come from. Call before the tokens move.
+void KvSequence::MoveOrigins(int32_t kept, int32_t dropped) {
+  const auto gap_begin = static_cast<size_t>(kept);
+  const auto gap_end = static_cast<size_t>(kept + dropped);
+  const auto num_before = static_cast<size_t>(num_blocks());
+  origins_.resize(num_before);
+  for (size_t block = gap_end; block < num_before; ++block) {
+    const int32_t tokens = std::min(kPageTokens, length() - static_cast<int32_t>(block) * kPageTokens);
+    origins_[block] = OriginAfterShift(origins_[block], ParentOf(block), -dropped * kPageTokens, tokens);
   }
+  origins_.erase(origins_.begin() + kept, origins_.begin() + kept + dropped);
+  sealed_.resize(gap_begin);
 }
 
 }  // namespace kvasir::kvcache

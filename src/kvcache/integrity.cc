@@ -23,8 +23,11 @@ Status KvSequence::CheckIntegrity() const {
   if (sealed_.size() != static_cast<size_t>(committed_ / kernels::kPageTokens)) {
     return Broken(fmt::format("{} blocks sealed for {} committed tokens", sealed_.size(), committed_));
   }
-  if (parents_.size() != sealed_.size() + 1) {
-    return Broken(fmt::format("{} parents of {} sealed blocks", parents_.size(), sealed_.size()));
+  for (size_t block = 0; block < sealed_.size(); ++block) {
+    if (sealed_[block] != HashOf(block)) return Broken(fmt::format("block {} has a wrong hash", block));
+  }
+  if (origins_.size() > static_cast<size_t>(num_blocks())) {
+    return Broken(fmt::format("origins of {} blocks, but there are {}", origins_.size(), num_blocks()));
   }
   std::unordered_set<const std::byte*> seen;
   for (int layer = 0; layer < shape_.layers; ++layer) {

@@ -27,7 +27,7 @@ KvSequence::KvSequence(PagePool& pool, const KvShape& shape, const KvOptions& op
       options_(options),
       codec_(&NativeCodec(options.format)),
       observers_(std::move(observers)),
-      parents_{RootHash(options, shape)},
+      root_(RootHash(options, shape)),
       first_block_(static_cast<size_t>(shape.layers), 0),
       tables_(static_cast<size_t>(shape.layers) * static_cast<size_t>(shape.kv_heads)) {
   RefreshHeads();
@@ -75,21 +75,27 @@ void KvSequence::Commit() {
   while (static_cast<int32_t>(sealed_.size() + 1) * kPageTokens <= committed_) SealNextBlock();
 }
 
+// The hash of a full block whose predecessors are sealed.
+BlockHash KvSequence::HashOf(size_t block) const {
+  return ChainHash(ParentOf(block), std::span(tokens_).subspan(block * kPageTokens, kPageTokens),
+                   block < origins_.size() ? origins_[block] : BlockOrigin{});
+}
+
 void KvSequence::SealNextBlock() {
-  const auto block = static_cast<int32_t>(sealed_.size());
-  const auto tokens = std::span(tokens_).subspan(sealed_.size() * kPageTokens, kPageTokens);
-  const BlockHash parent = parents_.back();
-  const BlockHash hash = ChainHash(parent, tokens);
-  sealed_.push_back(hash);
-  parents_.push_back(hash);
+  const size_t block = sealed_.size();
+  sealed_.push_back(HashOf(block));
   if (observers_.empty()) return;
   std::vector<Page> pages;
   pages.reserve(tables_.size());
   for (int layer = 0; layer < shape_.layers; ++layer) {
-    const auto held = static_cast<size_t>(block - first_block_[static_cast<size_t>(layer)]);
+    const size_t held = block - static_cast<size_t>(first_block_[static_cast<size_t>(layer)]);
     for (int head = 0; head < shape_.kv_heads; ++head) pages.push_back(tables_[index(layer, head)].pages[held]);
   }
-  const SealedBlock sealed = {.hash = hash, .parent = parent, .index = block, .tokens = tokens, .pages = pages};
+  const SealedBlock sealed = {.hash = sealed_.back(),
+                              .parent = ParentOf(block),
+                              .index = static_cast<int32_t>(block),
+                              .tokens = std::span(tokens_).subspan(block * kPageTokens, kPageTokens),
+                              .pages = pages};
   for (SealObserver* observer : observers_) observer->OnSeal(sealed);
 }
 
@@ -143,12 +149,11 @@ Status KvSequence::Truncate(int32_t new_length) {
   }
   tokens_.resize(static_cast<size_t>(new_length));
   committed_ = std::min(committed_, new_length);
-  const size_t num_sealed = std::min(sealed_.size(), static_cast<size_t>(new_length / kPageTokens));
-  sealed_.resize(num_sealed);
-  parents_.resize(num_sealed + 1);
-  // The next block to be sealed has lost all its tokens, and with them the mark of a context shift.
-  if (static_cast<size_t>(new_length) == num_sealed * kPageTokens) {
-    parents_.back() = num_sealed == 0 ? RootHash(options_, shape_) : sealed_.back();
+  sealed_.resize(std::min(sealed_.size(), static_cast<size_t>(new_length / kPageTokens)));
+  if (origins_.size() >= static_cast<size_t>(blocks)) {
+    origins_.resize(static_cast<size_t>(blocks));
+    const int32_t in_last = new_length - (blocks - 1) * kPageTokens;
+    if (blocks > 0) origins_.back().moved_tokens = std::min(origins_.back().moved_tokens, in_last);
   }
   RefreshRefs(new_length / kPageTokens);
   return {};
@@ -160,7 +165,7 @@ KvSequence KvSequence::Fork() const {
   fork.tokens_ = tokens_;
   fork.committed_ = committed_;
   fork.sealed_ = sealed_;
-  fork.parents_ = parents_;
+  fork.origins_ = origins_;
   fork.first_block_ = first_block_;
   fork.tables_ = tables_;
   fork.RefreshHeads();

@@ -111,11 +111,13 @@ class KvSequence {
   void Unshare(int32_t first_block, std::vector<Page>& spare);
   void RefreshRefs(int32_t first_block);
   void RefreshHeads();
+  const BlockHash& ParentOf(size_t block) const { return block == 0 ? root_ : sealed_[block - 1]; }
+  BlockHash HashOf(size_t block) const;
   void SealNextBlock();
   Status CheckShift(int32_t sinks, int32_t drop_tokens) const;
   void DropBlocks(int32_t first_block, int32_t count);
   void RotateKeysFrom(int32_t first_block, int32_t delta, const RotateKey& rotate);
-  void RelinkAfterShift(int32_t first_block, int32_t dropped);
+  void MoveOrigins(int32_t kept, int32_t dropped);
   Status CheckTable(int layer, int kv_head) const;
 
   PagePool* pool_;
@@ -126,8 +128,9 @@ class KvSequence {
 
   std::vector<int32_t> tokens_;
   int32_t committed_ = 0;
+  BlockHash root_;
   std::vector<BlockHash> sealed_;
-  std::vector<BlockHash> parents_;    // of every sealed block and of the next one: sealed_.size() + 1 of them
+  std::vector<BlockOrigin> origins_;  // of the blocks up to the last one that a context shift moved
   std::vector<int32_t> first_block_;  // [L] earlier blocks are released
   std::vector<HeadTable> tables_;     // [L * KVH]
   std::vector<HeadPages> heads_;      // [L * KVH] what View() hands out
