@@ -21,7 +21,7 @@ tools/setup.sh $level
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 
 log=build/$preset/configure.log
-if [[ ! -f build/$preset/build.ninja ]]; then
+if [[ ! -f build/$preset/build.ninja || CMakePresets.json -nt build/$preset/build.ninja ]]; then
   say "Configuring build/$preset"
   mkdir -p "build/$preset"
   if ! cmake --preset "$preset" </dev/null >"$log" 2>&1; then
