@@ -1,0 +1,80 @@
+#include "cli/answer_stats.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/figures.h"
+
+namespace kvasir::cli {
+namespace {
+
+constexpr double kMeasureSeconds = 0.25;
+// Buffers beyond this size are as far from every cache as larger ones, and cost memory.
+constexpr size_t kMaxBufferBytes = size_t{256} << 20;
+
+double Rate(int tokens, double seconds) {
+  return seconds > 0 ? tokens / seconds : 0;
+}
+
+std::string RateText(double rate, double percent, const char* of) {
+  std::string text = fmt::format("{} tok/s", FormatFigure(rate));
+  if (percent > 0) text += fmt::format(" ({:.0f}%{})", percent, of);
+  return text;
+}
+
+}  // namespace
+
+const MachineLimits& StatsMaker::limits() {
+  if (limits_) return *limits_;
+  const size_t weights = engine_.info().weight_bytes_per_token;
+  cost_.weight_bytes = static_cast<double>(weights);
+  cost_.exact = engine_.options().compute == ComputeMode::kExact;
+  // The header was read before, so this cannot fail unless the file is gone; then the limit of prompts is memory's.
+  if (const auto summary = InspectModel(engine_.options())) cost_.multiply_adds = MultiplyAdds(summary->tensors);
+  limits_ = MeasureLimits(engine_.options().threads, std::min(weights, kMaxBufferBytes), kMeasureSeconds);
+  return *limits_;
+}
+
+AnswerStats StatsMaker::Make(const Generation& answer) {
+  AnswerStats stats;
+  stats.peak_bytes = engine_.memory().peak_resident_bytes;  // before measuring takes memory of its own
+  stats.cached_tokens = answer.cached_tokens;
+  stats.prompt_tokens = answer.prompt_tokens - answer.cached_tokens;
+  stats.answer_tokens = static_cast<int>(answer.tokens.size());
+  stats.kv_bytes = answer.kv_bytes;
+  stats.prompt_rate = Rate(stats.prompt_tokens, answer.prompt_seconds);
+  stats.decode_rate = Rate(stats.answer_tokens, answer.decode_seconds);
+  const MachineLimits& machine = limits();
+  // The cache grows evenly while the answer is generated; its mean size counts.
+  const double end = answer.prompt_tokens + stats.answer_tokens;
+  const double mean = answer.prompt_tokens + 0.5 * stats.answer_tokens;
+  const double mean_kv_bytes = end > 0 ? static_cast<double>(answer.kv_bytes) * mean / end : 0;
+  stats.prompt_percent = PercentOf(stats.prompt_rate, PromptLimit(machine, cost_, stats.prompt_tokens));
+  stats.decode_percent = PercentOf(stats.decode_rate, DecodeLimit(machine, cost_, mean_kv_bytes));
+  return stats;
+}
+
+std::string StatsLine(const AnswerStats& stats) {
+  std::string line = fmt::format("prompt {} tokens", stats.prompt_tokens);
+  if (stats.cached_tokens > 0) line += fmt::format(" (+{} cached)", stats.cached_tokens);
+  if (stats.prompt_rate > 0)
+    line += ", " + RateText(stats.prompt_rate, stats.prompt_percent, " of this machine's limit");
+  line += fmt::format(" · answer {} tokens", stats.answer_tokens);
+  if (stats.decode_rate > 0) line += ", " + RateText(stats.decode_rate, stats.decode_percent, "");
+  return line + fmt::format(" · KV {} · peak memory {}", FormatBytes(stats.kv_bytes), FormatBytes(stats.peak_bytes));
+}
+
+nlohmann::ordered_json StatsJson(const AnswerStats& stats) {
+  return {{"prompt_tokens", stats.prompt_tokens + stats.cached_tokens},
+          {"cached_tokens", stats.cached_tokens},
+          {"generated_tokens", stats.answer_tokens},
+          {"prompt_tokens_per_second", stats.prompt_rate},
+          {"prompt_percent_of_limit", stats.prompt_percent},
+          {"decode_tokens_per_second", stats.decode_rate},
+          {"decode_percent_of_limit", stats.decode_percent},
+          {"kv_bytes", stats.kv_bytes},
+          {"peak_resident_bytes", stats.peak_bytes}};
+}
+
+}  // namespace kvasir::cli

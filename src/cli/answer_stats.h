@@ -1,0 +1,46 @@
+// The quiet line after an answer: what it cost, and how much of the machine that used.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "cli/limits.h"
+#include "kvasir/engine.h"
+
+namespace kvasir::cli {
+
+/// The figures of one answer.
+struct AnswerStats {
+  int prompt_tokens = 0;  ///< Computed, without those found in the cache.
+  int cached_tokens = 0;
+  int answer_tokens = 0;
+  double prompt_rate = 0;     ///< tokens/s
+  double prompt_percent = 0;  ///< of PromptLimit
+  double decode_rate = 0;
+  double decode_percent = 0;
+  size_t kv_bytes = 0;
+  size_t peak_bytes = 0;
+};
+
+/// Works out the figures of answers of one engine. The machine's limits are measured (a quarter of a second) when the
+/// first answer asks for them, never before it.
+class StatsMaker {
+ public:
+  explicit StatsMaker(const Engine& engine) : engine_(engine) {}
+  [[nodiscard]] AnswerStats Make(const Generation& answer);
+  [[nodiscard]] const MachineLimits& limits();
+
+ private:
+  const Engine& engine_;
+  std::optional<MachineLimits> limits_;
+  TokenCost cost_;
+};
+
+/// "prompt 41 tokens, 812 tok/s (63% of limit) · answer 95 tokens, 88.1 tok/s (71%) · KV 3.1 MB · peak memory 214 MB"
+[[nodiscard]] std::string StatsLine(const AnswerStats& stats);
+
+/// The same for programs.
+[[nodiscard]] nlohmann::ordered_json StatsJson(const AnswerStats& stats);
+
+}  // namespace kvasir::cli

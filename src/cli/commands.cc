@@ -1,0 +1,23 @@
+#include <array>
+
+#include "cli/command.h"
+#include "cli/command_list.h"
+
+namespace kvasir::cli {
+
+std::span<const Command> Commands() {
+  static constexpr auto kCommands = std::to_array<Command>({
+      {"run", "Talk to a model", "answer one prompt", DefineRun},
+      {"chat", "Talk to a model", "hold a conversation in the terminal", DefineChat},
+      {"inspect", "Look inside", "what a model file holds and what it takes to run it", DefineInspect},
+      {"tokenize", "Look inside", "turn text into tokens", DefineTokenize},
+      {"detokenize", "Look inside", "turn tokens back into text", DefineDetokenize},
+      {"apply-template", "Look inside", "show the text that a model sees of a conversation", DefineApplyTemplate},
+      {"bench", "Measure", "speed, beside the limits of this machine", DefineBench},
+      {"eval", "Measure", "quality: perplexity, and distance from the exact model", DefineEval},
+      {"completion", "Set up", "print completions for your shell", DefineCompletion},
+  });
+  return kCommands;
+}
+
+}  // namespace kvasir::cli

@@ -1,0 +1,50 @@
+// Options of commands: every value is read strictly, and an error names the flag, the value and what is allowed.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kvasir/result.h"
+
+namespace kvasir::cli {
+
+/// Takes the text of a value. An error message continues the sentence "--flag ...": "is 'x', but it must be ...".
+using Setter = std::function<Status(std::string_view text)>;
+
+/// Adds an option with one value per use. `names` as CLI11 has them: "-n,--max-tokens", or "file" for a positional one.
+/// `type` is what the help shows for the value; completions read it too: MODEL, FILE, DIR, or choices as "a|b|c".
+/// `repeat`: every use counts, else the last one.
+CLI::Option* AddValue(CLI::App& app, const std::string& names, const std::string& type, const std::string& help,
+                      Setter set, bool repeat = false);
+
+/// Any text.
+CLI::Option* AddText(CLI::App& app, const std::string& names, const std::string& type, const std::string& help,
+                     std::string& target);
+/// Texts, one per use of the option; none may be empty.
+CLI::Option* AddTexts(CLI::App& app, const std::string& names, const std::string& type, const std::string& help,
+                      std::vector<std::string>& target);
+/// A whole number from `low` to `high`.
+CLI::Option* AddCount(CLI::App& app, const std::string& names, const std::string& help, int& target, int low,
+                      int high = std::numeric_limits<int>::max());
+/// Whole numbers separated by commas, each from `low` to `high`. Replaces what `target` held.
+CLI::Option* AddCounts(CLI::App& app, const std::string& names, const std::string& help, std::vector<int>& target,
+                       int low, int high);
+/// One of `choices`; `set` is called with a valid one only.
+CLI::Option* AddChoice(CLI::App& app, const std::string& names, std::initializer_list<const char*> choices,
+                       const std::string& help, const std::function<void(std::string_view)>& set);
+
+/// The whole of `text` as a decimal whole number from `low` to `high`; the error continues "... is 'x', but".
+[[nodiscard]] Result<int64_t> ParseCount(std::string_view text, int64_t low, int64_t high);
+/// The whole of `text` as a finite number, or with `allow_infinity` also "inf" and "-inf".
+[[nodiscard]] Result<double> ParseReal(std::string_view text, bool allow_infinity = false);
+
+/// The flag that a message should name: "--threads" of "-t,--threads", "MODEL" of a positional option.
+[[nodiscard]] std::string FlagName(const std::string& names);
+
+}  // namespace kvasir::cli

@@ -1,0 +1,109 @@
+#include "cli/flags.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "cli/model_flags.h"
+
+namespace kvasir::cli {
+namespace {
+
+// The error message of parsing `arguments` (without the program's name), or "".
+std::string ErrorOf(CLI::App& app, std::vector<std::string> arguments) {
+  std::reverse(arguments.begin(), arguments.end());
+  try {
+    app.parse(std::move(arguments));
+  } catch (const CLI::ParseError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+std::string CountError(const std::string& value) {
+  CLI::App app;
+  int count = 7;
+  AddCount(app, "-r,--rows", "", count, 1, 100);
+  const std::string error = ErrorOf(app, {"-r", value});
+  EXPECT_EQ(error.empty(), count != 7);
+  return error;
+}
+
+TEST(Flags, CountsAreReadStrictly) {
+  EXPECT_EQ(CountError("1"), "");
+  EXPECT_EQ(CountError("100"), "");
+  for (const char* wrong : {"0", "101", "-1", "1.5", "1e2", "0x10", "12abc", " 3", "", "nan", "99999999999999999999"}) {
+    EXPECT_EQ(CountError(wrong), fmt::format("--rows is '{}', but it must be a whole number from 1 to 100", wrong));
+  }
+}
+
+TEST(Flags, ListsReplaceTheDefaultAndNameTheWholeValue) {
+  CLI::App app;
+  std::vector<int> depths = {5};
+  AddCounts(app, "-d,--depth", "", depths, 0, 9000);
+  EXPECT_EQ(ErrorOf(app, {"-d", "0,2048,8000"}), "");
+  EXPECT_EQ(depths, (std::vector<int>{0, 2048, 8000}));
+  for (const char* wrong : {"", ",", "1,", "1,,2", "1,x", "1,9001", "1;2"}) {
+    EXPECT_EQ(
+        ErrorOf(app, {"-d", wrong}),
+        fmt::format("--depth is '{}', but it must be whole numbers from 0 to 9000 with commas between them", wrong));
+  }
+}
+
+TEST(Flags, TextIsTakenAsItIs) {
+  for (const char* text : {"", "-p", "--help", "[a,b]", "{}", "a b", "%%", "--", "\xff"}) {
+    CLI::App app;
+    std::string prompt = "unset";
+    std::vector<std::string> stops;
+    AddText(app, "-p,--prompt", "TEXT", "", prompt);
+    AddTexts(app, "--stop", "TEXT", "", stops);
+    EXPECT_EQ(ErrorOf(app, {"-p", text}), "") << text;
+    EXPECT_EQ(prompt, text);
+    if (*text == '\0') continue;
+    EXPECT_EQ(ErrorOf(app, {"--stop", text, "--stop", "x"}), "") << text;
+    EXPECT_EQ(stops, (std::vector<std::string>{text, "x"}));
+  }
+}
+
+TEST(Flags, TheLastUseCounts) {
+  CLI::App app;
+  std::string prompt;
+  AddText(app, "-p,--prompt", "TEXT", "", prompt);
+  EXPECT_EQ(ErrorOf(app, {"-p", "a", "--prompt=b"}), "");
+  EXPECT_EQ(prompt, "b");
+}
+
+TEST(Flags, AStopTextMustNotBeEmpty) {
+  CLI::App app;
+  std::vector<std::string> stops;
+  AddTexts(app, "--stop", "TEXT", "", stops);
+  EXPECT_EQ(ErrorOf(app, {"--stop", ""}), "--stop is empty, but it must be some text");
+}
+
+TEST(Flags, ChoicesAreListed) {
+  CLI::App app;
+  EngineOptions options;
+  AddPrecisionFlags(app, options);
+  EXPECT_EQ(ErrorOf(app, {"--compute", "exact", "--kv", "f32"}), "");
+  EXPECT_EQ(options.compute, ComputeMode::kExact);
+  EXPECT_EQ(options.kv_format, KvFormat::kF32);
+  EXPECT_EQ(ErrorOf(app, {"--compute", "best"}),
+            "--compute is 'best', but it must be one of fast, balanced, precise, exact");
+}
+
+TEST(Flags, RealNumbersAreFinite) {
+  EXPECT_EQ(ParseReal("0.5").value(), 0.5);
+  EXPECT_EQ(ParseReal("-1e3").value(), -1000);
+  for (const char* wrong : {"", "x", "1.5x", "nan", "inf", "1,5", "1e999"}) EXPECT_FALSE(ParseReal(wrong)) << wrong;
+  EXPECT_LT(ParseReal("-inf", true).value(), -1e300);
+}
+
+TEST(Flags, MessagesNameTheLongFlag) {
+  EXPECT_EQ(FlagName("-t,--threads"), "--threads");
+  EXPECT_EQ(FlagName("--kv"), "--kv");
+  EXPECT_EQ(FlagName("model"), "MODEL");
+}
+
+}  // namespace
+}  // namespace kvasir::cli

@@ -1,0 +1,32 @@
+// What `run` and `chat` have in common: how an answer is generated, and when it ends.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kvasir/engine.h"
+
+namespace kvasir::cli {
+
+struct GenerationOptions {
+  std::optional<int> max_tokens;  ///< -1: no limit.
+  std::vector<std::string> stop;
+  SamplingOptions sampling;
+  std::string system;
+  bool raw = false;  ///< Continue the text; no chat template.
+
+  /// Tokens of an answer if the user did not say. A text that is merely continued has no end of its own.
+  [[nodiscard]] int MaxTokens(bool continuation) const {
+    return max_tokens.value_or(continuation ? kContinuationTokens : -1);
+  }
+  static constexpr int kContinuationTokens = 256;
+};
+
+/// -n, --stop, --system, --raw and the sampling flags.
+void AddGenerationFlags(CLI::App& app, GenerationOptions& options);
+
+[[nodiscard]] const char* FinishReasonName(FinishReason reason);
+
+}  // namespace kvasir::cli

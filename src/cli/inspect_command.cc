@@ -1,0 +1,83 @@
+// kvasir inspect: a model file and this machine, before anything is loaded.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <memory>
+
+#include "base/check.h"
+#include "cli/command_list.h"
+#include "cli/flags.h"
+#include "cli/inspect_report.h"
+#include "cli/model_flags.h"
+#include "cli/output.h"
+
+namespace kvasir::cli {
+namespace {
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  kvasir inspect smollm2\n"
+    "  kvasir inspect smollm2 -c 2048 --kv f32\n"
+    "  kvasir inspect smollm2 --json | jq .plan.total_bytes\n"
+    "  kvasir inspect --cpu";
+
+constexpr double kMeasureSeconds = 1.0;
+constexpr size_t kMeasureBytes = size_t{128} << 20;
+
+struct InspectOptions {
+  EngineOptions engine;
+  InspectDetail detail;
+  bool cpu = false;
+  bool json = false;
+};
+
+Result<int> RunInspect(const InspectOptions& options) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  if (!options.engine.model.empty()) {
+    KV_ASSIGN(const ModelSummary summary, InspectModel(options.engine));
+    if (options.json) {
+      json = SummaryJson(summary, options.detail);
+    } else {
+      WriteOut(SummaryText(summary, options.detail));
+    }
+  }
+  if (options.cpu) {
+    const CpuReport cpu = InspectCpu();
+    const int threads = options.engine.threads > 0 ? options.engine.threads : cpu.cpus;
+    const MachineLimits limits = MeasureLimits(threads, kMeasureBytes, kMeasureSeconds);
+    if (options.json) {
+      json["cpu"] = CpuJson(cpu);
+      json["limits"] = LimitsJson(limits);
+    } else {
+      WriteOut(CpuText(cpu, limits));
+    }
+  }
+  // The strings of a model file may hold anything.
+  if (options.json) {
+    WriteOut(json.dump(2, ' ', /*ensure_ascii=*/false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  }
+  return 0;
+}
+
+}  // namespace
+
+Action DefineInspect(CLI::App& app) {
+  auto options = std::make_shared<InspectOptions>();
+  AddText(app, "model", "MODEL", "GGUF file, or the name of an installed model", options->engine.model);
+  app.add_flag("--cpu", options->cpu, "what this processor can do: instruction sets, and limits measured now");
+  app.add_flag("--metadata", options->detail.metadata, "list all metadata");
+  app.add_flag("--tensors", options->detail.tensors, "list all tensors");
+  app.add_flag("--json", options->json, "print one JSON object, with metadata and tensors");
+  AddThreadsFlag(app, options->engine.threads);
+  AddContextFlag(app, options->engine.context_tokens, 0,
+                 "plan the memory for a context of N tokens (default: the model's own)");
+  AddPrecisionFlags(app, options->engine);
+  app.footer(kExamples);
+  return [&app, options]() -> Result<int> {
+    if (options->engine.model.empty() && !options->cpu)
+      return UsageError(app, "there is nothing to inspect: name a MODEL, or give --cpu");
+    return RunInspect(*options);
+  };
+}
+
+}  // namespace kvasir::cli

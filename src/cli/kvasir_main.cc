@@ -1,0 +1,5 @@
+#include "cli/program.h"
+
+int main(int argc, char** argv) {
+  return kvasir::cli::RunProgram(argc, argv, KVASIR_VERSION);
+}

@@ -1,0 +1,53 @@
+#include "cli/model_flags.h"
+
+#include "cli/flags.h"
+
+namespace kvasir::cli {
+namespace {
+
+constexpr const char* kGroup = "Model";
+constexpr int kMaxThreads = 1024;
+constexpr int kMaxContext = 1 << 24;
+
+}  // namespace
+
+CLI::Option* AddModelFlag(CLI::App& app, std::string& model) {
+  const Setter set = [&model](std::string_view text) -> Status {
+    if (text.empty()) return Fail(ErrorCode::kInvalidArgument, "is empty, but it must be a file or an installed name");
+    model = text;
+    return {};
+  };
+  return AddValue(app, "-m,--model", "MODEL", "GGUF file, or the name of an installed model", set)
+      ->required()
+      ->group(kGroup);
+}
+
+CLI::Option* AddThreadsFlag(CLI::App& app, int& threads) {
+  return AddCount(app, "-t,--threads", "CPU threads; 0 takes one per CPU (default 0)", threads, 0, kMaxThreads)
+      ->group(kGroup);
+}
+
+void AddPrecisionFlags(CLI::App& app, EngineOptions& options) {
+  AddChoice(app, "--compute", {"fast", "balanced", "precise", "exact"},
+            "precision of the arithmetic: from 8-bit activations to plain f32 (default balanced)",
+            [&options](std::string_view name) { options.compute = ParseComputeMode(name).value(); })
+      ->group(kGroup);
+  AddChoice(app, "--kv", {"auto", "f32", "f16"},
+            "how keys and values are stored (default auto: f16, or f32 with --compute exact)",
+            [&options](std::string_view name) { options.kv_format = ParseKvFormat(name).value(); })
+      ->group(kGroup);
+}
+
+CLI::Option* AddContextFlag(CLI::App& app, int& context, int low, const std::string& help) {
+  return AddCount(app, "-c,--ctx", help, context, low, kMaxContext)->group(kGroup);
+}
+
+void AddEngineFlags(CLI::App& app, EngineOptions& options) {
+  AddModelFlag(app, options.model);
+  AddThreadsFlag(app, options.threads);
+  AddContextFlag(app, options.context_tokens, 0,
+                 "tokens that fit the context; 0 is what the model was trained for (default 0)");
+  AddPrecisionFlags(app, options);
+}
+
+}  // namespace kvasir::cli

@@ -1,0 +1,154 @@
+"""The real program, as a user runs it. $KVASIR_BIN is the program, $KVASIR_MODELS the folder of installed models."""
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = Path(os.environ.get("KVASIR_BIN", ROOT / "build/dev/bin/kvasir")).resolve()
+DATA = ROOT.parent / "shared" / "data"
+MODELS = Path(os.environ.get("KVASIR_MODELS", Path.home() / ".cache/kvasir/models"))
+TIMEOUT = 300
+
+
+class Kvasir:
+    """Runs the program in an environment of its own: no history, no colours, no terminal."""
+
+    def __init__(self, home: Path):
+        self.home = home
+        self.env = {**os.environ, "HOME": str(home), "XDG_STATE_HOME": str(home / "state"),
+                    "KVASIR_MODELS": str(MODELS), "LC_ALL": "C.UTF-8", "TERM": "xterm"}
+        self.env.pop("NO_COLOR", None)
+
+    def __call__(self, *args, stdin: bytes | str = b"", env: dict | None = None, **kwargs) -> subprocess.CompletedProcess:
+        if isinstance(stdin, str):
+            stdin = stdin.encode()
+        return subprocess.run([BINARY, *args], input=stdin, capture_output=True, timeout=TIMEOUT,
+                              env={**self.env, **(env or {})}, **kwargs)
+
+    def ok(self, *args, **kwargs) -> str:
+        done = self(*args, **kwargs)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
+
+    def fails(self, *args, code: int = 1, **kwargs) -> str:
+        """The one line of an error."""
+        done = self(*args, **kwargs)
+        message = done.stderr.decode(errors="replace")
+        assert done.returncode == code, message
+        assert message.startswith("kvasir: ") and message.count("\n") == 1, message
+        assert done.stdout == b""
+        return message.strip()
+
+    def terminal(self, *args, **env) -> "Terminal":
+        return Terminal([str(BINARY), *args], {**self.env, **env})
+
+
+class Terminal:
+    """A program on a terminal of its own, and everything that it has written there."""
+
+    def __init__(self, command: list[str], env: dict):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execve(command[0], command, env)
+        self.output = ""
+        self.seen = 0  # how far `expect` has read
+        self.code = None
+
+    def _read(self, seconds: float) -> bool:
+        ready, _, _ = select.select([self.fd], [], [], seconds)
+        if not ready:
+            return True
+        try:
+            data = os.read(self.fd, 65536)
+        except OSError:  # the program has closed the terminal
+            return False
+        self.output += data.decode(errors="replace")
+        return bool(data)
+
+    def expect(self, pattern: str, timeout: float = TIMEOUT) -> re.Match:
+        """Waits until `pattern` appears after what was matched before."""
+        end = time.monotonic() + timeout
+        while True:
+            found = re.compile(pattern, re.DOTALL).search(self.output, self.seen)
+            if found:
+                self.seen = found.end()
+                return found
+            open_ = self._read(0.1)
+            assert time.monotonic() < end and (open_ or re.compile(pattern, re.DOTALL).search(self.output, self.seen)), (
+                f"{pattern!r} did not appear in {self.output[self.seen:]!r}")
+
+    def send(self, text: str):
+        os.write(self.fd, text.encode())
+
+    def line(self, text: str):
+        self.send(text + "\r")
+
+    def wait(self, timeout: float = TIMEOUT) -> int:
+        """The exit code, or minus the signal."""
+        end = time.monotonic() + timeout
+        while self.code is None:
+            self._read(0.05)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.code = os.waitstatus_to_exitcode(status)
+            assert time.monotonic() < end, f"still running: {self.output!r}"
+        return self.code
+
+    def close(self):
+        if self.code is None:
+            try:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+            except (ProcessLookupError, ChildProcessError):
+                pass
+        os.close(self.fd)
+
+
+@pytest.fixture
+def kvasir(tmp_path) -> Kvasir:
+    assert BINARY.exists(), f"{BINARY} is not built"
+    return Kvasir(tmp_path)
+
+
+@pytest.fixture
+def terminal(kvasir):
+    opened = []
+
+    def start(*args, **env) -> Terminal:
+        opened.append(kvasir.terminal(*args, **env))
+        return opened[-1]
+
+    yield start
+    for terminal in opened:
+        terminal.close()
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    if not DATA.is_dir():
+        pytest.skip(f"the shared data are not at {DATA}")
+    return DATA
+
+
+def installed(name: str) -> str:
+    if not (MODELS / f"{name}.gguf").exists():
+        pytest.skip(f"{name} is not installed in {MODELS}; './dev models {name}' fetches it")
+    return name
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> str:
+    return installed("smollm2")
+
+
+@pytest.fixture(scope="session")
+def gemma3() -> str:
+    return installed("gemma3-270m")

@@ -1,0 +1,104 @@
+"""inspect, bench and eval: figures for people and for programs."""
+
+import json
+import re
+
+import pytest
+
+
+def test_inspect_a_model(kvasir, smollm2):
+    text = kvasir.ok("inspect", smollm2)
+    for expected in ("architecture  llama", "parameters    135 M", "chat template yes", "KV cache", "Memory for 8192 tokens"):
+        assert expected in text, text
+    assert "blk.0" not in text
+    assert "blk.0.attn_q.weight" in kvasir.ok("inspect", smollm2, "--tensors")
+    assert "tokenizer.ggml.tokens" in kvasir.ok("inspect", smollm2, "--metadata")
+
+
+def test_the_plan_follows_the_options(kvasir, smollm2):
+    plan = lambda *args: json.loads(kvasir.ok("inspect", smollm2, "--json", *args))["plan"]  # noqa: E731
+    whole, half = plan(), plan("-c", "4096")
+    assert whole["context_tokens"] == 8192 and half["context_tokens"] == 4096
+    assert half["kv_bytes"] == whole["kv_bytes"] // 2
+    assert plan("--kv", "f32")["kv_bytes"] == 2 * whole["kv_bytes"]
+    assert plan("--compute", "exact")["kv_bytes"] == 2 * whole["kv_bytes"]
+    assert whole["fits"]
+
+
+def test_a_plan_that_does_not_fit(kvasir, smollm2):
+    text = kvasir.ok("inspect", smollm2, "-c", "16000000", "--kv", "f32")
+    assert "does not fit" in text or "cannot be run" in text
+    assert not json.loads(kvasir.ok("inspect", smollm2, "-c", "16000000", "--json"))["plan"]["fits"]
+
+
+def test_inspect_json_has_tensors_and_metadata(kvasir, smollm2):
+    got = json.loads(kvasir.ok("inspect", smollm2, "--json"))
+    assert got["architecture"] == "llama" and got["layers"] == 30 and got["cannot_run"] is None
+    assert {"name", "type", "shape", "bytes"} <= set(got["tensors"][0])
+    assert got["metadata"]["general.architecture"]["value"].strip('"') == "llama"
+    assert "tensors" not in json.loads(kvasir.ok("inspect", smollm2, "--json", "--metadata"))
+
+
+def test_inspect_a_vocabulary(kvasir, data):
+    text = kvasir.ok("inspect", str(data / "tokenizers/ggml-vocab-gpt-2.gguf"))
+    assert "cannot be run" in text
+
+
+def test_inspect_the_processor(kvasir):
+    text = kvasir.ok("inspect", "--cpu")
+    assert "GB/s" in text and "TOPS" in text and "GFLOPS" in text
+    got = json.loads(kvasir.ok("inspect", "--cpu", "--json", "-t", "1"))
+    assert got["limits"]["threads"] == 1 and got["limits"]["int8_tops"] > 0
+    assert got["cpu"]["chosen_isa"] in got["cpu"]["supported_isa"]
+
+
+def test_bench(kvasir, smollm2):
+    done = kvasir("bench", "-m", smollm2, "-p", "16,32", "-n", "4", "-d", "0,64", "-r", "1", "--json")
+    got = json.loads(done.stdout)
+    assert done.stderr == b""
+    assert [(r["prompt"], r["generate"], r["depth"]) for r in got["rows"]] == [
+        (16, 0, 0), (32, 0, 0), (0, 4, 0), (16, 0, 64), (32, 0, 64), (0, 4, 64)]
+    assert all(r["tokens_per_second"] > 0 and r["percent_of_limit"] > 0 for r in got["rows"])
+    assert got["limits"]["read_gb_per_second"] > 0
+    table = kvasir.ok("bench", "-m", smollm2, "-p", "16", "-n", "0", "-r", "1")
+    assert re.search(r"prompt 16 +[\d.]+ .* \d+%  (memory|int8|fma)\n", table)
+    assert "context" in kvasir.fails("bench", "-m", smollm2, "-d", "9000", "--json")
+
+
+def test_perplexity(kvasir, smollm2, data):
+    text = str(data / "text/wikitext2-test.txt")
+    got = json.loads(kvasir.ok("eval", "ppl", "-m", smollm2, "-f", text, "-c", "128", "--chunks", "2", "--json"))
+    assert got["chunks"] == 2 and got["context"] == 128 and got["tokens"] > 100
+    assert 5 < got["ppl"] < 100
+    assert kvasir.ok("eval", "ppl", "-m", smollm2, "-f", text, "-c", "64", "--chunks", "1").startswith("perplexity ")
+
+
+def test_divergence(kvasir, smollm2, data):
+    got = json.loads(kvasir.ok("eval", "kld", "-m", smollm2, "-f", str(data / "text/wikitext2-test.txt"), "-c", "64",
+                               "--chunks", "2", "--json"))
+    assert 0 < got["mean_kld"] < 0.05 and got["same_top"] > 0.9
+    assert got["median_kld"] <= got["p99_kld"] <= got["max_kld"]
+    assert got["ppl"] == pytest.approx(got["exact_ppl"], rel=0.05)
+
+
+def test_golden(kvasir, smollm2, data):
+    got = json.loads(kvasir.ok("eval", "golden", "-m", smollm2, "--golden", str(data / "golden/smollm2-135m"),
+                               "--compute", "exact", "--json"))
+    assert got["same_top"] == 1 and got["max_abs_nll_error"] <= 0.002 and got["positions"] > 0
+    assert set(got) >= {"mean_kld", "max_kld", "same_top", "max_abs_nll_error", "positions"}
+
+
+def test_texts_that_cannot_be_evaluated(kvasir, smollm2, tmp_path):
+    short = tmp_path / "short.txt"
+    short.write_text("too short")
+    assert kvasir.fails("eval", "ppl", "-m", smollm2, "-f", str(short))
+    assert "none.txt" in kvasir.fails("eval", "ppl", "-m", smollm2, "-f", "none.txt")
+    assert kvasir.fails("eval", "golden", "-m", smollm2, "--golden", str(tmp_path))
+
+
+def test_ctrl_c_ends_an_evaluation(terminal, smollm2, data):
+    screen = terminal("eval", "ppl", "-m", smollm2, "-f", str(data / "text/wikitext2-test.txt"), "-c", "256")
+    screen.expect(r"chunk \d+ of \d+ · perplexity [\d.]+")
+    screen.send("\x03")
+    screen.expect("kvasir: the evaluation was cancelled")
+    assert screen.wait() == 130

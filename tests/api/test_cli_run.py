@@ -1,0 +1,172 @@
+"""run: a prompt, an answer, and what it cost."""
+
+import json
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import BINARY
+
+STATS = (r"^prompt \d+ tokens(, [\d.]+ tok/s \(\d+% of this machine's limit\))? · answer \d+ tokens"
+         r"(, [\d.]+ tok/s \(\d+%\))? · KV [\d.]+ [kM]B · peak memory [\d.]+ [MG]B\n$")
+
+
+def answer(kvasir, *args, **kwargs) -> dict:
+    return json.loads(kvasir.ok("run", "--json", *args, **kwargs))
+
+
+def test_an_answer_and_one_quiet_line(kvasir, smollm2):
+    done = kvasir("run", "-m", smollm2, "-p", "What is the capital of France?", "--greedy", "-n", "20")
+    assert done.returncode == 0
+    assert "Paris" in done.stdout.decode()
+    assert done.stdout.endswith(b"\n")
+    assert re.match(STATS, done.stderr.decode()), done.stderr.decode()
+
+
+def test_json_has_everything(kvasir, smollm2):
+    got = answer(kvasir, "-m", smollm2, "-p", "Name a colour.", "-n", "8", "--seed", "5", "--samplers", "top_k;temperature")
+    assert got["seed"] == 5
+    assert got["samplers"] == ["top_k", "temperature"]
+    assert 0 < len(got["tokens"]) <= 8 and got["generated_tokens"] == len(got["tokens"])
+    assert got["finish_reason"] in ("stop", "length")
+    assert got["prompt_tokens"] > 0 and got["cached_tokens"] == 0
+    for key in ("prompt_tokens_per_second", "prompt_percent_of_limit", "decode_tokens_per_second",
+                "decode_percent_of_limit", "kv_bytes", "peak_resident_bytes"):
+        assert got[key] > 0, key
+
+
+def test_the_prompt_from_a_file_or_standard_input(kvasir, smollm2, tmp_path):
+    (tmp_path / "prompt.txt").write_text("What is the capital of France?\n")
+    common = ["-m", smollm2, "--greedy", "-n", "12"]
+    texts = {answer(kvasir, *common, "-p", "What is the capital of France?")["text"],
+             answer(kvasir, *common, "-f", str(tmp_path / "prompt.txt"))["text"],
+             answer(kvasir, *common, "-f", "-", stdin="What is the capital of France?\n")["text"],
+             answer(kvasir, *common, stdin="What is the capital of France?\n")["text"]}
+    assert len(texts) == 1
+
+
+def test_the_same_seed_gives_the_same_text(kvasir, smollm2):
+    common = ["-m", smollm2, "-p", "Tell me a story.", "-n", "24", "--temp", "1.2"]
+    one = answer(kvasir, *common, "--seed", "1", "-t", "1")
+    two = answer(kvasir, *common, "--seed", "1", "-t", "2")
+    other = answer(kvasir, *common, "--seed", "2")
+    assert one["text"] == two["text"] != other["text"]
+    fresh = answer(kvasir, *common)
+    assert answer(kvasir, *common, "--seed", str(fresh["seed"]))["text"] == fresh["text"]
+
+
+def test_stop_texts_are_not_part_of_the_answer(kvasir, smollm2):
+    common = ["-m", smollm2, "-p", "Count from one to ten.", "--greedy", "-n", "60"]
+    whole = answer(kvasir, *common)["text"]
+    stop = whole[len(whole) // 2:][:6]
+    cut = answer(kvasir, *common, "--stop", "never appears, surely", "--stop", stop)
+    assert cut["text"] == whole[:whole.index(stop)]
+    assert cut["finish_reason"] == "stop"
+
+
+def test_a_system_message_counts(kvasir, smollm2):
+    common = ["-m", smollm2, "-p", "Who are you?", "--greedy", "-n", "16"]
+    plain = answer(kvasir, *common)
+    told = answer(kvasir, *common, "--system", "You are a pirate called Redbeard.")
+    assert told["text"] != plain["text"]
+
+
+def test_raw_continues_the_text(kvasir, gemma3, smollm2):
+    text = answer(kvasir, "-m", gemma3, "-p", "The capital of France is", "--greedy", "-n", "4")["text"]
+    assert "Paris" in text
+    raw = answer(kvasir, "-m", smollm2, "--raw", "-p", "The capital of France is", "--greedy", "-n", "4")
+    assert "Paris" in raw["text"]
+    assert raw["prompt_tokens"] < 10  # no template around it
+    assert "chat template" in kvasir.fails("run", "-m", gemma3, "--system", "x", "-p", "x")
+    assert "--raw" in kvasir.fails("run", "-m", smollm2, "--raw", "--system", "x", "-p", "x")
+
+
+@pytest.mark.parametrize("compute", ["fast", "balanced", "precise", "exact"])
+def test_every_precision(kvasir, smollm2, compute):
+    for kv in ("f32", "f16"):
+        got = answer(kvasir, "-m", smollm2, "--compute", compute, "--kv", kv, "-p", "What is the capital of France?",
+                     "--greedy", "-n", "12")
+        assert "Paris" in got["text"] and got["compute"] == compute and got["kv"] == kv
+
+
+def test_the_end_of_the_context(kvasir, smollm2):
+    common = ["-m", smollm2, "--raw", "-p", "One two three four", "-c", "32", "-n", "80"]
+    full = answer(kvasir, *common, "--seed", "1")
+    assert full["finish_reason"] == "length" and len(full["tokens"]) < 32
+    shifted = answer(kvasir, *common, "--seed", "1", "--ctx-shift")
+    assert len(shifted["tokens"]) == 80 or shifted["finish_reason"] == "stop"
+    message = kvasir.fails("run", "-m", smollm2, "-p", "word " * 200, "-c", "64")
+    assert "64" in message and re.search(r"2\d\d", message)
+
+
+def test_prompts_that_are_empty_or_no_text(kvasir, smollm2):
+    assert "the prompt is empty" in kvasir.fails("run", "-m", smollm2, "-p", "")
+    assert "the prompt is empty" in kvasir.fails("run", "-m", smollm2, stdin="")
+    assert "the prompt is empty" in kvasir.fails("run", "-m", smollm2, "--raw", "-p", "")
+    assert "not UTF-8" in kvasir.fails("run", "-m", smollm2, "-p", b"caf\xe9")
+    assert "not UTF-8" in kvasir.fails("run", "-m", smollm2, stdin=bytes(range(256)))
+    assert "not UTF-8" in kvasir.fails("run", "-m", smollm2, "-p", "x", "--system", b"\xff", code=2)
+    assert "nothing.txt" in kvasir.fails("run", "-m", smollm2, "-f", "nothing.txt")
+    assert kvasir("run", "-m", smollm2, "--raw", "-n", "4", stdin=bytes(range(256))).returncode == 0
+
+
+def test_a_token_outside_the_vocabulary(kvasir, smollm2):
+    message = kvasir.fails("run", "-m", smollm2, "-p", "x", "--logit-bias", "999999:1")
+    assert "999999" in message
+
+
+def test_a_token_that_is_banned_never_comes(kvasir, smollm2):
+    common = ["-m", smollm2, "-p", "Name a colour.", "--greedy", "-n", "1"]
+    first = answer(kvasir, *common)["tokens"][0]
+    assert answer(kvasir, *common, "--logit-bias", f"{first}:-inf")["tokens"][0] != first
+
+
+def test_no_tokens_at_all(kvasir, smollm2):
+    got = answer(kvasir, "-m", smollm2, "-p", "Hello", "-n", "0")
+    assert got["text"] == "" and got["finish_reason"] == "length"
+
+
+def test_quiet(kvasir, smollm2):
+    assert kvasir("run", "-m", smollm2, "-p", "Hello", "-n", "2", "-q").stderr == b""
+
+
+def test_a_reader_that_leaves_ends_the_answer(kvasir, smollm2):
+    command = [BINARY, "run", "-m", smollm2, "--raw", "-p", "One two three", "-n", "-1", "--temp", "1"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=kvasir.env)
+    child.stdout.read(1)
+    child.stdout.close()
+    assert child.stderr.read() == b""
+    assert child.wait(60) in (141, -13)
+
+
+ENDLESS = ["--raw", "-p", "One two three", "-n", "-1", "--temp", "1", "--ctx-shift", "--logit-bias", "2:-inf",
+           "--logit-bias", "0:-inf"]
+
+
+def test_ctrl_c_ends_the_answer_and_still_says_what_it_cost(terminal, smollm2):
+    screen = terminal("run", "-m", smollm2, *ENDLESS)
+    screen.expect(r"\w+ \w+ \w+")
+    screen.send("\x03")
+    screen.expect(r"peak memory")
+    assert screen.wait() == 130
+
+
+def test_a_second_ctrl_c_ends_the_program(kvasir, smollm2):
+    command = [BINARY, "run", "-m", smollm2, *ENDLESS]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=kvasir.env)
+    child.stdout.read(1)
+    for _ in range(200):
+        child.send_signal(signal.SIGINT)
+        time.sleep(0.001)
+        if child.poll() is not None:
+            break
+    child.stdout.close()
+    assert child.wait(60) in (130, -signal.SIGINT)
+
+
+def test_on_a_terminal_without_a_prompt_it_says_so(terminal, smollm2):
+    screen = terminal("run", "-m", smollm2)
+    screen.expect("there is no prompt: give one with -p TEXT or -f FILE, or pipe it in")
+    assert screen.wait() == 2
