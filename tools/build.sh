@@ -32,8 +32,25 @@ fi
 # Editors and clangd look for it at the root.
 [[ -e compile_commands.json && ! -L compile_commands.json ]] || ln -sfn "build/$preset/compile_commands.json" compile_commands.json
 
-quiet=()
-[[ -t 2 ]] || quiet=(--quiet) # a terminal gets ninja's one moving line, a log gets only what went wrong
-if ninja -C "build/$preset" -n "$@" 2>/dev/null | grep -q 'no work to do'; then exit 0; fi
-say "Building $preset${1:+: $*}"
-NINJA_STATUS='[%f/%t %es] ' ninja -C "build/$preset" "${quiet[@]}" "$@" </dev/null >&2
+# Shows ninja's steps as one moving line in a terminal; a log gets only what went wrong. Nothing to do is worth no word.
+show_progress() {
+  local line started='' width
+  width=$(tput cols 2>/dev/null || echo 100)
+  while IFS= read -r line; do
+    case $line in
+      'ninja: Entering'* | 'ninja: no work'* | '['*'Re-checking globbed'* | '['*'Re-running CMake'* | '-- '*) ;;
+      '['[0-9]*)
+        [[ $started ]] || say "Building $*"
+        started=yes
+        [[ ! -t 2 ]] || printf '\r\e[K%s' "${line:0:width-1}" >&2
+        ;;
+      *)
+        [[ ! -t 2 ]] || printf '\r\e[K' >&2
+        printf '%s\n' "$line" >&2
+        ;;
+    esac
+  done
+  [[ ! -t 2 || ! $started ]] || printf '\r\e[K' >&2
+}
+[[ ! -t 2 ]] || export CLICOLOR_FORCE=1
+NINJA_STATUS='[%f/%t %es] ' ninja -C "build/$preset" "$@" </dev/null 2>&1 | show_progress "$preset${1:+: $*}"
