@@ -17,6 +17,15 @@ namespace kvasir::kvcache {
 
 using kernels::kPageTokens;
 
+namespace {
+
+// Where the number `block` of a first block comes to lie when `count` blocks from `gap` on vanish.
+int32_t MovedBlock(int32_t block, int32_t gap, int32_t count) {
+  return block <= gap ? block : std::max(gap, block - count);
+}
+
+}  // namespace
+
 Result<int32_t> KvSequence::ShiftContext(int32_t sinks, int32_t drop_tokens, const RotateKey& rotate) {
   KV_TRY(CheckShift(sinks, drop_tokens));
   const auto kept = static_cast<int32_t>(BlocksFor(sinks));
@@ -31,6 +40,7 @@ Result<int32_t> KvSequence::ShiftContext(int32_t sinks, int32_t drop_tokens, con
   tokens_.erase(tokens_.begin() + kept * kPageTokens, tokens_.begin() + (kept + dropped) * kPageTokens);
   committed_ = length();
   RefreshRefs(kept);
+  AdjustFloors(kept, dropped);
   RotateKeysFrom(kept, delta, rotate);
   while (static_cast<int32_t>(sealed_.size() + 1) * kPageTokens <= committed_)
     sealed_.push_back(HashOf(sealed_.size()));
@@ -66,7 +76,18 @@ void KvSequence::DropBlocks(int32_t first_block, int32_t count) {
       std::vector<Page>& pages = tables_[index(layer, head)].pages;
       pages.erase(pages.begin() + begin, pages.begin() + end);
     }
-    if (held_from > first_block) held_from = std::max(first_block, held_from - count);
+    held_from = MovedBlock(held_from, first_block, count);
+  }
+}
+
+// A layer with a window may have released the sinks long ago. After the shift its queries would reach them again, but
+// they are gone: from now on nobody expects them.
+void KvSequence::AdjustFloors(int32_t kept, int32_t dropped) {
+  for (int layer = 0; layer < shape_.layers; ++layer) {
+    int32_t& floor = shift_floor_[static_cast<size_t>(layer)];
+    floor = MovedBlock(floor, kept, dropped);
+    const int32_t held_from = first_block_[static_cast<size_t>(layer)];
+    if (held_from > NeededBlock(layer, committed_)) floor = held_from;
   }
 }
 

@@ -31,7 +31,7 @@ Status KvSequence::CheckIntegrity() const {
   }
   std::unordered_set<const std::byte*> seen;
   for (int layer = 0; layer < shape_.layers; ++layer) {
-    const int64_t needed = FirstVisible(committed_, shape_.window(layer)) / kernels::kPageTokens;
+    const int32_t needed = NeededBlock(layer, committed_);
     if (first_block_[static_cast<size_t>(layer)] > needed) {
       return Broken(fmt::format("layer {} released block {}, which a query at {} sees", layer, needed, committed_));
     }

@@ -29,6 +29,7 @@ KvSequence::KvSequence(PagePool& pool, const KvShape& shape, const KvOptions& op
       observers_(std::move(observers)),
       root_(RootHash(options, shape)),
       first_block_(static_cast<size_t>(shape.layers), 0),
+      shift_floor_(static_cast<size_t>(shape.layers), 0),
       tables_(static_cast<size_t>(shape.layers) * static_cast<size_t>(shape.kv_heads)) {
   RefreshHeads();
 }
@@ -103,7 +104,7 @@ void KvSequence::ReleaseOutsideWindow() {
   for (int layer = 0; layer < shape_.layers; ++layer) {
     int32_t& first_block = first_block_[static_cast<size_t>(layer)];
     // Of a step in progress the first query sees farthest back.
-    const auto needed = static_cast<int32_t>(FirstVisible(committed_, shape_.window(layer)) / kPageTokens);
+    const int32_t needed = NeededBlock(layer, committed_);
     if (needed <= first_block) continue;
     const int32_t released = needed - first_block;
     for (int head = 0; head < shape_.kv_heads; ++head) {
@@ -116,12 +117,17 @@ void KvSequence::ReleaseOutsideWindow() {
   RefreshHeads();
 }
 
+// The first block that a query at `position` expects to find in `layer`.
+int32_t KvSequence::NeededBlock(int layer, int32_t position) const {
+  const auto visible = static_cast<int32_t>(FirstVisible(position, shape_.window(layer)) / kPageTokens);
+  return std::max(visible, shift_floor_[static_cast<size_t>(layer)]);
+}
+
 bool KvSequence::CanTruncateTo(int32_t new_length) const {
   if (new_length == 0) return true;
   if (new_length < 0 || new_length > length()) return false;
   for (int layer = 0; layer < shape_.layers; ++layer) {
-    const int64_t needed = FirstVisible(new_length, shape_.window(layer)) / kPageTokens;
-    if (needed < first_block_[static_cast<size_t>(layer)]) return false;
+    if (NeededBlock(layer, new_length) < first_block_[static_cast<size_t>(layer)]) return false;
   }
   return true;
 }
@@ -142,7 +148,9 @@ Status KvSequence::Truncate(int32_t new_length) {
   const auto blocks = static_cast<int32_t>(BlocksFor(new_length));
   for (int layer = 0; layer < shape_.layers; ++layer) {
     int32_t& first_block = first_block_[static_cast<size_t>(layer)];
+    int32_t& floor = shift_floor_[static_cast<size_t>(layer)];
     first_block = std::min(first_block, blocks);
+    floor = std::min(floor, blocks);
     for (int head = 0; head < shape_.kv_heads; ++head) {
       tables_[index(layer, head)].pages.resize(static_cast<size_t>(blocks - first_block));
     }
@@ -167,6 +175,7 @@ KvSequence KvSequence::Fork() const {
   fork.sealed_ = sealed_;
   fork.origins_ = origins_;
   fork.first_block_ = first_block_;
+  fork.shift_floor_ = shift_floor_;
   fork.tables_ = tables_;
   fork.RefreshHeads();
   return fork;

@@ -115,9 +115,11 @@ class KvSequence {
   BlockHash HashOf(size_t block) const;
   void SealNextBlock();
   Status CheckShift(int32_t sinks, int32_t drop_tokens) const;
+  void AdjustFloors(int32_t kept, int32_t dropped);
   void DropBlocks(int32_t first_block, int32_t count);
   void RotateKeysFrom(int32_t first_block, int32_t delta, const RotateKey& rotate);
   void MoveOrigins(int32_t kept, int32_t dropped);
+  int32_t NeededBlock(int layer, int32_t position) const;
   Status CheckTable(int layer, int kv_head) const;
 
   PagePool* pool_;
@@ -132,8 +134,10 @@ class KvSequence {
   std::vector<BlockHash> sealed_;
   std::vector<BlockOrigin> origins_;  // of the blocks up to the last one that a context shift moved
   std::vector<int32_t> first_block_;  // [L] earlier blocks are released
-  std::vector<HeadTable> tables_;     // [L * KVH]
-  std::vector<HeadPages> heads_;      // [L * KVH] what View() hands out
+  std::vector<int32_t>
+      shift_floor_;  // [L] earlier blocks cannot be expected: released when a context shift moved later ones
+  std::vector<HeadTable> tables_;  // [L * KVH]
+  std::vector<HeadPages> heads_;   // [L * KVH] what View() hands out
 };
 
 }  // namespace kvasir::kvcache

@@ -20,6 +20,7 @@ struct SpanRange {
   int32_t begin = 0;
   int32_t end = 0;
   int32_t size() const { return end - begin; }
+  friend bool operator==(const SpanRange&, const SpanRange&) = default;
 };
 
 /// The spans that any row at a position in [first_row, last_row] sees, among those that have a page in `pages`

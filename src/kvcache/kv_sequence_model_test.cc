@@ -1,0 +1,255 @@
+// Random operations on several sequences of one pool against a naive model, with every invariant checked after every
+// step.
+//
+// The model of a sequence is a list of tokens, each with its write and its history (what context shifts did to it). A
+// block's identity in the model is that whole list up to the block's end; hashes must be equal exactly where identities
+// are.
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "kvcache/kv_sequence.h"
+#include "kvcache/sequence_testing.h"
+
+namespace kvasir::kvcache {
+namespace {
+
+const KvShape kShape = {.layers = 2, .kv_heads = 2, .head_dim = 16, .windows = {0, 100}};
+constexpr size_t kTables = 4;
+constexpr kernels::PageFormat kFormat = kernels::PageFormat::kF32;
+const size_t kPageBytes = kernels::PageBytes(kFormat, 16);
+constexpr size_t kBudgetPages = 120;
+constexpr size_t kMaxSequences = 4;
+
+enum class Kind { kExtend, kExtendTwice, kGiveUp, kTruncate, kFork, kDrop, kShift, kRelease, kCreate, kHold };
+
+struct Operation {
+  Kind kind;
+  uint32_t sequence;
+  int amount;
+  int other;
+};
+
+std::ostream& operator<<(std::ostream& out, const Operation& op) {
+  return out << "{" << static_cast<int>(op.kind) << ", " << op.sequence << ", " << op.amount << ", " << op.other << "}";
+}
+
+rc::Gen<Operation> AnyOperation() {
+  using K = Kind;
+  const auto kind = rc::gen::weightedElement<Kind>({{6, K::kExtend},
+                                                    {1, K::kExtendTwice},
+                                                    {1, K::kGiveUp},
+                                                    {3, K::kTruncate},
+                                                    {2, K::kFork},
+                                                    {1, K::kDrop},
+                                                    {2, K::kShift},
+                                                    {2, K::kRelease},
+                                                    {1, K::kCreate},
+                                                    {1, K::kHold}});
+  return rc::gen::build<Operation>(rc::gen::set(&Operation::kind, kind),
+                                   rc::gen::set(&Operation::sequence, rc::gen::inRange<uint32_t>(0, 4)),
+                                   rc::gen::set(&Operation::amount, rc::gen::inRange(0, 200)),
+                                   rc::gen::set(&Operation::other, rc::gen::inRange(0, 100)));
+}
+
+struct Tracked {
+  KvSequence sequence;
+  std::vector<KnownToken> tokens;
+  std::vector<int> histories;  // of each token, 0 = none
+  bool shifted = false;
+};
+
+// Holds on to sealed pages for a while, as a prefix index would, and checks that they never change.
+class Keeper final : public SealObserver {
+ public:
+  void OnSeal(const SealedBlock& block) override {
+    ++num_sealed;
+    if (to_hold == 0) return;
+    --to_hold;
+    for (const Page& page : block.pages) {
+      held.push_back({page, std::vector<std::byte>(page.data(), page.data() + kPageBytes)});
+    }
+  }
+  void Check() const {
+    for (const auto& [page, bytes] : held) RC_ASSERT(std::equal(bytes.begin(), bytes.end(), page.data()));
+  }
+  struct Held {
+    Page page;
+    std::vector<std::byte> bytes;
+  };
+  std::vector<Held> held;
+  int to_hold = 0;
+  int num_sealed = 0;
+};
+
+class Machine {
+ public:
+  Machine() : pool_(PagePool::Create(kBudgetPages * kPageBytes).value()) { Create(); }
+
+  void Run(const Operation& op) {
+    if (all_.empty()) Create();
+    Tracked& chosen = all_[op.sequence % all_.size()];
+    switch (op.kind) {
+      case Kind::kExtend: Extend(chosen, {op.amount}); break;
+      case Kind::kExtendTwice: Extend(chosen, {op.amount / 2, op.other / 2}); break;
+      case Kind::kGiveUp: GiveUp(chosen, op.amount); break;
+      case Kind::kTruncate: Truncate(chosen, op.amount); break;
+      case Kind::kFork: Fork(chosen); break;
+      case Kind::kDrop: all_.erase(all_.begin() + (&chosen - all_.data())); break;
+      case Kind::kShift: Shift(chosen, op.other, op.amount + 1); break;
+      case Kind::kRelease: Release(chosen); break;
+      case Kind::kCreate: Create(); break;
+      case Kind::kHold:
+        keeper_.held.clear();
+        keeper_.to_hold = op.amount % 4;
+        break;
+    }
+    Check();
+  }
+
+ private:
+  void Create() {
+    if (all_.size() >= kMaxSequences) return;
+    const KvOptions options = {.format = kFormat, .recent = 10};
+    all_.push_back({KvSequence::Create(*pool_, kShape, options, {&keeper_}).value(), {}, {}});
+  }
+
+  // Few different tokens, so that prefixes coincide between sequences.
+  void Extend(Tracked& tracked, const std::vector<int>& counts) {
+    std::vector<KnownToken> step;
+    const int sealed_before = keeper_.num_sealed;
+    const auto blocks_before = static_cast<int>(tracked.sequence.sealed().size());
+    for (const int count : counts) {
+      std::vector<int32_t> ids;
+      for (int i = 0; i < count; ++i) {
+        const int position = tracked.sequence.length() + i;
+        ids.push_back(position % 64 == 17 ? (count % 3) : position % 7);
+      }
+      const size_t live = pool_->stats().live_pages;
+      if (!tracked.sequence.Extend(ids)) {
+        const size_t wanted = (static_cast<size_t>(count) / 64 + 2) * kTables;  // at most, with copies
+        RC_ASSERT(live + wanted > kBudgetPages);
+        RC_ASSERT(pool_->stats().live_pages == live);
+        break;
+      }
+      for (const int32_t id : ids) step.push_back({.id = id, .serial = ++serial_});
+    }
+    WriteStep(tracked.sequence, step);
+    tracked.sequence.Commit();
+    tracked.tokens.insert(tracked.tokens.end(), step.begin(), step.end());
+    tracked.histories.resize(tracked.tokens.size(), 0);
+    RC_ASSERT(keeper_.num_sealed - sealed_before == static_cast<int>(tracked.sequence.sealed().size()) - blocks_before);
+  }
+
+  void GiveUp(Tracked& tracked, int amount) {
+    const std::vector<int32_t> ids(static_cast<size_t>(amount), 3);
+    if (tracked.sequence.Extend(ids)) RC_ASSERT(tracked.sequence.Truncate(tracked.sequence.committed()).has_value());
+  }
+
+  void Truncate(Tracked& tracked, int amount) {
+    const int32_t length = std::max(0, tracked.sequence.length() - amount);
+    const bool possible = tracked.sequence.CanTruncateTo(length);
+    RC_ASSERT(tracked.sequence.Truncate(length).has_value() == possible);
+    if (!possible) return;
+    tracked.tokens.resize(static_cast<size_t>(length));
+    tracked.histories.resize(static_cast<size_t>(length));
+    if (length == 0) tracked.shifted = false;
+  }
+
+  void Fork(const Tracked& tracked) {
+    if (all_.size() >= kMaxSequences) return;
+    const size_t live = pool_->stats().live_pages;
+    Tracked fork = {tracked.sequence.Fork(), tracked.tokens, tracked.histories, tracked.shifted};
+    RC_ASSERT(pool_->stats().live_pages == live);
+    all_.push_back(std::move(fork));
+  }
+
+  void Shift(Tracked& tracked, int sinks, int drop) {
+    const auto kept = static_cast<int>(BlocksFor(sinks) * 64);
+    const auto gone = static_cast<int>(BlocksFor(drop) * 64);
+    const bool possible = kept + gone <= tracked.sequence.length() - 10;
+    const auto dropped = tracked.sequence.ShiftContext(sinks, drop, AddToPosition);
+    if (!dropped) {
+      RC_ASSERT((dropped.error().code == ErrorCode::kInvalidArgument) == !possible);
+      return;
+    }
+    RC_ASSERT(possible);
+    RC_ASSERT(*dropped == gone);
+    const int seen = Identity(tracked, static_cast<size_t>(kept + gone));
+    for (size_t i = static_cast<size_t>(kept + gone); i < tracked.histories.size(); ++i) {
+      tracked.histories[i] = Intern({-1, gone, seen, tracked.histories[i]});
+    }
+    tracked.tokens.erase(tracked.tokens.begin() + kept, tracked.tokens.begin() + kept + gone);
+    tracked.histories.erase(tracked.histories.begin() + kept, tracked.histories.begin() + kept + gone);
+    tracked.shifted = true;
+  }
+
+  void Release(Tracked& tracked) {
+    tracked.sequence.ReleaseOutsideWindow();
+    if (!tracked.shifted) {
+      RC_ASSERT(tracked.sequence.bytes() == BytesAt(kShape, kFormat, tracked.sequence.length()));
+    }
+  }
+
+  int Intern(const std::vector<int>& key) {
+    return interned_.emplace(key, static_cast<int>(interned_.size()) + 1).first->second;
+  }
+
+  int Identity(const Tracked& tracked, size_t length) {
+    std::vector<int> key;
+    for (size_t i = 0; i < length; ++i) {
+      key.push_back(tracked.tokens[i].id);
+      key.push_back(tracked.histories[i]);
+    }
+    return Intern(key);
+  }
+
+  void Check() {
+    std::set<const std::byte*> pages;
+    const auto count = [&](const Page& page) { pages.insert(page.data()); };
+    for (const Tracked& tracked : all_) {
+      const Status status = tracked.sequence.CheckIntegrity();
+      if (!status) RC_FAIL(status.error().message);
+      ExpectContents(tracked.sequence, tracked.tokens, !tracked.shifted);
+      RC_ASSERT(!testing::Test::HasFatalFailure());
+      RC_ASSERT(tracked.sequence.CanTruncateTo(tracked.sequence.length()));
+      tracked.sequence.ForEachPage(count);
+      for (size_t block = 0; block < tracked.sequence.sealed().size(); ++block) {
+        const BlockHash& hash = tracked.sequence.sealed()[block];
+        const int identity = Identity(tracked, (block + 1) * 64);
+        RC_ASSERT(by_identity_.emplace(identity, hash).first->second == hash);
+        RC_ASSERT(by_hash_.emplace(hash, identity).first->second == identity);
+      }
+    }
+    keeper_.Check();
+    for (const auto& held : keeper_.held) count(held.page);
+    const PoolStats stats = pool_->stats();
+    RC_ASSERT(stats.live_pages == pages.size());
+    RC_ASSERT(stats.live_bytes == pages.size() * kPageBytes);
+    RC_ASSERT(stats.live_bytes <= stats.budget_bytes);
+    RC_ASSERT(stats.bytes_by_tag[0] + stats.bytes_by_tag[1] == stats.live_bytes);
+  }
+
+  std::unique_ptr<PagePool> pool_;
+  Keeper keeper_;
+  std::vector<Tracked> all_;
+  int serial_ = 0;
+  std::map<std::vector<int>, int> interned_;
+  std::map<int, BlockHash> by_identity_;
+  std::map<BlockHash, int> by_hash_;
+};
+
+RC_GTEST_PROP(KvSequenceModelTest, AgreesWithTheModelAfterEveryOperation, ()) {
+  const auto operations = *rc::gen::container<std::vector<Operation>>(AnyOperation());
+  Machine machine;
+  for (const Operation& operation : operations) machine.Run(operation);
+}
+
+}  // namespace
+}  // namespace kvasir::kvcache

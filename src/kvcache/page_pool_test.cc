@@ -1,0 +1,155 @@
+#include "kvcache/page_pool.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+#include <thread>
+#include <vector>
+
+namespace kvasir::kvcache {
+namespace {
+
+constexpr size_t kPage = 16384;
+
+std::unique_ptr<PagePool> MakePool(size_t budget) {
+  auto pool = PagePool::Create(budget);
+  EXPECT_TRUE(pool);
+  return std::move(pool).value();
+}
+
+TEST(PagePoolTest, RefusesABudgetOfNothing) {
+  const auto pool = PagePool::Create(0);
+  ASSERT_FALSE(pool);
+  EXPECT_EQ(pool.error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST(PagePoolTest, PagesAreAlignedApartAndWritable) {
+  const auto pool = MakePool(100 * kPage);
+  std::vector<Page> pages = pool->AllocateMany(kPage, 100, MemoryTag::kSequence).value();
+  for (size_t i = 0; i < pages.size(); ++i) {
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(pages[i].data()) % 64, 0u);
+    EXPECT_EQ(pages[i].bytes(), kPage);
+    std::memset(pages[i].data(), static_cast<int>(i), kPage);
+  }
+  for (size_t i = 0; i < pages.size(); ++i) {
+    EXPECT_EQ(pages[i].data()[0], static_cast<std::byte>(i));
+    EXPECT_EQ(pages[i].data()[kPage - 1], static_cast<std::byte>(i));
+  }
+}
+
+TEST(PagePoolTest, TheBudgetIsExactAndTheMessageHasTheNumbers) {
+  const auto pool = MakePool(10 * kPage + 5);
+  std::vector<Page> pages = pool->AllocateMany(kPage, 10, MemoryTag::kSequence).value();
+  const auto refused = pool->Allocate(kPage, MemoryTag::kSequence);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kResourceExhausted);
+  EXPECT_THAT(refused.error().message, testing::HasSubstr("1 more page of 16384 bytes"));
+  EXPECT_THAT(refused.error().message, testing::HasSubstr("budget of 163845 bytes 163840 are in use"));
+  pages.pop_back();
+  EXPECT_TRUE(pool->Allocate(kPage, MemoryTag::kSequence));
+}
+
+TEST(PagePoolTest, ManyIsAllOrNothing) {
+  const auto pool = MakePool(10 * kPage);
+  const auto some = pool->AllocateMany(kPage, 8, MemoryTag::kSequence).value();
+  EXPECT_FALSE(pool->AllocateMany(kPage, 3, MemoryTag::kSequence));
+  EXPECT_EQ(pool->stats().live_pages, 8u);
+  EXPECT_TRUE(pool->AllocateMany(kPage, 2, MemoryTag::kSequence));
+  EXPECT_TRUE(pool->AllocateMany(kPage, 0, MemoryTag::kSequence).value().empty());
+}
+
+TEST(PagePoolTest, APageIsFreedWithItsLastReference) {
+  const auto pool = MakePool(kPage);
+  Page first = pool->Allocate(kPage, MemoryTag::kSequence).value();
+  Page second = first;
+  EXPECT_EQ(first, second);
+  EXPECT_EQ(first.use_count(), 2u);
+  EXPECT_FALSE(first.unique());
+  first.Reset();
+  EXPECT_TRUE(second.unique());
+  EXPECT_FALSE(pool->Allocate(kPage, MemoryTag::kSequence));
+  second = Page();
+  EXPECT_EQ(pool->stats().live_bytes, 0u);
+  EXPECT_TRUE(pool->Allocate(kPage, MemoryTag::kSequence));
+}
+
+TEST(PagePoolTest, MovingKeepsTheCountAndSelfAssignmentIsHarmless) {
+  const auto pool = MakePool(kPage);
+  Page page = pool->Allocate(kPage, MemoryTag::kSequence).value();
+  Page moved = std::move(page);
+  EXPECT_TRUE(moved.unique());
+  Page& alias = moved;
+  moved = alias;
+  EXPECT_TRUE(moved.unique());
+}
+
+TEST(PagePoolTest, BytesAreAccountedByTag) {
+  const auto pool = MakePool(10 * kPage);
+  const Page page = pool->Allocate(kPage, MemoryTag::kSequence).value();
+  const Page kept = pool->Allocate(100, MemoryTag::kRetained).value();
+  EXPECT_THAT(pool->stats().bytes_by_tag, testing::ElementsAre(kPage, 128));  // sizes are rounded up to 64
+  pool->Retag(page, MemoryTag::kRetained);
+  EXPECT_EQ(page.tag(), MemoryTag::kRetained);
+  EXPECT_THAT(pool->stats().bytes_by_tag, testing::ElementsAre(0, kPage + 128));
+  EXPECT_EQ(pool->stats().live_bytes, kPage + 128);
+}
+
+TEST(PagePoolTest, MemoryGoesBackToTheSystem) {
+  constexpr size_t kPages = 2000;
+  const auto pool = MakePool(kPages * kPage);
+  auto pages = pool->AllocateMany(kPage, kPages, MemoryTag::kSequence).value();
+  const size_t mapped = pool->stats().mapped_bytes;
+  EXPECT_GE(mapped, kPages * kPage);
+  EXPECT_LE(mapped, kPages * kPage + (size_t{4} << 20));
+  std::shuffle(pages.begin(), pages.end(), std::mt19937(1));
+  pages.clear();
+  EXPECT_LE(pool->stats().mapped_bytes, size_t{2} << 20);  // one spare slab
+  EXPECT_EQ(pool->stats().peak_live_bytes, kPages * kPage);
+}
+
+TEST(PagePoolTest, SizesShareTheBudget) {
+  const auto pool = MakePool(10 * kPage);
+  auto large = pool->AllocateMany(kPage, 10, MemoryTag::kSequence).value();
+  EXPECT_FALSE(pool->Allocate(kPage / 4, MemoryTag::kSequence));
+  large.pop_back();
+  EXPECT_TRUE(pool->AllocateMany(kPage / 4, 4, MemoryTag::kSequence));
+}
+
+TEST(PagePoolTest, ThreadsAllocateShareAndFreeConcurrently) {
+  constexpr size_t kBudgetPages = 300;
+  const auto pool = MakePool(kBudgetPages * kPage);
+  const Page shared = pool->Allocate(kPage, MemoryTag::kSequence).value();
+  std::vector<std::thread> threads;
+  for (uint32_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      std::mt19937 engine(t);
+      std::vector<Page> mine;
+      for (int i = 0; i < 4000; ++i) {
+        const auto choice = engine() % 4;
+        if (choice == 0 && !mine.empty()) {
+          std::swap(mine[engine() % mine.size()], mine.back());
+          mine.pop_back();
+        } else if (choice == 1) {
+          mine.push_back(shared);
+        } else if (auto page = pool->Allocate(kPage, MemoryTag::kSequence)) {
+          std::memset(page->data(), static_cast<int>(t), 64);
+          mine.push_back(*std::move(page));
+        } else {
+          mine.clear();
+        }
+      }
+      for (const Page& page : mine) {
+        ASSERT_TRUE(page == shared || page.data()[63] == static_cast<std::byte>(t));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_TRUE(shared.unique());
+  EXPECT_EQ(pool->stats().live_pages, 1u);
+  EXPECT_LE(pool->stats().peak_live_bytes, kBudgetPages * kPage);
+}
+
+}  // namespace
+}  // namespace kvasir::kvcache

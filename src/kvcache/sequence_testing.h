@@ -1,0 +1,78 @@
+// For tests of sequences: stands in for the forward pass. It writes, into every layer and head, keys and values that
+// say which token they belong to, and reads them back through the view.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kvcache/kv_sequence.h"
+
+namespace kvasir::kvcache {
+
+/// A token as the tests know it. `serial` says which write it was, so that a page that should have been copied shows.
+struct KnownToken {
+  int32_t id = 0;
+  int32_t serial = 0;
+  friend bool operator==(const KnownToken&, const KnownToken&) = default;
+};
+
+/// The rotation of the tests: the first feature of a key is its position.
+inline void AddToPosition(int /*layer*/, float* key, int32_t delta) {
+  key[0] += static_cast<float>(delta);
+}
+
+/// Writes the step in progress; tokens[i] describes the i-th new token.
+inline void WriteStep(const KvSequence& sequence, std::span<const KnownToken> tokens) {
+  const KvView view = sequence.View();
+  const auto store = kernels::TableOf(kernels::Isa::kRef).store_kv[static_cast<size_t>(view.format)];
+  ASSERT_EQ(static_cast<size_t>(view.num_new), tokens.size());
+  std::vector<float> key(static_cast<size_t>(view.head_dim)), value(key.size());
+  for (int layer = 0; layer < view.num_layers; ++layer) {
+    for (int head = 0; head < view.num_kv_heads; ++head) {
+      for (int i = 0; i < view.num_new; ++i) {
+        key[0] = static_cast<float>(view.first_new_position + i);
+        key[1] = static_cast<float>(tokens[static_cast<size_t>(i)].id);
+        value[0] = static_cast<float>(tokens[static_cast<size_t>(i)].serial);
+        value[1] = static_cast<float>(100 * layer + head);
+        const WriteSlot slot = view.slot(layer, head, i);
+        store(slot.page, view.head_dim, slot.slot, key.data(), value.data());
+      }
+    }
+  }
+}
+
+/// Expects every held token to be the known one at its place, and every position that a query at the end sees to be
+/// held. `complete` is false after a context shift, when a layer with a window may lack earlier positions.
+inline void ExpectContents(const KvSequence& sequence, std::span<const KnownToken> tokens, bool complete = true) {
+  ASSERT_EQ(static_cast<size_t>(sequence.length()), tokens.size());
+  for (size_t i = 0; i < tokens.size(); ++i) ASSERT_EQ(sequence.tokens()[i], tokens[i].id);
+  const KvView view = sequence.View();
+  const auto load = kernels::TableOf(kernels::Isa::kRef).load_kv[static_cast<size_t>(view.format)];
+  std::vector<float> key(static_cast<size_t>(view.head_dim)), value(key.size());
+  for (int layer = 0; layer < view.num_layers; ++layer) {
+    for (int head = 0; head < view.num_kv_heads; ++head) {
+      const auto refs = view.pages(layer, head).refs;
+      int32_t next = sequence.length() == 0 || refs.empty() ? sequence.length() : refs.front().first_position;
+      if (complete) {
+        ASSERT_LE(next, FirstVisible(sequence.committed(), sequence.shape().window(layer)));
+      }
+      for (const kernels::PageRef& page : refs) {
+        ASSERT_EQ(page.first_position, next);
+        for (int slot = 0; slot < page.count; ++slot, ++next) {
+          load(page.data, view.head_dim, slot, key.data(), value.data());
+          const KnownToken& token = tokens[static_cast<size_t>(next)];
+          ASSERT_EQ(key[0], static_cast<float>(next)) << "layer " << layer << " position " << next;
+          ASSERT_EQ(key[1], static_cast<float>(token.id));
+          ASSERT_EQ(value[0], static_cast<float>(token.serial)) << "layer " << layer << " position " << next;
+          ASSERT_EQ(value[1], static_cast<float>(100 * layer + head));
+        }
+      }
+      ASSERT_EQ(next, sequence.length());
+    }
+  }
+}
+
+}  // namespace kvasir::kvcache
