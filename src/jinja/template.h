@@ -1,43 +1,18 @@
 // A chat template: parse once, render many times. The room's front door.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
 #include <memory>
-#include <nlohmann/json.hpp>
-#include <optional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "jinja/render_options.h"
 #include "kvasir/result.h"
 
 namespace kvasir::jinja {
 
 struct Program;
-
-/// What one rendering may cost. A template that wants more ends with ErrorCode::kResourceExhausted.
-struct RenderLimits {
-  uint64_t max_steps = 20'000'000;        ///< Expressions and statements evaluated, items visited by filters included.
-  size_t max_output_bytes = 64ull << 20;  ///< Length of the rendered text.
-  size_t max_value_bytes = 64ull << 20;   ///< Length of one string, or memory of one list, made on the way.
-  uint64_t max_total_bytes = 1ull << 30;  ///< All strings and containers made on the way, freed ones included.
-};
-
-/// A local date and time for `strftime_now`; weekday and day of the year are derived from the date.
-struct CivilTime {
-  int year = 1970;
-  int month = 1;  ///< 1 to 12
-  int day = 1;    ///< 1 to 31
-  int hour = 0;
-  int minute = 0;
-  int second = 0;
-};
-
-struct RenderOptions {
-  RenderLimits limits;
-  /// The time `strftime_now` sees; the local clock when empty.
-  std::optional<CivilTime> now;
-};
 
 /// A parsed template. Immutable: any number of threads may render the same Template at once. Copies share the program.
 class Template {
