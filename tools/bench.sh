@@ -37,14 +37,14 @@ case $name in
     done
     ;;
   *)
+    script=bench/$name.py
+    [[ -f $script ]] || script=bench/$name.sh
+    [[ -f $script ]] || die "there is no benchmark '$name'. There are:
+$(list)"
     tools/build.sh release kvasir
     export KVASIR_BIN=$PWD/build/release/bin/kvasir KVASIR_MODELS=$cache/models
-    if [[ -f bench/$name.py ]]; then
-      tools/setup.sh test
-      exec tools/with_venv.sh "bench/$name.py" "$@"
-    fi
-    [[ -f bench/$name.sh ]] || die "there is no benchmark '$name'. There are:
-$(list)"
-    exec "bench/$name.sh" "$@"
+    [[ $script == *.py ]] || exec "$script" "$@"
+    tools/setup.sh test
+    exec tools/with_venv.sh "$script" "$@"
     ;;
 esac
