@@ -13,9 +13,9 @@ namespace kvasir {
 
 /// What to measure: every prompt length and every generation length, each at every depth.
 struct BenchPlan {
-  std::vector<int> prompts = {512};   ///< Tokens computed in one go; an empty list or 0 measures none.
+  std::vector<int> prompts = {512};    ///< Tokens computed in one go; an empty list or 0 measures none.
   std::vector<int> generates = {128};  ///< Tokens generated one by one.
-  std::vector<int> depths = {0};      ///< Tokens already in the cache.
+  std::vector<int> depths = {0};       ///< Tokens already in the cache.
   int repetitions = 3;
 };
 

@@ -42,9 +42,9 @@ struct ModelInfo {
 
 /// Bytes in use, by purpose.
 struct MemoryReport {
-  size_t weight_bytes = 0;        ///< Packed weights and small tensors in our memory.
-  size_t mapped_bytes = 0;        ///< The model file, mapped; pages the system may drop.
-  size_t kv_bytes = 0;            ///< Live KV pages.
+  size_t weight_bytes = 0;  ///< Packed weights and small tensors in our memory.
+  size_t mapped_bytes = 0;  ///< The model file, mapped; pages the system may drop.
+  size_t kv_bytes = 0;      ///< Live KV pages.
   size_t kv_budget_bytes = 0;
   size_t activation_bytes = 0;
   size_t peak_resident_bytes = 0;  ///< Of the whole process, from the system.

@@ -35,10 +35,10 @@ struct PerplexityReport {
 struct GoldenReport {
   double mean_kld = 0;
   double max_kld = 0;
-  double same_top = 0;            ///< Share of positions with the same most likely token, 0..1.
-  double max_abs_nll_error = 0;   ///< Over every scored token of every prompt.
-  int positions = 0;              ///< Positions with reference logits.
-  int64_t tokens = 0;             ///< Tokens with a reference loss.
+  double same_top = 0;           ///< Share of positions with the same most likely token, 0..1.
+  double max_abs_nll_error = 0;  ///< Over every scored token of every prompt.
+  int positions = 0;             ///< Positions with reference logits.
+  int64_t tokens = 0;            ///< Tokens with a reference loss.
 };
 /// Compares with the reference logits in `directory` (golden.json and NAME.logits.f16).
 [[nodiscard]] Result<GoldenReport> EvalGolden(const EngineOptions& options, const std::string& directory);

@@ -69,8 +69,8 @@ struct MachineLimits {
   int threads = 0;
   double read_gb_per_second = 0;  ///< Sequential reads over `read_buffer_bytes`.
   size_t read_buffer_bytes = 0;
-  double int8_tops = 0;           ///< u8 x s8 dot products, 2 operations per multiply-add.
-  double fma_gflops = 0;          ///< f32 multiply-adds, 2 operations each.
+  double int8_tops = 0;   ///< u8 x s8 dot products, 2 operations per multiply-add.
+  double fma_gflops = 0;  ///< f32 multiply-adds, 2 operations each.
 };
 /// Measures for about `seconds` with `threads` threads and a buffer of `buffer_bytes`.
 [[nodiscard]] MachineLimits MeasureLimits(int threads, size_t buffer_bytes, double seconds);

@@ -30,8 +30,9 @@ Result<ChatTemplate> ChatTemplate::Parse(std::string_view source, std::string bo
 Result<ChatTemplate> ChatTemplateOf(const files::GgufFile& gguf, const Tokenizer& tokenizer) {
   constexpr const char* kKey = "tokenizer.chat_template";
   if (!gguf.metadata().Has(kKey)) {
-    return Fail(ErrorCode::kNotFound,
-                fmt::format("{} has no chat template; it is a base model: give it text to continue instead", gguf.path()));
+    return Fail(
+        ErrorCode::kNotFound,
+        fmt::format("{} has no chat template; it is a base model: give it text to continue instead", gguf.path()));
   }
   KV_ASSIGN(const std::string_view source, gguf.metadata().GetString(kKey));
   const text::Tokenizer& inner = tokenizer.impl().tokenizer();

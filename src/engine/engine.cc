@@ -28,8 +28,9 @@ Result<EngineOptions> FillOptions(const EngineOptions& given) {
   }
   if (options.threads == 0) options.threads = base::AvailableCpus();
   if (options.context_tokens < 0) {
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("the context is {} tokens; it must be positive, or 0 for the model's own", options.context_tokens));
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("the context is {} tokens; it must be positive, or 0 for the model's own", options.context_tokens));
   }
   if (options.kv_format == KvFormat::kAuto) {
     options.kv_format = options.compute == ComputeMode::kExact ? KvFormat::kF32 : KvFormat::kF16;
@@ -77,10 +78,18 @@ Result<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& given) {
   return std::make_unique<Engine>(std::move(impl));
 }
 
-const ModelInfo& Engine::info() const { return impl_->info; }
-const EngineOptions& Engine::options() const { return impl_->options; }
-const Tokenizer& Engine::tokenizer() const { return *impl_->tokenizer; }
-std::string_view Engine::isa() const { return kernels::IsaName(kernels::BestIsa()); }
+const ModelInfo& Engine::info() const {
+  return impl_->info;
+}
+const EngineOptions& Engine::options() const {
+  return impl_->options;
+}
+const Tokenizer& Engine::tokenizer() const {
+  return *impl_->tokenizer;
+}
+std::string_view Engine::isa() const {
+  return kernels::IsaName(kernels::BestIsa());
+}
 
 Result<const ChatTemplate*> Engine::chat_template() const {
   if (impl_->chat_template) return &*impl_->chat_template;

@@ -17,7 +17,8 @@
 namespace kvasir {
 
 struct Engine::Impl {
-  Impl(files::GgufFile file, const EngineOptions& filled) : options(filled), gguf(std::move(file)), pool(filled.threads) {}
+  Impl(files::GgufFile file, const EngineOptions& filled)
+      : options(filled), gguf(std::move(file)), pool(filled.threads) {}
 
   EngineOptions options;  // with defaults filled in
   files::GgufFile gguf;

@@ -110,12 +110,11 @@ CpuReport InspectCpu() {
   CpuReport report;
   report.model_name = FirstLineWith("/proc/cpuinfo", "model name");
   report.cpus = base::AvailableCpus();
-  for (const kernels::Isa isa :
-       {kernels::Isa::kRef, kernels::Isa::kAvx2, kernels::Isa::kAvx512, kernels::Isa::kVnni}) {
+  for (const kernels::Isa isa : {kernels::Isa::kRef, kernels::Isa::kAvx2, kernels::Isa::kAvx512, kernels::Isa::kVnni}) {
     if (kernels::IsaSupported(isa)) report.supported_isa.emplace_back(kernels::IsaName(isa));
   }
   report.chosen_isa = kernels::IsaName(kernels::BestIsa());
-  struct sysinfo info {};
+  struct sysinfo info{};
   if (sysinfo(&info) == 0) report.total_memory_bytes = info.totalram * size_t{info.mem_unit};
   report.available_memory_bytes = AvailableMemoryBytes();
   std::ifstream huge("/sys/kernel/mm/transparent_hugepage/enabled");

@@ -44,24 +44,32 @@ MachineLimits MeasureLimits(int threads, size_t buffer_bytes, double seconds) {
   volatile uint64_t sink = 0;  // keeps the compiler from leaving the work out
 
   const size_t share = std::max(kUnit, buffer_bytes / static_cast<size_t>(threads) / kUnit * kUnit);
-  if (auto buffer = base::AlignedBuffer::Create(share * static_cast<size_t>(threads), base::AlignedBuffer::Pages::kHuge)) {
+  if (auto buffer =
+          base::AlignedBuffer::Create(share * static_cast<size_t>(threads), base::AlignedBuffer::Pages::kHuge)) {
     pool.Run([&](int thread) { std::memset(buffer->data() + share * static_cast<size_t>(thread), 1, share); });
     limits.read_buffer_bytes = buffer->size();
-    limits.read_gb_per_second = BestRate(pool, seconds / 3, [&](int thread) {
-                                  sink = sink + kernels.read_stream(buffer->data() + share * static_cast<size_t>(thread), share);
-                                  return static_cast<double>(share);
-                                }) / 1e9;
+    limits.read_gb_per_second =
+        BestRate(pool, seconds / 3,
+                 [&](int thread) {
+                   sink = sink + kernels.read_stream(buffer->data() + share * static_cast<size_t>(thread), share);
+                   return static_cast<double>(share);
+                 }) /
+        1e9;
   }
-  limits.int8_tops = BestRate(pool, seconds / 3, [&](int) {
-                       int64_t ops = 0;
-                       sink = sink + static_cast<uint64_t>(kernels.int8_peak(kIterations, &ops));
-                       return static_cast<double>(ops);
-                     }) / 1e12;
-  limits.fma_gflops = BestRate(pool, seconds / 3, [&](int) {
-                        int64_t flops = 0;
-                        sink = sink + static_cast<uint64_t>(kernels.fma_peak(kIterations, &flops) != 0);
-                        return static_cast<double>(flops);
-                      }) / 1e9;
+  limits.int8_tops = BestRate(pool, seconds / 3,
+                              [&](int) {
+                                int64_t ops = 0;
+                                sink = sink + static_cast<uint64_t>(kernels.int8_peak(kIterations, &ops));
+                                return static_cast<double>(ops);
+                              }) /
+                     1e12;
+  limits.fma_gflops = BestRate(pool, seconds / 3,
+                               [&](int) {
+                                 int64_t flops = 0;
+                                 sink = sink + static_cast<uint64_t>(kernels.fma_peak(kIterations, &flops) != 0);
+                                 return static_cast<double>(flops);
+                               }) /
+                      1e9;
   return limits;
 }
 

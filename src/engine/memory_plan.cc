@@ -11,10 +11,12 @@
 namespace kvasir {
 namespace {
 
-constexpr int kContextStep = 256;                       // contexts that we choose are multiples of it
-constexpr size_t kReserveBytes = size_t{256} << 20;     // left to the rest of the process and the system
+constexpr int kContextStep = 256;                    // contexts that we choose are multiples of it
+constexpr size_t kReserveBytes = size_t{256} << 20;  // left to the rest of the process and the system
 
-std::string Megabytes(size_t bytes) { return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6); }
+std::string Megabytes(size_t bytes) {
+  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+}
 
 // One number of a file such as /proc/meminfo ("MemAvailable:  123 kB") or a control group ("123" or "max").
 size_t ReadNumber(const char* path, std::string_view label) {
@@ -56,7 +58,8 @@ size_t AvailableMemoryBytes() {
   return available;
 }
 
-Result<EngineMemory> PlanMemory(const files::GgufFile& gguf, const model::ModelConfig& config, const EngineOptions& options) {
+Result<EngineMemory> PlanMemory(const files::GgufFile& gguf, const model::ModelConfig& config,
+                                const EngineOptions& options) {
   EngineMemory memory;
   KV_ASSIGN(const model::WeightPlan weights, model::PlanWeights(gguf, options.compute, kMaxBatchRows));
   memory.weight_bytes = weights.weight_bytes;
@@ -85,13 +88,14 @@ Result<EngineMemory> PlanMemory(const files::GgufFile& gguf, const model::ModelC
 
   if (memory.context_tokens == 0 || fixed + memory.kv_budget_bytes > memory.available_bytes) {
     const int fits = LargestContext(memory.kv_shape, format, config.trained_context, left);
-    return Fail(ErrorCode::kResourceExhausted,
-                fmt::format("{}: a context of {} tokens needs {} for weights, {} for the cache and {} for activations, but "
-                            "{} is available; {}",
-                            options.model, memory.context_tokens, Megabytes(memory.weight_bytes),
-                            Megabytes(memory.kv_budget_bytes), Megabytes(memory.activation_bytes),
-                            Megabytes(memory.available_bytes),
-                            fits > 0 ? fmt::format("a context of {} tokens fits", fits) : "no context fits"));
+    return Fail(
+        ErrorCode::kResourceExhausted,
+        fmt::format("{}: a context of {} tokens needs {} for weights, {} for the cache and {} for activations, but "
+                    "{} is available; {}",
+                    options.model, memory.context_tokens, Megabytes(memory.weight_bytes),
+                    Megabytes(memory.kv_budget_bytes), Megabytes(memory.activation_bytes),
+                    Megabytes(memory.available_bytes),
+                    fits > 0 ? fmt::format("a context of {} tokens fits", fits) : "no context fits"));
   }
   return memory;
 }

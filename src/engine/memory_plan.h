@@ -26,7 +26,8 @@ struct EngineMemory {
 };
 
 /// Plans memory for `options` (filled in). With context_tokens == 0 the context is the trained one, or less where the
-/// machine's memory does not hold that. Errors: kResourceExhausted, with all the numbers and the context that would fit.
+/// machine's memory does not hold that. Errors: kResourceExhausted, with all the numbers and the context that would
+/// fit.
 [[nodiscard]] Result<EngineMemory> PlanMemory(const files::GgufFile& gguf, const model::ModelConfig& config,
                                               const EngineOptions& options);
 

@@ -66,12 +66,22 @@ std::vector<std::string> ModelsIn(const fs::path& directory) {
 
 }  // namespace
 
-Result<ComputeMode> ParseComputeMode(std::string_view name) { return Parse(kComputeModes, "compute mode", name); }
-std::string_view ComputeModeName(ComputeMode mode) { return NameOf(kComputeModes, mode); }
-Result<KvFormat> ParseKvFormat(std::string_view name) { return Parse(kKvFormats, "cache format", name); }
-std::string_view KvFormatName(KvFormat format) { return NameOf(kKvFormats, format); }
+Result<ComputeMode> ParseComputeMode(std::string_view name) {
+  return Parse(kComputeModes, "compute mode", name);
+}
+std::string_view ComputeModeName(ComputeMode mode) {
+  return NameOf(kComputeModes, mode);
+}
+Result<KvFormat> ParseKvFormat(std::string_view name) {
+  return Parse(kKvFormats, "cache format", name);
+}
+std::string_view KvFormatName(KvFormat format) {
+  return NameOf(kKvFormats, format);
+}
 
-std::vector<std::string> InstalledModels() { return ModelsIn(ModelDirectory()); }
+std::vector<std::string> InstalledModels() {
+  return ModelsIn(ModelDirectory());
+}
 
 Result<std::string> ResolveModel(std::string_view name_or_path) {
   if (name_or_path.empty()) return Fail(ErrorCode::kInvalidArgument, "no model was named");
@@ -85,8 +95,9 @@ Result<std::string> ResolveModel(std::string_view name_or_path) {
     if (fs::exists(installed, error)) return installed.string();
   }
   const std::vector<std::string> names = ModelsIn(directory);
-  const std::string known = names.empty() ? fmt::format("no models are installed in {}", directory.string())
-                                          : fmt::format("installed in {}: {}", directory.string(), fmt::join(names, ", "));
+  const std::string known = names.empty()
+                                ? fmt::format("no models are installed in {}", directory.string())
+                                : fmt::format("installed in {}: {}", directory.string(), fmt::join(names, ", "));
   return Fail(ErrorCode::kNotFound,
               fmt::format("there is no model '{}': it is neither a file nor an installed name ({}); './dev models' "
                           "installs the default ones",

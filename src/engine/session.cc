@@ -19,7 +19,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 }  // namespace
 
@@ -39,10 +41,16 @@ struct Session::Impl {
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
-int Session::length() const { return impl_->sequence.length(); }
-size_t Session::kv_bytes() const { return impl_->sequence.bytes(); }
+int Session::length() const {
+  return impl_->sequence.length();
+}
+size_t Session::kv_bytes() const {
+  return impl_->sequence.bytes();
+}
 
-void Session::Reset() { KV_CHECK(impl_->sequence.Truncate(0).has_value()); }
+void Session::Reset() {
+  KV_CHECK(impl_->sequence.Truncate(0).has_value());
+}
 
 Result<std::unique_ptr<Session>> Engine::NewSession() {
   KV_ASSIGN(kvcache::KvSequence sequence,
@@ -53,8 +61,9 @@ Result<std::unique_ptr<Session>> Engine::NewSession() {
 Status Session::Impl::CheckTokens(std::span<const int32_t> tokens) const {
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (tokens[i] < 0 || tokens[i] >= engine.info.vocabulary) {
-      return Fail(ErrorCode::kInvalidArgument, fmt::format("token {} of the prompt is {}; the vocabulary has ids 0 to {}",
-                                                           i, tokens[i], engine.info.vocabulary - 1));
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("token {} of the prompt is {}; the vocabulary has ids 0 to {}", i, tokens[i],
+                              engine.info.vocabulary - 1));
     }
   }
   return {};
@@ -71,11 +80,8 @@ Status Session::Impl::Step(std::span<const int32_t> tokens, int first_logits, co
   std::iota(logit_rows.begin(), logit_rows.end(), first_logits);
   const kvcache::KvView view = sequence.View();
   const ops::SequenceRows rows{.kv = &view, .first_row = 0, .num_rows = static_cast<int>(tokens.size())};
-  const ops::Batch batch{.tokens = tokens,
-                         .positions = positions,
-                         .sequences = {&rows, 1},
-                         .logit_rows = logit_rows,
-                         .cancel = cancel};
+  const ops::Batch batch{
+      .tokens = tokens, .positions = positions, .sequences = {&rows, 1}, .logit_rows = logit_rows, .cancel = cancel};
   Status status;
   {
     const std::lock_guard lock(engine.step);
@@ -148,8 +154,8 @@ Status Session::Evaluate(std::span<const int32_t> tokens, int first_logits, int 
   const auto total = static_cast<int>(tokens.size());
   const int step = chunk <= 0 ? kMaxBatchRows : std::min(chunk, kMaxBatchRows);
   if (length() + total > impl_->engine.options.context_tokens) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} tokens behind {} do not fit the context of {} tokens", total,
-                                                         length(), impl_->engine.options.context_tokens));
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} tokens behind {} do not fit the context of {} tokens",
+                                                         total, length(), impl_->engine.options.context_tokens));
   }
   for (int begin = 0; begin < total; begin += step) {
     const int count = std::min(step, total - begin);

@@ -39,6 +39,8 @@ std::string StopMatcher::Push(std::string_view piece) {
   return ready;
 }
 
-std::string StopMatcher::Flush() { return std::exchange(held_, ""); }
+std::string StopMatcher::Flush() {
+  return std::exchange(held_, "");
+}
 
 }  // namespace kvasir

@@ -40,7 +40,8 @@ Status ReadTables(const files::GgufMetadata& metadata, text::Vocabulary& vocabul
     KV_ASSIGN(const std::vector<int64_t> types, metadata.GetIntegers("tokenizer.ggml.token_type"));
     for (const int64_t type : types) {
       // Unknown kinds behave like normal tokens.
-      vocabulary.types.push_back(type >= 1 && type <= 6 ? static_cast<text::TokenType>(type) : text::TokenType::kNormal);
+      vocabulary.types.push_back(type >= 1 && type <= 6 ? static_cast<text::TokenType>(type)
+                                                        : text::TokenType::kNormal);
     }
   }
   if (metadata.Has("tokenizer.ggml.merges")) {
@@ -63,9 +64,9 @@ Result<text::Vocabulary> VocabularyOf(const files::GgufFile& gguf) {
   KV_ASSIGN(vocabulary.pre, metadata.GetString("tokenizer.ggml.pre", ""));
   KV_TRY(ReadTables(metadata, vocabulary));
   const std::pair<const char*, int32_t*> ids[] = {
-      {"bos", &vocabulary.bos},     {"eos", &vocabulary.eos}, {"unknown", &vocabulary.unk}, {"seperator", &vocabulary.sep},
-      {"padding", &vocabulary.pad}, {"cls", &vocabulary.cls}, {"mask", &vocabulary.mask},   {"eot", &vocabulary.eot},
-      {"eom", &vocabulary.eom}};
+      {"bos", &vocabulary.bos},       {"eos", &vocabulary.eos},     {"unknown", &vocabulary.unk},
+      {"seperator", &vocabulary.sep}, {"padding", &vocabulary.pad}, {"cls", &vocabulary.cls},
+      {"mask", &vocabulary.mask},     {"eot", &vocabulary.eot},     {"eom", &vocabulary.eom}};
   for (const auto& [name, id] : ids) KV_TRY(ReadId(metadata, name, id));
   KV_TRY(ReadFlag(metadata, "tokenizer.ggml.add_bos_token", &vocabulary.add_bos));
   KV_TRY(ReadFlag(metadata, "tokenizer.ggml.add_eos_token", &vocabulary.add_eos));
@@ -106,11 +107,23 @@ Result<std::string> Tokenizer::Decode(std::span<const int32_t> ids, bool skip_sp
   return impl_->tokenizer().Decode(ids, {.skip_special = skip_special});
 }
 
-std::string Tokenizer::Piece(int32_t id) const { return impl_->tokenizer().Piece(id, true); }
-bool Tokenizer::IsEndOfGeneration(int32_t id) const { return impl_->tokenizer().IsEndOfGeneration(id); }
-int32_t Tokenizer::vocab_size() const { return impl_->tokenizer().vocab_size(); }
-int32_t Tokenizer::bos() const { return impl_->tokenizer().bos(); }
-int32_t Tokenizer::eos() const { return impl_->tokenizer().eos(); }
-bool Tokenizer::adds_bos() const { return impl_->tokenizer().add_bos() && bos() >= 0; }
+std::string Tokenizer::Piece(int32_t id) const {
+  return impl_->tokenizer().Piece(id, true);
+}
+bool Tokenizer::IsEndOfGeneration(int32_t id) const {
+  return impl_->tokenizer().IsEndOfGeneration(id);
+}
+int32_t Tokenizer::vocab_size() const {
+  return impl_->tokenizer().vocab_size();
+}
+int32_t Tokenizer::bos() const {
+  return impl_->tokenizer().bos();
+}
+int32_t Tokenizer::eos() const {
+  return impl_->tokenizer().eos();
+}
+bool Tokenizer::adds_bos() const {
+  return impl_->tokenizer().add_bos() && bos() >= 0;
+}
 
 }  // namespace kvasir

@@ -22,7 +22,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr double kLimitSeconds = 1.5;
 
-double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 // The work of one step of `rows` tokens behind `depth`.
 struct StepCost {
@@ -33,14 +35,17 @@ struct StepCost {
 };
 
 // Tokens that a query at `position` sees in a layer with `window`.
-double Visible(double position, int window) { return window == 0 ? position + 1 : std::min<double>(position + 1, window); }
+double Visible(double position, int window) {
+  return window == 0 ? position + 1 : std::min<double>(position + 1, window);
+}
 
 StepCost CostOf(const Engine::Impl& engine, int rows, int depth) {
   const model::ModelConfig& config = engine.model->config();
   const double element = engine.options.kv_format == KvFormat::kF32 ? 4 : 2;
   StepCost cost;
   cost.weight_bytes = static_cast<double>(engine.model->weight_bytes_per_token());
-  const double macs = static_cast<double>(engine.model->body_macs()) * rows + static_cast<double>(engine.model->head_macs());
+  const double macs =
+      static_cast<double>(engine.model->body_macs()) * rows + static_cast<double>(engine.model->head_macs());
   (engine.options.compute == ComputeMode::kExact ? cost.f32_flops : cost.int8_ops) = 2 * macs;
   for (const int window : config.windows) {
     double seen = 0;
@@ -84,7 +89,8 @@ class Stopwatch {
   // `tokens` arbitrary tokens, `chunk` at a time, logits of the last one of each chunk.
   Status Compute(int tokens, int chunk) {
     std::vector<int32_t> ids(static_cast<size_t>(tokens));
-    for (int32_t& id : ids) id = static_cast<int32_t>((next_ = next_ * 1103515245u + 12345u) % static_cast<uint32_t>(vocabulary_));
+    for (int32_t& id : ids)
+      id = static_cast<int32_t>((next_ = next_ * 1103515245u + 12345u) % static_cast<uint32_t>(vocabulary_));
     const int first_logits = chunk == 1 ? 0 : tokens - 1;
     return session_.Evaluate(ids, first_logits, chunk, [](int, std::span<const float>) {});
   }
@@ -154,7 +160,8 @@ Result<BenchReport> RunBench(const EngineOptions& options, const BenchPlan& plan
       }
       double least = 0;
       for (int done = 0; done < prompt; done += kMaxBatchRows) {
-        least += LeastSeconds(CostOf(impl, std::min(kMaxBatchRows, prompt - done), depth + done), report.limits, &bound);
+        least +=
+            LeastSeconds(CostOf(impl, std::min(kMaxBatchRows, prompt - done), depth + done), report.limits, &bound);
       }
       finish({.prompt = prompt, .depth = depth}, seconds, CostOf(impl, prompt, depth), least);
     }

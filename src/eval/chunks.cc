@@ -13,7 +13,8 @@ Result<std::vector<std::vector<int32_t>>> CutText(const Engine& engine, const Ev
                 fmt::format("the context is {} tokens; it must be 8 to {}, which the model is loaded for", context,
                             engine.options().context_tokens));
   }
-  const std::vector<int32_t> tokens = engine.tokenizer().Encode(text.text, {.add_special = true, .parse_special = false});
+  const std::vector<int32_t> tokens =
+      engine.tokenizer().Encode(text.text, {.add_special = true, .parse_special = false});
   const size_t size = static_cast<size_t>(context);
   if (tokens.size() < 2 * size) {
     return Fail(ErrorCode::kInvalidArgument,

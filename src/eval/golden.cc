@@ -59,9 +59,9 @@ Result<std::vector<GoldenPrompt>> ReadGolden(const std::string& directory, int v
                           .logits = {}};
       const int vocab = entry.at("vocab");
       if (vocab != vocabulary) {
-        return std::unexpected(BadGolden(
-            path, fmt::format("was made with a vocabulary of {}, but the model has {}: it is another model's", vocab,
-                              vocabulary)));
+        return std::unexpected(
+            BadGolden(path, fmt::format("was made with a vocabulary of {}, but the model has {}: it is another model's",
+                                        vocab, vocabulary)));
       }
       const size_t n = prompt.tokens.size();
       bool consistent = n >= 2 && prompt.losses.size() == n - 1 && prompt.top.size() == n;

@@ -15,7 +15,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-Error Cancelled() { return {ErrorCode::kCancelled, "the evaluation was cancelled"}; }
+Error Cancelled() {
+  return {ErrorCode::kCancelled, "the evaluation was cancelled"};
+}
 
 // An engine with one session, timed.
 struct Runner {

@@ -29,7 +29,8 @@ Result<std::vector<float>> PairFactors(const files::GgufFile& gguf, const std::s
   tensor::DequantizeRow(view.dtype, view.data, factors.data(), pairs);
   for (const float factor : factors) {
     if (!(factor > 0) || !std::isfinite(factor)) {
-      return Fail(ErrorCode::kCorrupt, fmt::format("tensor '{}' holds the factor {}; factors are positive", name, factor));
+      return Fail(ErrorCode::kCorrupt,
+                  fmt::format("tensor '{}' holds the factor {}; factors are positive", name, factor));
     }
   }
   return factors;
@@ -65,7 +66,9 @@ Result<ops::RopeSpec> ReadYarn(const MetadataReader& metadata, const ModelConfig
 
 }  // namespace
 
-bool MetadataReader::Has(std::string_view key) const { return gguf_.metadata().Has(FullKey(key)); }
+bool MetadataReader::Has(std::string_view key) const {
+  return gguf_.metadata().Has(FullKey(key));
+}
 
 Result<int> MetadataReader::Int(std::string_view key, int min, int max) const {
   KV_ASSIGN(const int64_t value, gguf_.metadata().GetI64(FullKey(key)));
@@ -132,16 +135,17 @@ Result<ModelConfig> ReadDecoderConfig(const MetadataReader& metadata) {
   KV_ASSIGN(config.heads, metadata.Int("attention.head_count", 1, 4096));
   KV_ASSIGN(config.kv_heads, metadata.IntOr("attention.head_count_kv", config.heads, 1, 4096));
   if (config.heads % config.kv_heads != 0) {
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} query heads cannot share {} key-value heads evenly", config.heads,
-                                                 config.kv_heads));
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("{} query heads cannot share {} key-value heads evenly", config.heads, config.kv_heads));
   }
-  KV_ASSIGN(config.head_dim,
-            metadata.IntOr("attention.key_length", config.embedding / config.heads, 1, kMaxHeadDim));
+  KV_ASSIGN(config.head_dim, metadata.IntOr("attention.key_length", config.embedding / config.heads, 1, kMaxHeadDim));
   KV_ASSIGN(const int value_dim, metadata.IntOr("attention.value_length", config.head_dim, 1, kMaxHeadDim));
-  if (config.head_dim < 1 || config.head_dim > kMaxHeadDim || config.head_dim % 16 != 0 || value_dim != config.head_dim) {
-    return Fail(ErrorCode::kUnsupported,
-                fmt::format("keys have {} features and values {}; Kvasir wants them equal, a multiple of 16, at most {}",
-                            config.head_dim, value_dim, kMaxHeadDim));
+  if (config.head_dim < 1 || config.head_dim > kMaxHeadDim || config.head_dim % 16 != 0 ||
+      value_dim != config.head_dim) {
+    return Fail(
+        ErrorCode::kUnsupported,
+        fmt::format("keys have {} features and values {}; Kvasir wants them equal, a multiple of 16, at most {}",
+                    config.head_dim, value_dim, kMaxHeadDim));
   }
   KV_ASSIGN(const double eps, metadata.Float("attention.layer_norm_rms_epsilon", 0, 1));
   config.rms_eps = static_cast<float>(eps);
@@ -155,9 +159,8 @@ Result<ModelConfig> ReadDecoderConfig(const MetadataReader& metadata) {
 
   KV_ASSIGN(const tensor::TensorView embedding, metadata.gguf().GetTensor("token_embd.weight"));
   if (embedding.dims != 2 || embedding.row_elements() != config.embedding || embedding.rows() > (1 << 24)) {
-    return Fail(ErrorCode::kCorrupt,
-                fmt::format("tensor 'token_embd.weight' is [{} x {}], but embedding_length is {}", embedding.row_elements(),
-                            embedding.rows(), config.embedding));
+    return Fail(ErrorCode::kCorrupt, fmt::format("tensor 'token_embd.weight' is [{} x {}], but embedding_length is {}",
+                                                 embedding.row_elements(), embedding.rows(), config.embedding));
   }
   config.vocabulary = static_cast<int>(embedding.rows());
   config.windows.assign(static_cast<size_t>(config.layers), 0);

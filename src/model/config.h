@@ -28,7 +28,7 @@ struct ModelConfig {
   float attention_softcap = 0;  // 0 = off
   float final_softcap = 0;      // 0 = off
   float embedding_scale = 1;
-  std::vector<int> windows;         // [L] tokens a query sees, 0 = all
+  std::vector<int> windows;          // [L] tokens a query sees, 0 = all
   std::vector<ops::RopeSpec> ropes;  // the distinct rotations
   std::vector<int> rope_of_layer;    // [L] index into `ropes`
 

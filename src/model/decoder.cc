@@ -108,7 +108,8 @@ Status Decoder::RunHead(const ops::Batch& batch, const LogitSink& on_logits) {
       const float* source = buffers_.x + batch.logit_rows[static_cast<size_t>(begin + i)] * e;
       std::copy(source, source + e, buffers_.branch + i * e);
     }
-    const ops::Activation normed = ops_->Normalize(buffers_.branch, rows, output_norm_, config_.rms_eps, precision_.head);
+    const ops::Activation normed =
+        ops_->Normalize(buffers_.branch, rows, output_norm_, config_.rms_eps, precision_.head);
     ops_->Project(normed, {{&head_, logits}});
     for (int64_t i = 0; i < rows; ++i) {
       float* row = logits + i * v;

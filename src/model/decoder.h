@@ -57,7 +57,8 @@ struct Architecture;
 /// A decoder-only transformer: embedding, L layers of its architecture, final norm and head.
 class Decoder : public Model {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<Decoder>> Load(const files::GgufFile& gguf, const Architecture& architecture,
+  [[nodiscard]] static Result<std::unique_ptr<Decoder>> Load(const files::GgufFile& gguf,
+                                                             const Architecture& architecture,
                                                              const LoadOptions& options);
 
   [[nodiscard]] const ModelConfig& config() const override { return config_; }
@@ -65,7 +66,9 @@ class Decoder : public Model {
   [[nodiscard]] size_t weight_bytes_per_token() const override;
   [[nodiscard]] int64_t body_macs() const override;
   [[nodiscard]] int64_t head_macs() const override { return head_.n() * head_.k(); }
-  [[nodiscard]] size_t activation_bytes() const override { return arena_.size() + logits_.size() + ops_->workspace_bytes(); }
+  [[nodiscard]] size_t activation_bytes() const override {
+    return arena_.size() + logits_.size() + ops_->workspace_bytes();
+  }
   [[nodiscard]] Status Forward(const ops::Batch& batch, const LogitSink& on_logits) override;
 
  private:

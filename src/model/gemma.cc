@@ -1,6 +1,6 @@
-// Gemma 3 (arXiv:2503.19786): five layers that see a window of tokens to one that sees everything, each kind with its own
-// rotation; norms before and after both branches; queries and keys normed per head; a GELU gate; embeddings scaled by
-// sqrt(E). The converter stores norm weights with their 1 already added.
+// Gemma 3 (arXiv:2503.19786): five layers that see a window of tokens to one that sees everything, each kind with its
+// own rotation; norms before and after both branches; queries and keys normed per head; a GELU gate; embeddings scaled
+// by sqrt(E). The converter stores norm weights with their 1 already added.
 
 #include <cmath>
 

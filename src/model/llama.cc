@@ -1,5 +1,6 @@
 // Llama 1 to 3 and what shares their graph: Mistral, SmolLM, TinyLlama. Rotation of neighbouring pairs (the converter
-// permutes the weights of queries and keys for it); Llama 3's long-context factors come as the tensor rope_freqs.weight.
+// permutes the weights of queries and keys for it); Llama 3's long-context factors come as the tensor
+// rope_freqs.weight.
 
 #include "base/check.h"
 #include "model/architecture.h"

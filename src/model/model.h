@@ -50,8 +50,8 @@ class Model {
   [[nodiscard]] virtual Status Forward(const ops::Batch& batch, const LogitSink& on_logits) = 0;
 };
 
-/// Loads the model in `gguf`, which must outlive it. Errors: an architecture Kvasir does not know (the message lists the
-/// known ones), missing or misshapen tensors, metadata out of range, no memory.
+/// Loads the model in `gguf`, which must outlive it. Errors: an architecture Kvasir does not know (the message lists
+/// the known ones), missing or misshapen tensors, metadata out of range, no memory.
 [[nodiscard]] Result<std::unique_ptr<Model>> LoadModel(const files::GgufFile& gguf, const LoadOptions& options);
 
 /// Reads and checks the configuration alone.

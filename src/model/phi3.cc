@@ -1,5 +1,6 @@
-// Phi 3: Llama's graph with queries, keys and values in one tensor and gate and up in another. Long contexts use LongRoPE
-// (arXiv:2402.13753): one factor per pair, a short set and a long one, and a magnitude that grows with the context.
+// Phi 3: Llama's graph with queries, keys and values in one tensor and gate and up in another. Long contexts use
+// LongRoPE (arXiv:2402.13753): one factor per pair, a short set and a long one, and a magnitude that grows with the
+// context.
 
 #include <cmath>
 

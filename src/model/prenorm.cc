@@ -23,7 +23,9 @@ void RunPrenormLayer(const LayerContext& context) {
   ops.ProjectAdd(h, w.down, b.x);
 }
 
-std::string LayerTensor(int layer, std::string_view name) { return fmt::format("blk.{}.{}", layer, name); }
+std::string LayerTensor(int layer, std::string_view name) {
+  return fmt::format("blk.{}.{}", layer, name);
+}
 
 Status LoadAttention(WeightLoader& loader, const ModelConfig& config, int layer, LayerWeights& weights) {
   const auto name = [layer](std::string_view part) { return LayerTensor(layer, part); };

@@ -10,7 +10,8 @@ void RunPrenormLayer(const LayerContext& context);
 
 /// Binds the tensors of such a layer under their usual names: attn_norm, attn_{q,k,v,output}, ffn_norm,
 /// ffn_{gate,up,down}; biases and per-head norms where the file has them.
-[[nodiscard]] Status LoadPrenormLayer(WeightLoader& loader, const ModelConfig& config, int layer, LayerWeights& weights);
+[[nodiscard]] Status LoadPrenormLayer(WeightLoader& loader, const ModelConfig& config, int layer,
+                                      LayerWeights& weights);
 
 /// The two halves of LoadPrenormLayer.
 [[nodiscard]] Status LoadAttention(WeightLoader& loader, const ModelConfig& config, int layer, LayerWeights& weights);

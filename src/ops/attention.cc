@@ -2,10 +2,10 @@
 //
 // The problem: one query row may see tens of thousands of keys (decode at depth) and one prompt may bring hundreds of
 // rows (prefill); both must keep all threads busy, and neither the split nor the number of threads may change a bit of
-// the result. The idea: the pages of a head are cut into spans, a function of position alone (kvcache/span.h). Each span
-// gives (o, lse); the spans of a row are merged in ascending order. Decode hands out spans, prefill hands out tiles of
-// rows and walks their spans in order: the same merges in the same order, hence the same bits.
-// Source: split-K decoding ("flash decoding").
+// the result. The idea: the pages of a head are cut into spans, a function of position alone (kvcache/span.h). Each
+// span gives (o, lse); the spans of a row are merged in ascending order. Decode hands out spans, prefill hands out
+// tiles of rows and walks their spans in order: the same merges in the same order, hence the same bits. Source: split-K
+// decoding ("flash decoding").
 
 #include <algorithm>
 #include <limits>
@@ -24,8 +24,8 @@ constexpr float kNoKeySeen = -std::numeric_limits<float>::infinity();
 
 }  // namespace
 
-void Operators::PrepareHeads(const Batch& batch, const AttentionSpec& spec, const HeadPreparation& preparation, float* q,
-                             float* k, const float* v) {
+void Operators::PrepareHeads(const Batch& batch, const AttentionSpec& spec, const HeadPreparation& preparation,
+                             float* q, float* k, const float* v) {
   const int d = spec.head_dim;
   const RopeTable& rope = ropes_[static_cast<size_t>(preparation.rope)];
   const auto prepare = [&](float* heads, int count, std::span<const float> norm, const float* cos, const float* sin) {
@@ -106,7 +106,8 @@ void Operators::RunAttendItem(const AttentionSpec& spec, const SequenceRows& seq
   const int rows = tokens * group;
   std::vector<float>& scratch = attend_scratch_[static_cast<size_t>(thread)];
   const size_t block = static_cast<size_t>(rows) * static_cast<size_t>(d);
-  if (scratch.size() < 3 * block + 3 * static_cast<size_t>(rows)) scratch.resize(3 * block + 3 * static_cast<size_t>(rows));
+  if (scratch.size() < 3 * block + 3 * static_cast<size_t>(rows))
+    scratch.resize(3 * block + 3 * static_cast<size_t>(rows));
   float* queries = scratch.data();
   float* part = queries + block;
   float* total = part + block;
@@ -187,8 +188,8 @@ void Operators::MergePartials(const Batch& batch, const AttentionSpec& spec, flo
       float lse = kNoKeySeen;
       for (size_t i = first; i < last; ++i) {
         const float* partial = partials_.data() + items_[i].partial;
-        kvcache::MergePartial(o, &lse, partial + static_cast<int64_t>(r) * d, partial[static_cast<int64_t>(rows) * d + r],
-                              d);
+        kvcache::MergePartial(o, &lse, partial + static_cast<int64_t>(r) * d,
+                              partial[static_cast<int64_t>(rows) * d + r], d);
       }
     }
     first = last;

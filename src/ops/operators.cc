@@ -14,8 +14,8 @@ using kernels::kPanelRows;
 // Up to this many rows a product is bound by reading the weights: one even, contiguous share per thread streams best.
 // Above it the arithmetic counts, and threads take pieces as they become free.
 constexpr int64_t kStreamingRows = 8;
-constexpr int64_t kPanelGrain = 4;   // panels that the kernels keep in flight
-constexpr int64_t kPanelPiece = 8;   // panels a thread takes at a time with many rows
+constexpr int64_t kPanelGrain = 4;         // panels that the kernels keep in flight
+constexpr int64_t kPanelPiece = 8;         // panels a thread takes at a time with many rows
 constexpr int64_t kSerialElements = 4096;  // less elementwise work than this is not worth waking a thread for
 
 }  // namespace
@@ -89,7 +89,7 @@ Activation Operators::Normalize(const float* x, int64_t rows, std::span<const fl
   auto normalise = [&](int64_t begin, int64_t end, int) {
     for (int64_t b = begin; b < end; ++b) kernels_.rms_norm(x + b * k, weight.data(), k, eps, normed + b * k);
   };
-  rows * k < kSerialElements ? normalise(0, rows, 0) : pool_.For(rows, 1, normalise);
+  rows* k < kSerialElements ? normalise(0, rows, 0) : pool_.For(rows, 1, normalise);
   return Finish(normed, rows, k, precision);
 }
 
@@ -108,7 +108,7 @@ Activation Operators::Finish(const float* f32, int64_t rows, int64_t k, Precisio
                   .scales = reinterpret_cast<float*>(scales_.data()),
                   .sums = reinterpret_cast<int32_t*>(sums_.data())};
   auto quantise = [&](int64_t begin, int64_t end, int) { kernels_.quantize_rows(f32, k, begin, end, activation.q); };
-  rows * k < kSerialElements ? quantise(0, rows, 0) : pool_.For(rows, 1, quantise);
+  rows* k < kSerialElements ? quantise(0, rows, 0) : pool_.For(rows, 1, quantise);
   return activation;
 }
 
@@ -121,7 +121,7 @@ void Operators::AddNormalized(float* x, const float* y, int64_t rows, std::span<
       kernels_.add(x + b * k, normed + b * k, k);
     }
   };
-  rows * k < kSerialElements ? add(0, rows, 0) : pool_.For(rows, 1, add);
+  rows* k < kSerialElements ? add(0, rows, 0) : pool_.For(rows, 1, add);
 }
 
 // -- Products ------------------------------------------------------------------------------------------------------
@@ -170,12 +170,14 @@ void Operators::MultiplySource(const Activation& activation, const Weight& weigh
   float* panel_data = dequantised + kPanelRows * k;
   if (rows < kPanelRows) std::fill(dequantised, panel_data, 0.0F);
   for (int64_t row = 0; row < rows; ++row) {
-    tensor::DequantizeRow(weight.source().dtype, weight.source().row(panel * kPanelRows + row), dequantised + row * k, k);
+    tensor::DequantizeRow(weight.source().dtype, weight.source().row(panel * kPanelRows + row), dequantised + row * k,
+                          k);
   }
   kernels_.interleave_panel(dequantised, k, k, panel_data);
-  const kernels::DenseWeights dense{kernels::DenseFormat::kF32, rows, k, reinterpret_cast<const std::byte*>(panel_data)};
-  kernels_.matmul_dense(dense, 0, 1, activation.f32, activation.k, activation.rows, out + panel * kPanelRows, weight.n(),
-                        accumulate);
+  const kernels::DenseWeights dense{kernels::DenseFormat::kF32, rows, k,
+                                    reinterpret_cast<const std::byte*>(panel_data)};
+  kernels_.matmul_dense(dense, 0, 1, activation.f32, activation.k, activation.rows, out + panel * kPanelRows,
+                        weight.n(), accumulate);
 }
 
 void Operators::Project(const Activation& activation, std::initializer_list<Projection> projections) {
@@ -199,9 +201,8 @@ void Operators::Project(const Activation& activation, std::initializer_list<Proj
 
 void Operators::ProjectAdd(const Activation& activation, const Weight& weight, float* x) {
   KV_CHECK(weight.k() == activation.k);
-  ForPanels(activation.rows, weight.panels(), [&](int64_t begin, int64_t end, int thread) {
-    Multiply(activation, weight, begin, end, x, true, thread);
-  });
+  ForPanels(activation.rows, weight.panels(),
+            [&](int64_t begin, int64_t end, int thread) { Multiply(activation, weight, begin, end, x, true, thread); });
 }
 
 void Operators::GatedProject(const Activation& activation, const Weight& gate, const Weight& up, GateFunction function,
