@@ -63,8 +63,8 @@ RC_GTEST_PROP(PreTokenizer, WordsAreTheWholeText, ()) {
   }
 }
 
-// A quarter of a megabyte of one thing, then another: what makes a careless expression take quadratic time. Generous bound: the
-// slowest takes a fraction of a second alone on a slow core.
+// A quarter of a megabyte of one thing, then another: what makes a careless expression take quadratic time. Generous
+// bound: the slowest takes a fraction of a second alone on a slow core.
 TEST(PreTokenizer, LongRunsTakeLinearTime) {
   constexpr size_t kRun = 1 << 18;
   const auto start = std::chrono::steady_clock::now();
