@@ -85,6 +85,7 @@ Result<EngineMemory> PlanMemory(const files::GgufFile& gguf, const model::ModelC
   memory.kv_context_bytes = kvcache::PeakBytes(memory.kv_shape, format, memory.context_tokens, kMaxBatchRows);
   memory.kv_budget_bytes = options.kv_budget_bytes > 0 ? options.kv_budget_bytes : memory.kv_context_bytes;
   memory.kv_options.budget_bytes = memory.kv_budget_bytes;
+  memory.kv_options.recent = std::min(memory.kv_options.recent, memory.context_tokens / 4);
 
   if (memory.context_tokens == 0 || fixed + memory.kv_budget_bytes > memory.available_bytes) {
     const int fits = LargestContext(memory.kv_shape, format, config.trained_context, left);

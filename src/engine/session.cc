@@ -134,7 +134,9 @@ Status Session::Impl::MakeRoom(const Request& request, bool* full) {
     return {};
   }
   const int sinks = std::max(request.sink_tokens, 0);
-  const int drop = std::max(1, (context - sinks) / 2);
+  const auto kept_sinks = static_cast<int>(kvcache::BlocksFor(sinks)) * kernels::kPageTokens;
+  const int can_go = context - kept_sinks - engine.kv_options.recent;
+  const int drop = std::clamp((context - sinks) / 2, 1, std::max(1, can_go));
   const auto rotate = [&](int layer, float* key, int32_t delta) {
     const model::ModelConfig& config = engine.model->config();
     ops::RopeSpec spec = config.ropes[static_cast<size_t>(config.rope_of_layer[static_cast<size_t>(layer)])];
@@ -204,7 +206,7 @@ Result<Generation> Session::Generate(const Request& request) {
   StopMatcher stops(request.stop);
   const Clock::time_point decode_start = Clock::now();
   auto reason = FinishReason::kLength;
-  while (request.max_tokens < 0 || static_cast<int>(result.tokens.size()) < request.max_tokens) {
+  while (request.max_tokens != 0) {
     KV_ASSIGN(const int32_t token, sampler.Sample(logits));
     sampler.Accept(token);
     if (!request.ignore_end_of_text && engine.tokenizer->IsEndOfGeneration(token)) {
@@ -216,6 +218,7 @@ Result<Generation> Session::Generate(const Request& request) {
     result.text += ready;
     if (request.on_token && !request.on_token({.token = token, .text = ready})) return finish(FinishReason::kCancelled);
     if (stops.stopped()) return finish(FinishReason::kStop);
+    if (static_cast<int>(result.tokens.size()) == request.max_tokens) break;
 
     bool full = false;
     KV_TRY(impl_->MakeRoom(request, &full));

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "engine/memory_plan.h"
 #include "engine/tokenizer_impl.h"
@@ -55,6 +57,17 @@ Status ReadTables(const files::GgufMetadata& metadata, text::Vocabulary& vocabul
   return {};
 }
 
+// Phi 3's special tokens swallow the white space behind them; its files do not say so.
+void StripAfterSpecialTokens(text::Vocabulary& vocabulary) {
+  for (size_t id = 0; id < std::min(vocabulary.tokens.size(), vocabulary.types.size()); ++id) {
+    const std::string& text = vocabulary.tokens[id];
+    if (text == "<unk>" || text == "<s>" || text == "<|endoftext|>") continue;
+    const text::TokenType type = vocabulary.types[id];
+    const bool special = type == text::TokenType::kControl || type == text::TokenType::kUserDefined || text == "</s>";
+    if (special) vocabulary.strip_right.push_back(static_cast<int32_t>(id));
+  }
+}
+
 }  // namespace
 
 Result<text::Vocabulary> VocabularyOf(const files::GgufFile& gguf) {
@@ -73,6 +86,7 @@ Result<text::Vocabulary> VocabularyOf(const files::GgufFile& gguf) {
   KV_TRY(ReadFlag(metadata, "tokenizer.ggml.add_sep_token", &vocabulary.add_sep));
   KV_TRY(ReadFlag(metadata, "tokenizer.ggml.add_space_prefix", &vocabulary.add_space_prefix));
   KV_TRY(ReadFlag(metadata, "tokenizer.ggml.remove_extra_whitespaces", &vocabulary.remove_extra_whitespaces));
+  if (metadata.GetString("general.architecture", "").value_or("") == "phi3") StripAfterSpecialTokens(vocabulary);
   return vocabulary;
 }
 
