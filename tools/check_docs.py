@@ -44,8 +44,8 @@ def check_room(root: Path, room: Path) -> list[str]:
     name = readme.relative_to(root)
     if not readme.exists():
         return [f"{name} is missing; its headings are: {', '.join(HEADINGS)}"]
-    found = re.findall(r"^##\s+(.*)$", readme.read_text(encoding="utf-8"), re.MULTILINE)
-    return [f"{name}: the heading '## {heading}' is missing" for heading in HEADINGS
+    found = re.findall(r"^(?:##\s+|\*\*)(.*)$", readme.read_text(encoding="utf-8"), re.MULTILINE)
+    return [f"{name}: no heading (## or bold) begins with '{heading}'" for heading in HEADINGS
             if not any(line.startswith(heading) for line in found)]
 
 
