@@ -1,8 +1,9 @@
 // Which products of a forward pass get how many bits of activation, by compute mode.
 //
 // The problem: 8-bit activations are the largest error of inference with quantised weights, and more bits cost
-// arithmetic. The idea: spend them where an error does most harm per multiply-add. docs/performance.md has the measured
-// frontier that the balanced row was chosen from (`kvasir eval kld` beside `kvasir bench`).
+// arithmetic. The idea: spend them where an error does most harm per multiply-add. In the small models measured that is
+// the head, whose errors are the logits' own and which a prompt computes once, and queries, keys and values, which are a
+// sixth of a layer's arithmetic. docs/quality.md has the measured frontier.
 #pragma once
 
 #include "kvasir/options.h"
