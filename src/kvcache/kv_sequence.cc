@@ -127,7 +127,9 @@ bool KvSequence::CanTruncateTo(int32_t new_length) const {
   if (new_length == 0) return true;
   if (new_length < 0 || new_length > length()) return false;
   for (int layer = 0; layer < shape_.layers; ++layer) {
-    if (NeededBlock(layer, new_length) < first_block_[static_cast<size_t>(layer)]) return false;
+    const int32_t first_block = first_block_[static_cast<size_t>(layer)];
+    // The second condition matters only after a context shift: what is expected may begin behind the new end.
+    if (NeededBlock(layer, new_length) < first_block || new_length < first_block * kPageTokens) return false;
   }
   return true;
 }
