@@ -74,10 +74,9 @@ Status Decoder::AllocateBuffers(const LoadOptions& options) {
               .up = take(config_.feed_forward),
               .branch = take(config_.embedding)};
   const int64_t max_k = std::max({config_.embedding, config_.q_features(), config_.feed_forward});
-  KV_ASSIGN(ops_, ops::Operators::Create(kernels::TableOf(kernels::BestIsa()), *options.pool,
-                                         {.max_rows = options.max_rows,
-                                          .max_k = max_k,
-                                          .source_weights = options.compute == ComputeMode::kExact}));
+  KV_ASSIGN(ops_, ops::Operators::Create(*options.pool, {.max_rows = options.max_rows,
+                                                         .max_k = max_k,
+                                                         .source_weights = options.compute == ComputeMode::kExact}));
   return {};
 }
 
@@ -113,7 +112,7 @@ Status Decoder::RunHead(const ops::Batch& batch, const LogitSink& on_logits) {
     ops_->Project(normed, {{&head_, logits}});
     for (int64_t i = 0; i < rows; ++i) {
       float* row = logits + i * v;
-      if (config_.final_softcap != 0) ops_->kernels().softcap(row, config_.final_softcap, v);
+      ops_->Softcap(row, config_.final_softcap, v);
       on_logits(static_cast<int>(begin + i), {row, static_cast<size_t>(v)});
     }
   }

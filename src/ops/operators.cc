@@ -20,14 +20,13 @@ constexpr int64_t kSerialElements = 4096;  // less elementwise work than this is
 
 }  // namespace
 
-Operators::Operators(const kernels::KernelTable& kernels, base::ThreadPool& pool, const OperatorLimits& limits)
-    : kernels_(kernels), pool_(pool), limits_(limits) {
+Operators::Operators(base::ThreadPool& pool, const OperatorLimits& limits)
+    : kernels_(kernels::TableOf(kernels::BestIsa())), pool_(pool), limits_(limits) {
   limits_.max_k = (limits.max_k + 63) / 64 * 64;
 }
 
-Result<std::unique_ptr<Operators>> Operators::Create(const kernels::KernelTable& kernels, base::ThreadPool& pool,
-                                                     const OperatorLimits& limits) {
-  std::unique_ptr<Operators> operators(new Operators(kernels, pool, limits));
+Result<std::unique_ptr<Operators>> Operators::Create(base::ThreadPool& pool, const OperatorLimits& limits) {
+  std::unique_ptr<Operators> operators(new Operators(pool, limits));
   KV_TRY(operators->Allocate());
   return operators;
 }
@@ -56,6 +55,10 @@ size_t Operators::workspace_bytes() const {
   for (const auto& scratch : panel_scratch_) bytes += scratch.size();
   for (const auto& scratch : attend_scratch_) bytes += scratch.capacity() * sizeof(float);
   return bytes + partials_.capacity() * sizeof(float);
+}
+
+void Operators::Softcap(float* x, float cap, int64_t n) {
+  if (cap != 0) kernels_.softcap(x, cap, n);
 }
 
 void Operators::BeginStep(const Batch& batch, std::span<const RopeSpec> ropes) {

@@ -74,13 +74,15 @@ struct OperatorLimits {
 /// Not thread-safe: one forward pass at a time.
 class Operators {
  public:
-  /// Allocates the workspace. The only error is kResourceExhausted.
-  [[nodiscard]] static Result<std::unique_ptr<Operators>> Create(const kernels::KernelTable& kernels,
-                                                                 base::ThreadPool& pool, const OperatorLimits& limits);
+  /// Allocates the workspace and chooses the kernels of this machine (KVASIR_ISA forces others). The only error is
+  /// kResourceExhausted.
+  [[nodiscard]] static Result<std::unique_ptr<Operators>> Create(base::ThreadPool& pool, const OperatorLimits& limits);
 
-  [[nodiscard]] const kernels::KernelTable& kernels() const { return kernels_; }
   [[nodiscard]] base::ThreadPool& pool() { return pool_; }
   [[nodiscard]] size_t workspace_bytes() const;
+
+  /// x[i] = cap * tanh(x[i] / cap), for n values; a cap of 0 leaves them.
+  void Softcap(float* x, float cap, int64_t n);
 
   /// Prepares the rotation tables of a step, one per spec; HeadPreparation::rope is the index.
   void BeginStep(const Batch& batch, std::span<const RopeSpec> ropes);
@@ -129,7 +131,7 @@ class Operators {
     int64_t partial = -1;  // offset of this item's (o, lse) in `partials_`; -1: the item covers all spans itself
   };
 
-  Operators(const kernels::KernelTable& kernels, base::ThreadPool& pool, const OperatorLimits& limits);
+  Operators(base::ThreadPool& pool, const OperatorLimits& limits);
   Status Allocate();
   [[nodiscard]] Activation Finish(const float* f32, int64_t rows, int64_t k, Precision precision);
   void Multiply(const Activation& activation, const Weight& weight, int64_t panel_begin, int64_t panel_end, float* out,
