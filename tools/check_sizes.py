@@ -33,8 +33,12 @@ def check(root: Path, files: list[Path]) -> list[str]:
 
 
 def tracked(root: Path) -> list[Path]:
-    listing = subprocess.run(["git", "ls-files", "-z"], cwd=root, check=True, capture_output=True, text=True).stdout
-    return [root / name for name in listing.split("\0") if name and (root / name).is_file()]
+    """The files under version control; in an unpacked archive, all files outside build/."""
+    listing = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-z"], cwd=root, check=False,
+                             capture_output=True, text=True)
+    if listing.returncode != 0:
+        return [path for path in root.rglob("*") if path.is_file() and path.relative_to(root).parts[0] not in ("build", ".git")]
+    return [root / name for name in listing.stdout.split("\0") if name and (root / name).is_file()]
 
 
 def main() -> int:

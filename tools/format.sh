@@ -19,7 +19,7 @@ if ! command -v clang-format-19 >/dev/null; then
 fi
 files=("$@")
 if [[ ${#files[@]} == 0 ]]; then
-  mapfile -t files < <(git ls-files '*.cc' '*.h' | while read -r file; do [[ ! -f $file ]] || echo "$file"; done)
+  mapfile -t files < <(find src include fuzz examples \( -name '*.cc' -o -name '*.h' \) | sort)
 fi
 if [[ $check ]]; then
   wrong=$(clang-format-19 --dry-run "${files[@]}" 2>&1 | sed -n 's/^\([^ :]*\):[0-9]*:[0-9]*: .*/\1/p' | sort -u)
