@@ -116,8 +116,10 @@ TEST(MatmulQuantizedTest, EveryDepth) {
 }
 
 TEST(MatmulQuantizedTest, ManyRowsWithLongRowsAreCutIntoBlocks) {
-  CheckAgainstReference({DType::kQ4_0, 17, 8192, 1100, 1, false}, 1);
-  CheckAgainstReference({DType::kQ6_K, 17, 8192, 200, 2, true}, 2);
+  CheckAgainstReference({DType::kQ4_0, 17, 8192, 150, 1, false}, 1);
+  CheckAgainstReference({DType::kQ4_1, 16, 32, 1100, 1, false}, 2);
+  CheckAgainstReference({DType::kQ6_K, 17, 16384, 70, 2, true}, 3);
+  CheckAgainstReference({DType::kQ6_K, 1, kMaxK, 30, 1, true}, 4);
 }
 
 // Every code at its largest and activations at +-127: where 16-bit sums would overflow first.
