@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <CLI/CLI.hpp>
 #include <functional>
 #include <set>
 
@@ -47,7 +48,9 @@ TEST_F(ProgramTest, HelpFitsTheScreenAndNamesEveryOption) {
     const std::string help = app.help("", CLI::AppFormatMode::Normal);
     for (const std::string& line : CLI::detail::split(help, '\n')) {
       // The default order of the samplers is one word.
-      if (line.find(';') == std::string::npos) EXPECT_LE(line.size(), 112U) << line;
+      if (line.find(';') == std::string::npos) {
+        EXPECT_LE(line.size(), 112U) << line;
+      }
     }
     for (const CLI::Option* option : app.get_options()) {
       for (const std::string& name : option->get_lnames()) {
