@@ -143,7 +143,7 @@ class BraceFormatter {
 
   /// Formats `text`; `nesting` is how many fields' specifications enclose it.
   Result<std::string> Format(std::string_view text, int nesting) {
-    if (nesting > 1) return Raise("Max string recursion exceeded");
+    if (nesting > 2) return Raise("Max string recursion exceeded");
     std::string out;
     for (size_t i = 0; i < text.size();) {
       const char c = text[i];

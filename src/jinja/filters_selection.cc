@@ -192,7 +192,7 @@ Result<Value> ToJsonFilter(Call& call) {
   JsonStyle style;
   KV_ASSIGN(style.ensure_ascii, call.Flag(0, false));
   if (call[1] != nullptr) KV_TRY(ReadIndent(call, *call[1], style));
-  if (style.pretty) style.item_separator = ",";
+  if (style.pretty) style.item_separator.assign(1, ',');
   if (call.Has(2)) {
     KV_ASSIGN(const std::vector<Value> separators, Collect(call.runtime, *call[2]));
     if (separators.size() != 2 || !separators[0].is_string() || !separators[1].is_string()) {

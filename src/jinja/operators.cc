@@ -103,8 +103,8 @@ Result<bool> EqualDicts(Runtime& runtime, const Dict& left, const Dict& right) {
 }
 
 Result<bool> ContainsByScan(Runtime& runtime, const Value& container, const Value& item) {
-  KV_ASSIGN(const IteratorPtr iterator, container.As<Object>() ? container.object()->Iterate(runtime) : IteratorPtr());
-  if (iterator == nullptr) return Raise("argument of type '{}' is not iterable", container.type_name());
+  if (!IsIterable(container)) return Raise("argument of type '{}' is not iterable", container.type_name());
+  KV_ASSIGN(const IteratorPtr iterator, Iterate(runtime, container));
   while (true) {
     KV_TRY(runtime.Step());
     KV_ASSIGN(const std::optional<Value> next, iterator->Next(runtime));

@@ -97,7 +97,7 @@ std::vector<std::string_view> SplitAtSpace(std::string_view text, int64_t limit)
   text = StripLeft(text);
   while (!text.empty()) {
     if (limit-- == 0) {
-      parts.push_back(StripRight(text));
+      parts.push_back(text);
       break;
     }
     size_t end = 0;
@@ -113,7 +113,7 @@ std::vector<std::string_view> SplitAtSpaceFromRight(std::string_view text, int64
   text = StripRight(text);
   while (!text.empty()) {
     if (limit-- == 0) {
-      parts.push_back(StripLeft(text));
+      parts.push_back(text);
       break;
     }
     size_t start = text.size();
