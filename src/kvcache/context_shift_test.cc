@@ -141,6 +141,20 @@ TEST_F(ContextShiftTest, WindowedLayersThatReleasedTheSinksGoOnWithoutThem) {
   ExpectContents(sequence, tokens, /*complete=*/false);
 }
 
+TEST_F(ContextShiftTest, CannotRewindIntoWhatAWindowedLayerLost) {
+  KvSequence sequence = Make(kMixed);
+  Step(sequence, Tokens(300));
+  sequence.ReleaseOutsideWindow();
+  ASSERT_TRUE(sequence.ShiftContext(4, 192, AddToPosition));  // the windowed layer has nothing before position 64
+  EXPECT_FALSE(sequence.CanTruncateTo(30));
+  EXPECT_THAT(sequence.Truncate(30).error().message, HasSubstr("64 tokens or more work"));
+  ASSERT_TRUE(sequence.Truncate(64));
+  ASSERT_TRUE(sequence.CheckIntegrity());
+  Step(sequence, Tokens(70, 500));
+  ASSERT_TRUE(sequence.Truncate(0));
+  Step(sequence, Tokens(70));
+}
+
 // Every hash that the two sequences could share by mistake, across shifts, rewinds and growth.
 TEST_F(ContextShiftTest, MovedBlocksNeverLookLikeFreshOnes) {
   const auto after_shift = [&](int length, int rewind_to, int grow_to) {
