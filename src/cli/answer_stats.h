@@ -1,7 +1,7 @@
 // The quiet line after an answer: what it cost, and how much of the machine that used.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 

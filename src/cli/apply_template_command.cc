@@ -1,4 +1,5 @@
 // kvasir apply-template: the text that a model sees of a conversation.
+#include <CLI/CLI.hpp>
 #include <memory>
 #include <optional>
 

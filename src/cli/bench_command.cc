@@ -1,8 +1,10 @@
 // kvasir bench: speed, beside the limits of the machine.
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "base/check.h"
 #include "cli/command_list.h"
@@ -49,6 +51,10 @@ std::string RowText(const BenchRow& row) {
       row.percent_of_limit, row.bound);
 }
 
+std::string TableHead() {
+  return fmt::format("{:<28} {:>9} {:>19} {:>11}  {}\n", "", "tokens/s", "slowest to fastest", "of limit", "bound by");
+}
+
 std::string LimitsText(const BenchReport& report) {
   const MachineLimits& limits = report.limits;
   return fmt::format("{} · {} kernels, {} threads · reads {} GB/s, int8 {} TOPS, f32 {} GFLOPS · peak memory {}\n",
@@ -93,14 +99,9 @@ Result<int> RunBenchCommand(const BenchOptions& options) {
   engine.on_progress = [&](const LoadProgress& step) {
     progress.Update(step.done_bytes, step.total_bytes, step.phase);
   };
-  if (!options.json) {
-    WriteOut(
-        fmt::format("{:<28} {:>9} {:>19} {:>11}  {}\n", "", "tokens/s", "slowest to fastest", "of limit", "bound by"));
-    StreamOut("");
-  }
   const auto on_row = [&](const BenchRow& row) {
     progress.Erase();
-    if (!options.json) StreamOut(RowText(row));
+    if (!options.json) StreamOut((done == 0 ? TableHead() : "") + RowText(row));
     ++done;
     if (done < total) progress.Update(done, total, fmt::format("{} of {} rows", done, total));
   };

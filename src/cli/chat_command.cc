@@ -1,6 +1,7 @@
 // kvasir chat: a conversation in the terminal, or line by line through a pipe.
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <memory>
 #include <optional>
@@ -61,7 +62,7 @@ class Chat {
   void Load(const std::string& path);
   void System(const std::string& text);
   // A remark of the program itself: never mixed with the answers on standard output.
-  void Note(std::string_view text) const { fmt::print(stderr, "{}\n", Quiet(text)); }
+  void Note(std::string_view text) const { WriteNote(Quiet(text) + "\n"); }
 
   Engine& engine_;
   ChatModel& model_;
@@ -126,7 +127,7 @@ bool Chat::Handle(const std::string& message) {
 
 void Chat::Obey(const ChatLine& line) {
   switch (*line.verb) {
-    case ChatVerb::kHelp: fmt::print(stderr, "{}", ChatHelp()); break;
+    case ChatVerb::kHelp: WriteNote(ChatHelp()); break;
     case ChatVerb::kReset:
       model_.Reset();
       told_forgotten_ = 0;

@@ -1,6 +1,7 @@
 // kvasir completion: scripts that teach a shell the commands.
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
 

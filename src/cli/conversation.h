@@ -1,7 +1,7 @@
 // A conversation as people hold it: messages, which can be saved and loaded.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>

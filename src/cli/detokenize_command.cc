@@ -1,4 +1,5 @@
 // kvasir detokenize: tokens to text.
+#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "base/check.h"

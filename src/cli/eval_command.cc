@@ -1,6 +1,7 @@
 // kvasir eval: how good a configuration is.
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <array>
 #include <memory>
 #include <nlohmann/json.hpp>

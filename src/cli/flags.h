@@ -1,7 +1,6 @@
 // Options of commands: every value is read strictly, and an error names the flag, the value and what is allowed.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
@@ -11,6 +10,11 @@
 #include <vector>
 
 #include "kvasir/result.h"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
 
 namespace kvasir::cli {
 

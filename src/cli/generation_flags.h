@@ -1,12 +1,15 @@
 // What `run` and `chat` have in common: how an answer is generated, and when it ends.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "kvasir/engine.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace kvasir::cli {
 

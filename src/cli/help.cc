@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,6 +40,13 @@ std::string OptionNames(const CLI::Option& option) {
   for (const std::string& name : option.get_lnames()) names += fmt::format("{}--{}", names.empty() ? "" : ", ", name);
   const std::string type = option.get_type_name();
   return type.empty() ? names : names + " " + type;
+}
+
+// "answer one prompt" -> "Answer one prompt."
+std::string Sentence(std::string text) {
+  if (text.empty() || text.ends_with('.')) return text;
+  text.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(text.front())));
+  return text + ".";
 }
 
 std::string UsageLine(const CLI::App& app) {
@@ -119,7 +127,7 @@ std::string HelpFormatter::make_help(const CLI::App* app, std::string /*name*/, 
   }
   std::string text = UsageLine(*app) + "\n";
   const size_t width = HelpWidth();
-  if (!app->get_description().empty()) text += "\n" + WrapText(app->get_description(), 0, width) + "\n";
+  text += "\n" + WrapText(Sentence(app->get_description()), 0, width) + "\n";
   text += Render(sections, width);
   if (!app->get_footer().empty()) text += "\n" + app->get_footer() + "\n";
   return text;

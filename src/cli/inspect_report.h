@@ -1,7 +1,7 @@
 // What `kvasir inspect` shows, for people and for programs.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "kvasir/inspect.h"

@@ -128,7 +128,7 @@ class TerminalReader : public LineReader {
     return self->continued_ ? plain_continued : plain;
   }
 
-  static void WriteNewline() { fmt::print(OutputIsTerminal() ? stdout : stderr, "\n"); }
+  static void WriteNewline() { std::fputc('\n', OutputIsTerminal() ? stdout : stderr); }
 
   EditLine* edit_;
   History* history_;

@@ -1,5 +1,7 @@
 #include "cli/model_flags.h"
 
+#include <CLI/CLI.hpp>
+
 #include "cli/flags.h"
 
 namespace kvasir::cli {

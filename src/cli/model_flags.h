@@ -1,9 +1,12 @@
 // The options that every command with a model has.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include "kvasir/options.h"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
 
 namespace kvasir::cli {
 

@@ -81,7 +81,13 @@ int FinishOutput(int code) {
 void WriteError(std::string_view message) {
   std::string line(message);
   std::replace(line.begin(), line.end(), '\n', ' ');
-  fmt::print(stderr, "kvasir: {}\n", line);
+  WriteNote(fmt::format("kvasir: {}\n", line));
+}
+
+void WriteNote(std::string_view text) {
+  // Nobody can be told when this fails.
+  (void)std::fwrite(text.data(), 1, text.size(), stderr);
+  (void)std::fflush(stderr);
 }
 
 Result<std::string> ReadStandardInput() {

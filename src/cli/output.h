@@ -18,6 +18,8 @@ bool StreamOut(std::string_view text);
 
 /// Writes "kvasir: MESSAGE" as one line to standard error.
 void WriteError(std::string_view message);
+/// Writes `text` to standard error as it is; without effect where that is closed.
+void WriteNote(std::string_view text);
 
 /// All of standard input. Fails with kIo.
 [[nodiscard]] Result<std::string> ReadStandardInput();

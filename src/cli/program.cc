@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <exception>
 #include <memory>
 #include <new>
@@ -65,7 +66,11 @@ std::string ExplainParseError(const CLI::App& root, const CLI::ParseError& error
     const std::vector<std::string> extras = root.remaining(/*recurse=*/true);
     if (!extras.empty()) return ExplainExtra(chosen, extras.front());
   }
-  return error.what();
+  const std::string message = error.what();
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+    return fmt::format("{} needs a value", message.substr(0, message.find(':')));
+  }
+  return message;
 }
 
 int Parse(CLI::App& app, int argc, const char* const* argv, const char* version) {

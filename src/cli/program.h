@@ -1,9 +1,11 @@
 // The program `kvasir` as a function.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include "cli/command.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace kvasir::cli {
 

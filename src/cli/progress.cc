@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
+#include "cli/output.h"
 #include "cli/terminal.h"
 
 namespace kvasir::cli {
@@ -24,15 +24,13 @@ void Progress::Update(uint64_t done, uint64_t total, std::string_view detail) {
   if (!enabled_ || Clock::now() < next_draw_) return;
   next_draw_ = Clock::now() + kInterval;
   const std::string line = ProgressLine(label_, done, total, detail, ErrorWidth() - 1);
-  fmt::print(stderr, "\r\x1b[K{}", Quiet(line));
-  std::fflush(stderr);
+  WriteNote("\r\x1b[K" + Quiet(line));
   drawn_ = true;
 }
 
 void Progress::Erase() {
   if (!drawn_) return;
-  fmt::print(stderr, "\r\x1b[K");
-  std::fflush(stderr);
+  WriteNote("\r\x1b[K");
   drawn_ = false;
 }
 

@@ -1,7 +1,9 @@
 // kvasir run: one prompt, one answer.
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/check.h"
@@ -129,7 +131,7 @@ Result<int> Run(const RunOptions& options) {
   if (options.json || !options.quiet) {
     const AnswerStats stats = StatsMaker(*engine).Make(answer);
     if (options.json) WriteOut(AnswerJson(*engine, options, answer, stats).dump(2) + "\n");
-    if (!options.quiet && !options.json) fmt::print(stderr, "{}\n", Quiet(StatsLine(stats)));
+    if (!options.quiet && !options.json) WriteNote(Quiet(StatsLine(stats)) + "\n");
   }
   return code;
 }

@@ -1,11 +1,14 @@
 // The options that say how the next token is chosen.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string_view>
 #include <utility>
 
 #include "kvasir/sampling.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace kvasir::cli {
 
