@@ -13,11 +13,11 @@
 namespace kvasir {
 
 /// How activations are represented in the products with the weights. Weights are always what the file holds.
-/// docs/performance.md has the measured frontier of divergence against speed.
+/// docs/quality.md has the measured frontier of divergence against speed.
 enum class ComputeMode {
   kFast,      ///< 8-bit activations with a scale per 32 values everywhere.
-  kBalanced,  ///< 8-bit, but 15-bit where it buys most (see model/precision.h). The default.
-  kPrecise,   ///< 15-bit activations everywhere: about twice the arithmetic.
+  kBalanced,  ///< 8-bit, but 15-bit where it buys most (see model/precision.h).
+  kPrecise,   ///< 15-bit activations everywhere: twice the arithmetic, none of the loss. The default.
   kExact,     ///< f32 activations, f32 cache: the truth that everything else is measured against.
 };
 
@@ -39,7 +39,7 @@ struct LoadProgress {
 struct EngineOptions {
   /// Path of a GGUF file (the first part of a split one), or the name of an installed model ("smollm2").
   std::string model;
-  ComputeMode compute = ComputeMode::kBalanced;
+  ComputeMode compute = ComputeMode::kPrecise;
   KvFormat kv_format = KvFormat::kAuto;
   /// Worker threads, the caller's included. 0: one per CPU this process may run on.
   int threads = 0;

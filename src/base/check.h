@@ -11,29 +11,29 @@ namespace kvasir::base {
 }  // namespace kvasir::base
 
 /// Stops the process when an invariant of ours does not hold. Stays on in release builds.
-#define KV_CHECK(condition)                                                 \
-  do {                                                                      \
-    if (!(condition)) [[unlikely]] {                                        \
-      ::kvasir::base::CheckFailed(__FILE__, __LINE__, #condition);          \
-    }                                                                       \
+#define KV_CHECK(condition)                                        \
+  do {                                                             \
+    if (!(condition)) [[unlikely]] {                               \
+      ::kvasir::base::CheckFailed(__FILE__, __LINE__, #condition); \
+    }                                                              \
   } while (false)
 
 #define KV_CONCAT_INNER(a, b) a##b
 #define KV_CONCAT(a, b) KV_CONCAT_INNER(a, b)
 
 /// Returns the error of `expression` (a Status or Result) from the enclosing function, if it has one.
-#define KV_TRY(expression)                                                  \
-  do {                                                                      \
-    if (auto kv_status = (expression); !kv_status) [[unlikely]] {           \
-      return std::unexpected(std::move(kv_status).error());                 \
-    }                                                                       \
+#define KV_TRY(expression)                                        \
+  do {                                                            \
+    if (auto kv_status = (expression); !kv_status) [[unlikely]] { \
+      return std::unexpected(std::move(kv_status).error());       \
+    }                                                             \
   } while (false)
 
 /// `KV_ASSIGN(auto x, F());` declares x from the Result F() returns, or returns its error.
 #define KV_ASSIGN(lhs, expression) KV_ASSIGN_INNER(KV_CONCAT(kv_result_, __LINE__), lhs, expression)
-#define KV_ASSIGN_INNER(temporary, lhs, expression)                         \
-  auto temporary = (expression);                                            \
-  if (!temporary) [[unlikely]] {                                            \
-    return std::unexpected(std::move(temporary).error());                   \
-  }                                                                         \
+#define KV_ASSIGN_INNER(temporary, lhs, expression)       \
+  auto temporary = (expression);                          \
+  if (!temporary) [[unlikely]] {                          \
+    return std::unexpected(std::move(temporary).error()); \
+  }                                                       \
   lhs = std::move(temporary).value()

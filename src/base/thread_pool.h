@@ -31,8 +31,8 @@ class ThreadPool {
            const_cast<void*>(static_cast<const void*>(&fn)));
   }
 
-  /// Calls `fn(begin, end, thread)` for consecutive ranges that together are [0, n): `n` split evenly by a fixed rule, in
-  /// multiples of `grain`.
+  /// Calls `fn(begin, end, thread)` for consecutive ranges that together are [0, n): `n` split evenly by a fixed rule,
+  /// in multiples of `grain`.
   template <typename F>
   void For(int64_t n, int64_t grain, F&& fn) {
     const int64_t units = (n + grain - 1) / grain;

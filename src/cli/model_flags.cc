@@ -31,7 +31,7 @@ CLI::Option* AddThreadsFlag(CLI::App& app, int& threads) {
 
 void AddPrecisionFlags(CLI::App& app, EngineOptions& options) {
   AddChoice(app, "--compute", {"fast", "balanced", "precise", "exact"},
-            "precision of the arithmetic: from 8-bit activations to plain f32 (default balanced)",
+            "precision of the arithmetic: from 8-bit activations to plain f32 (default precise)",
             [&options](std::string_view name) { options.compute = ParseComputeMode(name).value(); })
       ->group(kGroup);
   AddChoice(app, "--kv", {"auto", "f32", "f16"},

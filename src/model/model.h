@@ -19,7 +19,7 @@ namespace kvasir::model {
 
 /// How weights are to be loaded.
 struct LoadOptions {
-  ComputeMode compute = ComputeMode::kBalanced;
+  ComputeMode compute = ComputeMode::kPrecise;
   base::ThreadPool* pool = nullptr;
   int max_rows = 512;      ///< The largest batch Forward will be given.
   int context_tokens = 0;  ///< The longest sequence wanted; 0: the trained context. Some rotations depend on it.

@@ -2,8 +2,8 @@
 //
 // The problem: 8-bit activations are the largest error of inference with quantised weights, and more bits cost
 // arithmetic. The idea: spend them where an error does most harm per multiply-add. In the small models measured that is
-// the head, whose errors are the logits' own and which a prompt computes once, and queries, keys and values, which are a
-// sixth of a layer's arithmetic. docs/quality.md has the measured frontier.
+// the head, whose errors are the logits' own and which a prompt computes once, and queries, keys and values, which are
+// a sixth of a layer's arithmetic. docs/quality.md has the measured frontier.
 #pragma once
 
 #include "kvasir/options.h"
