@@ -5,6 +5,7 @@
 #   - with a PROMPT, or with text on standard input, answers it;
 #   - in a terminal without one, holds a chat.
 # OPTIONS go to `kvasir run` or `kvasir chat`, for example: ./dev run "Tell me a joke" -- -n 50 --temp 0
+# Without any, smollm2 is sampled as its makers advise (--temp 0.2 --top-p 0.9), 400 tokens at most.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/say.sh
@@ -32,6 +33,9 @@ fi
 
 tools/build.sh release kvasir
 [[ $model == *.gguf ]] || tools/with_venv.sh tools/models.py --quiet "$model"
+if [[ $# == 0 && $model == smollm2 ]]; then
+  set -- -n 400 --temp 0.2 --top-p 0.9 # a small model wanders at the general default of 0.8
+fi
 if [[ -n $prompt ]]; then
   exec build/release/bin/kvasir run -m "$model" -p "$prompt" "$@"
 fi

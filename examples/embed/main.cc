@@ -43,7 +43,7 @@ kvasir::Result<kvasir::Generation> Answer(const std::string& model, std::string_
   kvasir::Request request;
   // The template has written the special tokens itself.
   request.prompt = (*engine)->tokenizer().Encode(*prompt, {.add_special = false, .parse_special = true});
-  request.max_tokens = 100;
+  request.max_tokens = 40;
   request.sampling.temperature = 0;
   request.on_token = [](const kvasir::TokenEvent& event) {
     std::fwrite(event.text.data(), 1, event.text.size(), stdout);
