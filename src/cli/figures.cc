@@ -27,7 +27,7 @@ std::string FormatFigure(double value) {
   const double size = std::abs(value);
   if (size >= 99.95) return fmt::format("{:.0f}", value);
   if (size >= 9.995) return fmt::format("{:.1f}", value);
-  if (size >= 1 || size == 0) return fmt::format("{:.2f}", value);
+  if (size >= 0.9995 || size == 0) return fmt::format("{:.2f}", value);
   return fmt::format("{:.3g}", value);
 }
 

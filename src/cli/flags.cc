@@ -83,8 +83,10 @@ CLI::Option* AddCounts(CLI::App& app, const std::string& names, const std::strin
                        int low, int high) {
   return AddValue(app, names, "N,...", help, [&target, low, high](std::string_view text) -> Status {
     std::vector<int> values;
-    for (const std::string& item : CLI::detail::split(std::string(text), ',')) {
-      const auto value = ParseCount(item, low, high);
+    for (size_t begin = 0; begin <= text.size();) {
+      const size_t end = std::min(text.find(',', begin), text.size());
+      const auto value = ParseCount(text.substr(begin, end - begin), low, high);
+      begin = end + 1;
       if (!value) {
         return Fail(ErrorCode::kInvalidArgument,
                     fmt::format("is '{}', but it must be whole numbers {} with commas between them", text,

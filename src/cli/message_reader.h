@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace kvasir::cli {
 
@@ -14,13 +15,12 @@ class MessageReader {
   /// Takes a line without its newline; gives a message when it is complete.
   [[nodiscard]] std::optional<std::string> Push(std::string_view line);
   /// True in the middle of a message.
-  [[nodiscard]] bool open() const { return open_; }
+  [[nodiscard]] bool open() const { return !lines_.empty(); }
   /// The input ended or the user gave up: gives what there is, if anything, and starts afresh.
   std::optional<std::string> Finish();
 
  private:
-  std::string text_;
-  bool open_ = false;
+  std::vector<std::string> lines_;
   bool quoted_ = false;
 };
 

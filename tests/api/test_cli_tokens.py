@@ -9,6 +9,7 @@ from conftest import DATA
 VOCABULARIES = sorted((DATA / "tokenizers").glob("*.gguf"))
 TEMPLATES = sorted((DATA / "templates").glob("*.jinja"))
 BYTE_LEVEL = [path for path in VOCABULARIES if not any(name in path.name for name in ("spm", "bert", "phi-3"))]
+INCOMPLETE = ("starcoder", "deepseek-coder")  # without tokens for the bytes that no UTF-8 text has
 
 GPT2 = DATA / "tokenizers/ggml-vocab-gpt-2.gguf"
 LLAMA_BPE = DATA / "tokenizers/ggml-vocab-llama-bpe.gguf"
@@ -18,7 +19,7 @@ name = lambda path: path.name  # noqa: E731
 
 
 def cases(path):
-    texts = (path.parent / (path.name + ".inp")).read_bytes().split(b"\n__ggml_vocab_test__\n")
+    texts = (path.parent / (path.name + ".inp")).read_bytes().split(b"\n__ggml_vocab_test__\n")[:-1]
     ids = (path.parent / (path.name + ".out")).read_text().splitlines()
     assert len(texts) == len(ids)
     return [(text, [int(i) for i in line.split()]) for text, line in zip(texts, ids)]
@@ -35,11 +36,11 @@ def test_all_reference_texts(kvasir, vocabulary):
 @needs_data
 @pytest.mark.parametrize("vocabulary", BYTE_LEVEL, ids=name)
 def test_any_bytes_survive_the_way_there_and_back(kvasir, vocabulary):
-    everything = bytes(range(256)) + b"\n" + bytes(random.Random(1).randbytes(5000))
-    texts = [text for text, _ in cases(vocabulary)] + [everything, b"", b"\n", b"no newline", b"newline\n", b"\0"]
+    texts = [b"\n".join(text for text, _ in cases(vocabulary)), b"", b"\n", b"no newline", b"newline\n", b"\0", b"\r\n "]
+    if not any(name in vocabulary.name for name in INCOMPLETE):
+        texts.append(bytes(range(256)) + b"\n" + bytes(random.Random(1).randbytes(5000)))
     for text in texts:
-        for flags in (["--ids", "--no-special"], ["--no-special", "--ids"]):
-            ids = kvasir("tokenize", "-m", str(vocabulary), *flags, stdin=text).stdout
+        ids = kvasir("tokenize", "-m", str(vocabulary), "--ids", "--no-special", stdin=text).stdout
         assert kvasir("detokenize", "-m", str(vocabulary), stdin=ids).stdout == text
 
 
@@ -117,9 +118,13 @@ def jinja(source: str, request: dict, bos: str, eos: str) -> str:
 @needs_data
 @pytest.mark.parametrize("template", TEMPLATES, ids=name)
 def test_templates_of_published_models(kvasir, template):
-    expected = jinja(template.read_text(), CONVERSATION, "<s>", "</s>")
-    got = kvasir.ok("apply-template", "-f", str(template), "--bos", "<s>", "--eos", "</s>", stdin=json.dumps(CONVERSATION))
-    assert got == expected
+    args = ["apply-template", "-f", str(template), "--bos", "<s>", "--eos", "</s>"]
+    try:
+        expected = jinja(template.read_text(), CONVERSATION, "<s>", "</s>")
+    except Exception:  # a template that insists on tools, say
+        assert kvasir.fails(*args, stdin=json.dumps(CONVERSATION))
+        return
+    assert kvasir.ok(*args, stdin=json.dumps(CONVERSATION)) == expected
 
 
 def test_a_models_own_template(kvasir, smollm2):
