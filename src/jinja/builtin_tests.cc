@@ -99,12 +99,17 @@ Result<Value> IsIn(Call& call) {
   return Value::Bool(contains);
 }
 
-Result<Value> IsFilter(Call& call) {
-  return Value::Bool(call.self.is_string() && Filters().Find(call.self.text()) != nullptr);
+/// Whether the value is a name in `table`. Errors: not hashable, as it is looked up in a dict.
+Result<Value> IsNameIn(Call& call, const BuiltinTable& table) {
+  KV_TRY(Hash(call.runtime, call.self));
+  return Value::Bool(call.self.is_string() && table.Find(call.self.text()) != nullptr);
 }
 
+Result<Value> IsFilter(Call& call) {
+  return IsNameIn(call, Filters());
+}
 Result<Value> IsTest(Call& call) {
-  return Value::Bool(call.self.is_string() && Tests().Find(call.self.text()) != nullptr);
+  return IsNameIn(call, Tests());
 }
 
 template <CompareOp op>

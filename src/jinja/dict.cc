@@ -70,6 +70,12 @@ Status Dict::Insert(Runtime& runtime, Value key, Value value) {
   return {};
 }
 
+void Dict::HoldMemory(Meter& meter) {
+  const size_t bytes =
+      sizeof(Dict) + entries_.size() * (sizeof(Entry) + sizeof(size_t)) + slots_.size() * sizeof(uint32_t);
+  held_ = std::make_unique<Held>(&meter, bytes);
+}
+
 void Dict::Index(size_t entry) {
   const size_t mask = slots_.size() - 1;
   size_t slot = hashes_[entry] & mask;

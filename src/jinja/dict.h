@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -26,6 +27,8 @@ class Dict final : public Object {
   [[nodiscard]] const Value* FindText(std::string_view key) const;
   /// Adds `key`, or changes its value. Only while the dict is being made. Errors: an unhashable key.
   Status Insert(Runtime& runtime, Value key, Value value);
+  /// Counts the dict as in use from now on: it is complete.
+  void HoldMemory(Meter& meter);
 
  private:
   static constexpr uint32_t kEmpty = UINT32_MAX;
@@ -34,7 +37,8 @@ class Dict final : public Object {
   void Grow();
 
   std::vector<Entry> entries_;
-  std::vector<size_t> hashes_;   ///< of each entry's key
+  std::vector<size_t> hashes_;  ///< of each entry's key
+  std::unique_ptr<Held> held_;
   std::vector<uint32_t> slots_;  ///< open addressing over entries_; a power of two, or empty while there are few
 };
 

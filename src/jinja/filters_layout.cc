@@ -26,7 +26,7 @@ Result<Value> Indent(Call& call) {
   KV_ASSIGN(const bool first, call.Flag(1, false));
   KV_ASSIGN(const bool blank, call.Flag(2, false));
   const std::string text = call.self.text() + "\n";
-  const std::vector<std::string_view> lines = SplitLines(text, false);
+  KV_ASSIGN(const std::vector<std::string_view> lines, SplitLines(call.runtime, text, false));
   KV_TRY(call.runtime.Reserve(lines.size(), indention.size() + 1));
   std::string out = first ? indention : "";
   for (size_t i = 0; i < lines.size(); ++i) {
@@ -49,15 +49,16 @@ Result<Value> WordWrap(Call& call) {
   KV_ASSIGN(style.break_on_hyphens, call.Flag(3, true));
   std::string out;
   bool is_first = true;
-  for (const std::string_view line : SplitLines(call.self.text(), false)) {
+  KV_ASSIGN(const std::vector<std::string_view> lines, SplitLines(call.runtime, call.self.text(), false));
+  for (const std::string_view line : lines) {
     KV_ASSIGN(const std::vector<std::string> wrapped, WrapLine(call.runtime, line, style));
     if (!is_first) out += separator;
     is_first = false;
     for (size_t i = 0; i < wrapped.size(); ++i) {
       if (i > 0) out += separator;
       out += wrapped[i];
+      KV_TRY(call.runtime.Reserve(out.size()));
     }
-    KV_TRY(call.runtime.Reserve(out.size()));
   }
   return call.runtime.String(std::move(out));
 }

@@ -36,7 +36,8 @@ Result<Value> ToInt(Call& call) {
     return Value::Int(integer);
   }
   if (!value.is_string()) return fallback;
-  KV_ASSIGN(const int64_t base, call.Int(1, 10));
+  // A base of another type is a failed conversion like any other.
+  const int64_t base = call[1] == nullptr ? 10 : call[1]->is_integral() ? call[1]->integer() : -1;
   std::optional<int64_t> integer;
   if (base == 0 || (base >= 2 && base <= 36)) {
     KV_ASSIGN(integer, ParseInt(value.text(), static_cast<int>(base)));

@@ -63,7 +63,7 @@ Result<Value> Reverse(Call& call) {
 }
 
 Result<Value> Sort(Call& call) {
-  KV_ASSIGN(const bool reverse, call.Flag(0, false));
+  KV_ASSIGN(const int64_t reverse, call.Int(0, 0));
   KV_ASSIGN(const bool case_sensitive, call.Flag(1, false));
   KV_ASSIGN(std::vector<AttributeGetter> getters, AttributeGetter::MakeSeveral(call.runtime, call[2]));
   KV_ASSIGN(std::vector<Value> items, Collect(call.runtime, call.self));
@@ -78,7 +78,7 @@ Result<Value> Sort(Call& call) {
     }
     keyed.push_back({call.runtime.MakeList(std::move(keys)), std::move(item)});
   }
-  KV_TRY(SortBy(call.runtime, keyed, &Keyed::key, reverse));
+  KV_TRY(SortBy(call.runtime, keyed, &Keyed::key, reverse != 0));
   for (size_t i = 0; i < keyed.size(); ++i) items[i] = std::move(keyed[i].item);
   return call.runtime.MakeList(std::move(items));
 }
@@ -222,8 +222,8 @@ Result<Value> GroupBy(Call& call) {
       }
     }
     KV_ASSIGN(Value name, shown.Get(call.runtime, keyed[start].item));
-    auto group =
-        std::make_shared<List>(std::vector<Value>{std::move(name), call.runtime.MakeList(std::move(members))}, true);
+    auto group = std::make_shared<List>(std::vector<Value>{std::move(name), call.runtime.MakeList(std::move(members))},
+                                        true, &call.runtime.meter());
     group->group = true;
     groups.push_back(Value::Of(std::move(group)));
     start = end;

@@ -24,9 +24,8 @@ Result<std::string> Interpreter::Run(const Program& program) {
 Frame& Interpreter::NewFrame(const Scope& scope, Frame* parent, Frame& local) {
   Frame* frame = &local;
   if (scope.captured) {
-    captured_.push_back(std::make_unique<Frame>());
-    frame = captured_.back().get();
-    runtime_.Charge(sizeof(Frame));
+    captured_.push_back(std::make_unique<CapturedFrame>(runtime_.meter(), scope.loads.size()));
+    frame = &captured_.back()->frame;
   }
   frame->parent = parent;
   frame->slots.assign(scope.loads.size(), Value());

@@ -19,6 +19,14 @@ struct Frame {
   std::vector<Value> slots;
 };
 
+/// A frame that macros may still use when it is left, and which therefore lives as long as the interpreter.
+struct CapturedFrame {
+  CapturedFrame(Meter& meter, size_t slots) : held(&meter, sizeof(CapturedFrame) + slots * sizeof(Value)) {}
+
+  Frame frame;
+  Held held;
+};
+
 /// One rendering. Errors do not carry the line yet: see error_line.
 class Interpreter {
  public:
@@ -99,7 +107,7 @@ class Interpreter {
   const Variables& variables_;
   int error_line_ = 0;
   Value block_text_;  ///< what a filter without an object is applied to
-  std::vector<std::unique_ptr<Frame>> captured_;
+  std::vector<std::unique_ptr<CapturedFrame>> captured_;
 };
 
 }  // namespace kvasir::jinja

@@ -23,7 +23,12 @@ Status Runtime::Exhausted() const {
     return Fail(ErrorCode::kResourceExhausted, fmt::format("a value nests deeper than {} levels", kMaxValueDepth));
   }
   const RenderLimits& limits = options_.limits;
-  if (total_bytes_ > limits.max_total_bytes) {
+  if (meter_.live_bytes > limits.max_live_bytes) {
+    return Fail(
+        ErrorCode::kResourceExhausted,
+        fmt::format("the values of the template take more than {} bytes (max_live_bytes)", limits.max_live_bytes));
+  }
+  if (meter_.total_bytes > limits.max_total_bytes) {
     return Fail(
         ErrorCode::kResourceExhausted,
         fmt::format("the template made values of more than {} bytes (max_total_bytes)", limits.max_total_bytes));
@@ -38,7 +43,7 @@ Status Runtime::Reserve(size_t bytes) {
                 fmt::format("a value of {} bytes is beyond the limit of {} (max_value_bytes)", bytes,
                             options_.limits.max_value_bytes));
   }
-  return Step(1 + bytes / 4096);
+  return Step();
 }
 
 Status Runtime::Reserve(size_t count, size_t size) {
@@ -48,20 +53,17 @@ Status Runtime::Reserve(size_t count, size_t size) {
 }
 
 Value Runtime::String(std::string text, bool markup) {
-  Charge(kObjectBytes + text.size());
-  return Value::Of(std::make_shared<Text>(std::move(text), markup));
+  return Value::Of(std::make_shared<Text>(std::move(text), markup, &meter_));
 }
 
 Value Runtime::MakeList(std::vector<Value> items) {
-  Charge(kObjectBytes + items.size() * sizeof(Value));
-  Value value = Value::Of(std::make_shared<List>(std::move(items), false));
+  Value value = Value::Of(std::make_shared<List>(std::move(items), false, &meter_));
   NoteDepth(value);
   return value;
 }
 
 Value Runtime::MakeTuple(std::vector<Value> items) {
-  Charge(kObjectBytes + items.size() * sizeof(Value));
-  Value value = Value::Of(std::make_shared<List>(std::move(items), true));
+  Value value = Value::Of(std::make_shared<List>(std::move(items), true, &meter_));
   NoteDepth(value);
   return value;
 }
@@ -74,7 +76,7 @@ Value Runtime::MakeObject(std::shared_ptr<Object> object) {
 }
 
 Value Runtime::MakeDict(std::shared_ptr<Dict> dict) {
-  Charge(kObjectBytes + dict->size() * (sizeof(Dict::Entry) + sizeof(size_t)));
+  dict->HoldMemory(meter_);
   Value value = Value::Of(std::move(dict));
   NoteDepth(value);
   return value;

@@ -24,8 +24,9 @@ class Runtime {
   /// Pays for `count` units of work. Errors: kResourceExhausted when the steps, or the memory paid since, are spent.
   Status Step(uint64_t count = 1) {
     steps_ += count;
-    if (steps_ > options_.limits.max_steps || total_bytes_ > options_.limits.max_total_bytes || too_deep_)
-        [[unlikely]] {
+    const RenderLimits& limits = options_.limits;
+    if (steps_ > limits.max_steps || meter_.live_bytes > limits.max_live_bytes ||
+        meter_.total_bytes > limits.max_total_bytes || too_deep_) [[unlikely]] {
       return Exhausted();
     }
     return {};
@@ -34,8 +35,10 @@ class Runtime {
   Status Reserve(size_t bytes);
   /// Refuses `count` times `size` bytes like Reserve, without overflow.
   Status Reserve(size_t count, size_t size);
-  /// Pays for memory; the next Step notices when it was too much.
-  void Charge(size_t bytes) { total_bytes_ += bytes; }
+  /// Pays for memory that is soon given back; the next Step notices when it was too much.
+  void Charge(size_t bytes) { meter_.total_bytes += bytes; }
+  /// Counts what values keep in memory.
+  [[nodiscard]] Meter& meter() { return meter_; }
 
   Value String(std::string text, bool markup = false);
   Value MakeList(std::vector<Value> items);
@@ -47,6 +50,7 @@ class Runtime {
   /// Keeps `object` until the rendering ends and then has `release` called on it, to cut reference cycles.
   template <typename T>
   void CutAtEnd(const std::shared_ptr<T>& object) {
+    meter_.live_bytes += sizeof(T) + kCyclicBytes;
     cyclic_.emplace_back(object, [](Object& o) { static_cast<T&>(o).Clear(); });
   }
 
@@ -56,12 +60,15 @@ class Runtime {
   uint32_t depth = 0;
 
  private:
+  /// What an object kept to the end costs besides itself.
+  static constexpr size_t kCyclicBytes = 192;
+
   Status Exhausted() const;
   void NoteDepth(const Value& value) { too_deep_ = too_deep_ || value.depth() > kMaxValueDepth; }
 
   const RenderOptions& options_;
   uint64_t steps_ = 0;
-  uint64_t total_bytes_ = 0;
+  Meter meter_;
   bool too_deep_ = false;
   std::vector<std::pair<std::shared_ptr<Object>, void (*)(Object&)>> cyclic_;
 };

@@ -92,65 +92,84 @@ Result<Value> StartsOrEnds(Call& call) {
   return Value::Bool(false);
 }
 
-std::vector<std::string_view> SplitAtSpace(std::string_view text, int64_t limit) {
-  std::vector<std::string_view> parts;
+/// Collects the parts of a split, within the budget.
+class Parts {
+ public:
+  explicit Parts(Runtime& runtime) : runtime_(runtime) {}
+
+  Status Add(std::string_view part) {
+    views_.push_back(part);
+    return runtime_.Reserve(views_.size(), sizeof(Value));
+  }
+  std::vector<std::string_view> TakeReversed() {
+    std::ranges::reverse(views_);
+    return std::move(views_);
+  }
+  std::vector<std::string_view> Take() { return std::move(views_); }
+
+ private:
+  Runtime& runtime_;
+  std::vector<std::string_view> views_;
+};
+
+using SplitResult = Result<std::vector<std::string_view>>;
+
+SplitResult SplitAtSpace(Runtime& runtime, std::string_view text, int64_t limit) {
+  Parts parts(runtime);
   text = StripLeft(text);
   while (!text.empty()) {
     if (limit-- == 0) {
-      parts.push_back(text);
+      KV_TRY(parts.Add(text));
       break;
     }
     size_t end = 0;
     while (end < text.size() && !IsSpace(DecodeAt(text, end).value)) end += DecodeAt(text, end).bytes;
-    parts.push_back(text.substr(0, end));
+    KV_TRY(parts.Add(text.substr(0, end)));
     text = StripLeft(text.substr(end));
   }
-  return parts;
+  return parts.Take();
 }
 
-std::vector<std::string_view> SplitAtSpaceFromRight(std::string_view text, int64_t limit) {
-  std::vector<std::string_view> parts;
+SplitResult SplitAtSpaceFromRight(Runtime& runtime, std::string_view text, int64_t limit) {
+  Parts parts(runtime);
   text = StripRight(text);
   while (!text.empty()) {
     if (limit-- == 0) {
-      parts.push_back(text);
+      KV_TRY(parts.Add(text));
       break;
     }
     size_t start = text.size();
     while (start > 0) {
-      size_t previous = start - 1;
-      while (previous > 0 && (static_cast<unsigned char>(text[previous]) & 0xC0) == 0x80) --previous;
+      const size_t previous = PreviousOffset(text, start);
       if (IsSpace(DecodeAt(text, previous).value)) break;
       start = previous;
     }
-    parts.push_back(text.substr(start));
+    KV_TRY(parts.Add(text.substr(start)));
     text = StripRight(text.substr(0, start));
   }
-  std::ranges::reverse(parts);
-  return parts;
+  return parts.TakeReversed();
 }
 
-std::vector<std::string_view> SplitAt(std::string_view text, std::string_view separator, int64_t limit) {
-  std::vector<std::string_view> parts;
+SplitResult SplitAt(Runtime& runtime, std::string_view text, std::string_view separator, int64_t limit) {
+  Parts parts(runtime);
   for (size_t at = text.find(separator); limit != 0 && at != std::string_view::npos; at = text.find(separator)) {
-    parts.push_back(text.substr(0, at));
+    KV_TRY(parts.Add(text.substr(0, at)));
     text.remove_prefix(at + separator.size());
     --limit;
   }
-  parts.push_back(text);
-  return parts;
+  KV_TRY(parts.Add(text));
+  return parts.Take();
 }
 
-std::vector<std::string_view> SplitAtFromRight(std::string_view text, std::string_view separator, int64_t limit) {
-  std::vector<std::string_view> parts;
+SplitResult SplitAtFromRight(Runtime& runtime, std::string_view text, std::string_view separator, int64_t limit) {
+  Parts parts(runtime);
   for (size_t at = text.rfind(separator); limit != 0 && at != std::string_view::npos; at = text.rfind(separator)) {
-    parts.push_back(text.substr(at + separator.size()));
+    KV_TRY(parts.Add(text.substr(at + separator.size())));
     text = text.substr(0, at);
     --limit;
   }
-  parts.push_back(text);
-  std::ranges::reverse(parts);
-  return parts;
+  KV_TRY(parts.Add(text));
+  return parts.TakeReversed();
 }
 
 template <bool from_right>
@@ -158,20 +177,23 @@ Result<Value> Split(Call& call) {
   KV_ASSIGN(int64_t limit, call.Int(1, -1));
   limit = std::max<int64_t>(limit, -1);
   const std::string& text = call.self.text();
-  KV_TRY(call.runtime.Reserve(text.size()));
+  std::vector<std::string_view> parts;
   if (!call.Has(0)) {
-    return TextList(call.runtime, from_right ? SplitAtSpaceFromRight(text, limit) : SplitAtSpace(text, limit),
-                    call.self.is_markup());
+    KV_ASSIGN(parts,
+              from_right ? SplitAtSpaceFromRight(call.runtime, text, limit) : SplitAtSpace(call.runtime, text, limit));
+  } else {
+    KV_ASSIGN(const std::string_view separator, call.Text(0));
+    if (separator.empty()) return Raise("empty separator");
+    KV_ASSIGN(parts, from_right ? SplitAtFromRight(call.runtime, text, separator, limit)
+                                : SplitAt(call.runtime, text, separator, limit));
   }
-  KV_ASSIGN(const std::string_view separator, call.Text(0));
-  if (separator.empty()) return Raise("empty separator");
-  return TextList(call.runtime, from_right ? SplitAtFromRight(text, separator, limit) : SplitAt(text, separator, limit),
-                  call.self.is_markup());
+  return TextList(call.runtime, parts, call.self.is_markup());
 }
 
 Result<Value> SplitLinesMethod(Call& call) {
-  KV_ASSIGN(const bool keep_ends, call.Flag(0, false));
-  return TextList(call.runtime, SplitLines(call.self.text(), keep_ends), call.self.is_markup());
+  KV_ASSIGN(const int64_t keep_ends, call.Int(0, 0));
+  KV_ASSIGN(const std::vector<std::string_view> lines, SplitLines(call.runtime, call.self.text(), keep_ends != 0));
+  return TextList(call.runtime, lines, call.self.is_markup());
 }
 
 template <bool from_right>

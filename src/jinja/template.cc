@@ -41,8 +41,9 @@ Result<std::string> Template::Render(const nlohmann::ordered_json& context, cons
   Runtime runtime(options);
   Interpreter::Variables variables;
   for (const auto& [name, json] : context.items()) {
-    KV_ASSIGN(Value value, FromJson(runtime, json));
-    variables.insert_or_assign(ToValidUtf8(name), std::move(value));
+    auto value = FromJson(runtime, json);
+    if (!value) return Fail(value.error().code, fmt::format("the variable '{}': {}", name, value.error().message));
+    variables.insert_or_assign(ToValidUtf8(name), std::move(*value));
   }
   Interpreter interpreter(runtime, variables);
   auto result = interpreter.Run(*program_);

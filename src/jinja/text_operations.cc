@@ -19,8 +19,7 @@ std::string_view Strip(std::string_view text, Side side, std::optional<std::stri
     text.remove_prefix(DecodeAt(text, 0).bytes);
   }
   while (side != Side::kLeft && !text.empty()) {
-    size_t start = text.size() - 1;
-    while (start > 0 && (static_cast<unsigned char>(text[start]) & 0xC0) == 0x80) --start;
+    const size_t start = PreviousOffset(text, text.size());
     if (!drops(DecodeAt(text, start).value)) break;
     text = text.substr(0, start);
   }
@@ -63,14 +62,14 @@ Result<std::string> Replace(Runtime& runtime, std::string_view text, std::string
     out += text.substr(position, found - position);
     out += replacement;
     position = found + old.size();
-    if (done % 256 == 0) KV_TRY(runtime.Reserve(out.size()));
+    KV_TRY(runtime.Reserve(out.size()));
   }
   out += text.substr(position);
   KV_TRY(runtime.Reserve(out.size()));
   return out;
 }
 
-std::vector<std::string_view> SplitLines(std::string_view text, bool keep_ends) {
+Result<std::vector<std::string_view>> SplitLines(Runtime& runtime, std::string_view text, bool keep_ends) {
   std::vector<std::string_view> lines;
   size_t start = 0;
   for (size_t i = 0; i < text.size();) {
@@ -80,6 +79,7 @@ std::vector<std::string_view> SplitLines(std::string_view text, bool keep_ends) 
     if (!IsLineBreak(c.value)) continue;
     if (c.value == '\r' && i < text.size() && text[i] == '\n') ++i;
     lines.push_back(text.substr(start, (keep_ends ? i : end) - start));
+    KV_TRY(runtime.Reserve(lines.size(), sizeof(Value)));
     start = i;
   }
   if (start < text.size()) lines.push_back(text.substr(start));

@@ -21,8 +21,8 @@ enum class Side : uint8_t { kLeft, kRight, kBoth };
 [[nodiscard]] Result<std::string> Replace(Runtime& runtime, std::string_view text, std::string_view old,
                                           std::string_view replacement, int64_t count);
 
-/// str.splitlines()
-[[nodiscard]] std::vector<std::string_view> SplitLines(std::string_view text, bool keep_ends);
+/// str.splitlines(). Errors: too many lines for the budget.
+[[nodiscard]] Result<std::vector<std::string_view>> SplitLines(Runtime& runtime, std::string_view text, bool keep_ends);
 
 /// Fills up to `width` characters with `fill`, at the given side of the text (kBoth: centred).
 [[nodiscard]] Result<std::string> Pad(Runtime& runtime, std::string_view text, int64_t width, std::string_view fill,

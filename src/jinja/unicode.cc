@@ -149,6 +149,12 @@ size_t ByteOffset(std::string_view text, size_t index) {
   return i;
 }
 
+size_t PreviousOffset(std::string_view text, size_t offset) {
+  --offset;
+  while (offset > 0 && IsContinuation(text[offset])) --offset;
+  return offset;
+}
+
 std::u32string Decode(std::string_view text) {
   std::u32string out;
   out.reserve(text.size());
@@ -322,8 +328,7 @@ std::string_view StripLeft(std::string_view text) {
 
 std::string_view StripRight(std::string_view text) {
   while (!text.empty()) {
-    size_t start = text.size() - 1;
-    while (start > 0 && IsContinuation(text[start])) --start;
+    const size_t start = PreviousOffset(text, text.size());
     if (!IsSpace(DecodeAt(text, start).value)) break;
     text = text.substr(0, start);
   }

@@ -24,6 +24,8 @@ void AppendUtf8(std::string& out, char32_t code_point);
 [[nodiscard]] size_t CodePointCount(std::string_view text);
 /// Byte offset of code point `index`, or text.size() when there are fewer.
 [[nodiscard]] size_t ByteOffset(std::string_view text, size_t index);
+/// Byte offset of the code point that ends at `offset`, which must not be 0.
+[[nodiscard]] size_t PreviousOffset(std::string_view text, size_t offset);
 [[nodiscard]] std::u32string Decode(std::string_view text);
 [[nodiscard]] std::string Encode(std::u32string_view code_points);
 

@@ -113,11 +113,17 @@ Status Object::Repr(Runtime&, std::string& out) {
   return {};
 }
 
-Text::Text(std::string text_value, bool is_markup)
-    : text(std::move(text_value)), length(CodePointCount(text)), markup(is_markup) {}
+Text::Text(std::string text_value, bool is_markup, Meter* meter)
+    : text(std::move(text_value)),
+      length(CodePointCount(text)),
+      markup(is_markup),
+      held_(meter, sizeof(Text) + text.size()) {}
 
-List::List(std::vector<Value> values, bool is_tuple)
-    : Object(DepthAbove(values)), items(std::move(values)), tuple(is_tuple) {}
+List::List(std::vector<Value> values, bool is_tuple, Meter* meter)
+    : Object(DepthAbove(values)),
+      items(std::move(values)),
+      tuple(is_tuple),
+      held_(meter, sizeof(List) + items.size() * sizeof(Value)) {}
 
 Result<std::optional<size_t>> Iterator::Length(Runtime&) {
   return std::nullopt;

@@ -115,6 +115,31 @@ struct Arguments {
   std::vector<std::pair<std::string, Value>> keyword;
 };
 
+/// What one rendering has in memory, and has ever had.
+struct Meter {
+  uint64_t live_bytes = 0;
+  uint64_t total_bytes = 0;
+};
+
+/// Bytes that count as in use while this lives.
+class Held {
+ public:
+  explicit Held(Meter* meter, size_t bytes) : meter_(meter), bytes_(bytes) {
+    if (meter_ == nullptr) return;
+    meter_->live_bytes += bytes_;
+    meter_->total_bytes += bytes_;
+  }
+  ~Held() {
+    if (meter_ != nullptr) meter_->live_bytes -= bytes_;
+  }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+
+ private:
+  Meter* meter_;
+  size_t bytes_;
+};
+
 /// What a Value points to. The virtual functions are what an object of kind kObject can do; each has the answer of an
 /// object that cannot.
 class Object : public std::enable_shared_from_this<Object> {
@@ -151,24 +176,30 @@ class Object : public std::enable_shared_from_this<Object> {
   uint32_t depth_;
 };
 
-/// Immutable valid UTF-8.
+/// Immutable valid UTF-8. Without a meter it is a constant of the program.
 struct Text final : Object {
-  Text(std::string text, bool is_markup);
+  Text(std::string text, bool is_markup, Meter* meter = nullptr);
   std::string_view type_name() const override { return markup ? "Markup" : "str"; }
 
   const std::string text;
   const size_t length;  ///< in code points
   const bool markup;
+
+ private:
+  Held held_;
 };
 
 /// A list, or a tuple.
 struct List final : Object {
-  List(std::vector<Value> values, bool is_tuple);
+  List(std::vector<Value> values, bool is_tuple, Meter* meter);
   std::string_view type_name() const override { return tuple ? "tuple" : "list"; }
 
   const std::vector<Value> items;
   const bool tuple;
   bool group = false;  ///< The tuple is one of groupby's and has the attributes grouper and list.
+
+ private:
+  Held held_;
 };
 
 /// Why a value is undefined.

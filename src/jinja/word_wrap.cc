@@ -31,11 +31,11 @@ class Chunker {
  public:
   Chunker(std::u32string_view text, bool break_on_hyphens) : text_(text), hyphens_(break_on_hyphens) {}
 
-  std::deque<std::u32string> Run() {
-    std::deque<std::u32string> chunks;
+  std::deque<std::u32string_view> Run() {
+    std::deque<std::u32string_view> chunks;
     for (size_t start = 0; start < text_.size();) {
       const size_t end = EndOfChunk(start);
-      chunks.emplace_back(text_.substr(start, end - start));
+      chunks.push_back(text_.substr(start, end - start));
       start = end;
     }
     return chunks;
@@ -100,34 +100,35 @@ size_t CutOfLongWord(std::u32string_view chunk, size_t space, bool break_on_hyph
 Result<std::vector<std::string>> WrapLine(Runtime& runtime, std::string_view line, const WrapStyle& style) {
   if (style.width <= 0) return Raise("invalid width {} (must be > 0)", style.width);
   const auto width = static_cast<size_t>(style.width);
-  KV_TRY(runtime.Reserve(line.size()));
+  // In the worst case every other character is a chunk of its own.
+  KV_TRY(runtime.Reserve(line.size(), sizeof(std::u32string_view)));
   const std::u32string text = Decode(line);
-  std::deque<std::u32string> chunks = Chunker(text, style.break_on_hyphens).Run();
+  std::deque<std::u32string_view> chunks = Chunker(text, style.break_on_hyphens).Run();
   std::vector<std::string> lines;
   while (!chunks.empty()) {
     KV_TRY(runtime.Step());
     if (!lines.empty() && IsAllSpace(chunks.front())) chunks.pop_front();
-    std::vector<std::u32string> current;
+    std::vector<std::u32string_view> current;
     size_t length = 0;
     while (!chunks.empty() && length + chunks.front().size() <= width) {
       length += chunks.front().size();
-      current.push_back(std::move(chunks.front()));
+      current.push_back(chunks.front());
       chunks.pop_front();
     }
     if (!chunks.empty() && chunks.front().size() > width) {
       if (style.break_long_words) {
         const size_t cut = CutOfLongWord(chunks.front(), width - length, style.break_on_hyphens);
         current.push_back(chunks.front().substr(0, cut));
-        chunks.front().erase(0, cut);
+        chunks.front().remove_prefix(cut);
       } else if (current.empty()) {
-        current.push_back(std::move(chunks.front()));
+        current.push_back(chunks.front());
         chunks.pop_front();
       }
     }
     if (!current.empty() && IsAllSpace(current.back())) current.pop_back();
     if (current.empty()) continue;
     std::string joined;
-    for (const std::u32string& chunk : current) joined += Encode(chunk);
+    for (const std::u32string_view chunk : current) joined += Encode(chunk);
     lines.push_back(std::move(joined));
   }
   return lines;
