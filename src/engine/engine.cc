@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/check.h"
 #include "engine/engine_impl.h"
@@ -17,6 +18,18 @@ size_t PeakResidentBytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<size_t>(usage.ru_maxrss) * 1024;
+}
+
+// KVASIR_ISA is a wish; one that cannot be granted is an error, not a silent change of speed.
+Status CheckIsaChoice() {
+  const char* name = std::getenv("KVASIR_ISA");
+  kernels::Isa isa{};
+  if (name == nullptr || *name == '\0') return {};
+  if (kernels::IsaFromName(name, &isa) && kernels::IsaSupported(isa)) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("KVASIR_ISA is '{}', which this machine cannot run; the best it can is '{}' (there are ref, "
+                          "avx2, avx512, vnni)",
+                          name, kernels::IsaName(kernels::BestIsa())));
 }
 
 Result<EngineOptions> FillOptions(const EngineOptions& given) {
@@ -44,6 +57,7 @@ Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
 Result<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& given) {
+  KV_TRY(CheckIsaChoice());
   KV_ASSIGN(EngineOptions options, FillOptions(given));
   KV_ASSIGN(files::GgufFile gguf, files::GgufFile::Open(options.model));
   auto impl = std::make_unique<Impl>(std::move(gguf), options);
@@ -88,7 +102,7 @@ const Tokenizer& Engine::tokenizer() const {
   return *impl_->tokenizer;
 }
 std::string_view Engine::isa() const {
-  return kernels::IsaName(kernels::BestIsa());
+  return kernels::IsaName(kernels::ChosenIsa());
 }
 
 Result<const ChatTemplate*> Engine::chat_template() const {

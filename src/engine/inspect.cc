@@ -113,7 +113,7 @@ CpuReport InspectCpu() {
   for (const kernels::Isa isa : {kernels::Isa::kRef, kernels::Isa::kAvx2, kernels::Isa::kAvx512, kernels::Isa::kVnni}) {
     if (kernels::IsaSupported(isa)) report.supported_isa.emplace_back(kernels::IsaName(isa));
   }
-  report.chosen_isa = kernels::IsaName(kernels::BestIsa());
+  report.chosen_isa = kernels::IsaName(kernels::ChosenIsa());
   struct sysinfo info{};
   if (sysinfo(&info) == 0) report.total_memory_bytes = info.totalram * size_t{info.mem_unit};
   report.available_memory_bytes = AvailableMemoryBytes();

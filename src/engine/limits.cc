@@ -40,7 +40,7 @@ MachineLimits MeasureLimits(int threads, size_t buffer_bytes, double seconds) {
   MachineLimits limits;
   limits.threads = threads;
   base::ThreadPool pool(threads);
-  const kernels::KernelTable& kernels = kernels::TableOf(kernels::BestIsa());
+  const kernels::KernelTable& kernels = kernels::TableOf(kernels::ChosenIsa());
   volatile uint64_t sink = 0;  // keeps the compiler from leaving the work out
 
   const size_t share = std::max(kUnit, buffer_bytes / static_cast<size_t>(threads) / kUnit * kUnit);

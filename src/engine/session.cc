@@ -144,7 +144,7 @@ Status Session::Impl::MakeRoom(const Request& request, bool* full) {
     std::vector<float> cos(spec.frequencies.size());
     std::vector<float> sin(spec.frequencies.size());
     ops::RopeTables(spec, {&delta, 1}, cos.data(), sin.data());
-    kernels::TableOf(kernels::BestIsa()).rope(key, cos.data(), sin.data(), spec.n_rot(), spec.neox);
+    kernels::TableOf(kernels::ChosenIsa()).rope(key, cos.data(), sin.data(), spec.n_rot(), spec.neox);
   };
   KV_TRY(sequence.ShiftContext(sinks, drop, rotate));
   return {};

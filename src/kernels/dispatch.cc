@@ -1,4 +1,5 @@
 // Chooses the kernel table by what the CPU and the operating system support.
+#include <cstdlib>
 #include <cstring>
 
 #include "base/check.h"
@@ -62,6 +63,12 @@ bool IsaFromName(const char* name, Isa* isa) {
     }
   }
   return false;
+}
+
+Isa ChosenIsa() {
+  Isa isa = Isa::kRef;
+  const char* name = std::getenv("KVASIR_ISA");
+  return name != nullptr && IsaFromName(name, &isa) && IsaSupported(isa) ? isa : BestIsa();
 }
 
 bool IsaSupported(Isa isa) {

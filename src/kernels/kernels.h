@@ -205,6 +205,9 @@ Isa BestIsa();
 const char* IsaName(Isa isa);
 /// Finds an instruction set by its name; false where there is none.
 [[nodiscard]] bool IsaFromName(const char* name, Isa* isa);
+/// The instruction set in use: the one that the environment variable KVASIR_ISA names, where this machine has it, else
+/// the best.
+[[nodiscard]] Isa ChosenIsa();
 /// Whether this machine can run `isa`.
 bool IsaSupported(Isa isa);
 /// The table of `isa`, which must be supported.

@@ -21,7 +21,7 @@ constexpr int64_t kSerialElements = 4096;  // less elementwise work than this is
 }  // namespace
 
 Operators::Operators(base::ThreadPool& pool, const OperatorLimits& limits)
-    : kernels_(kernels::TableOf(kernels::BestIsa())), pool_(pool), limits_(limits) {
+    : kernels_(kernels::TableOf(kernels::ChosenIsa())), pool_(pool), limits_(limits) {
   limits_.max_k = (limits.max_k + 63) / 64 * 64;
 }
 
