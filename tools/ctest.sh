@@ -26,7 +26,7 @@ if [[ -f $last ]]; then
   ' "$last" >"$output.notes"
   skipped=$(grep -vc '^  fuzz:' "$output.notes" || true)
   [[ ! -s $output.notes ]] || cat "$output.notes"
-  [[ $skipped == 0 ]] || printf '%s skipped, with the reasons above\n' "$skipped"
+  if [[ $skipped == 0 ]]; then echo "Nothing was skipped."; else echo "$skipped skipped, with the reasons above."; fi
 fi
 grep -E '^[0-9]+% tests passed' "$output" || true
 exit "$status"
