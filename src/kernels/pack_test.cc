@@ -111,5 +111,21 @@ TEST(PackTest, DensePanelsKeepOrConvertTheElements) {
   }
 }
 
+// Rows are moved 16 bytes at a time; what is left over is not forgotten.
+TEST(PackTest, DensePanelsMayHaveAnyWidth) {
+  for (const DType dtype : {DType::kF32, DType::kF16}) {
+    for (const int64_t k : {1, 3, 8, 21}) {
+      const TestMatrix matrix = RandomMatrix(dtype, 19, k, 2);
+      const DenseMatrix dense = PackAsDense(matrix, PlanPack(dtype, 19, k)->dense_format);
+      std::vector<float> expected(k), actual(k);
+      for (int64_t row = 0; row < 19; ++row) {
+        tensor::DequantizeRow(dtype, matrix.row(row), expected.data(), k);
+        UnpackDenseRow(dense.view, row, actual.data());
+        EXPECT_EQ(expected, actual) << tensor::DTypeName(dtype) << " k " << k << " row " << row;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace kvasir::kernels
