@@ -65,7 +65,10 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "embed: %s\n", answer.error().message.c_str());
     return 1;
   }
-  std::printf("\n[%d tokens, %.1f a second]\n", static_cast<int>(answer->tokens.size()),
-              static_cast<double>(answer->tokens.size()) / answer->decode_seconds);
+  const size_t count = answer->tokens.size();
+  std::printf("\n[%zu tokens", count);
+  // One token comes with the prompt and takes no time of its own.
+  if (answer->decode_seconds > 0) std::printf(", %.1f a second", static_cast<double>(count) / answer->decode_seconds);
+  std::printf("]\n");
   return 0;
 }

@@ -18,10 +18,11 @@ double Rate(int tokens, double seconds) {
   return seconds > 0 ? tokens / seconds : 0;
 }
 
-std::string RateText(double rate, double percent, const char* of) {
-  std::string text = fmt::format("{} tok/s", FormatFigure(rate));
-  if (percent > 0) text += fmt::format(" ({:.0f}%{})", percent, of);
-  return text;
+// Steps of the decode loop that `decode_seconds` covers: the first token comes from the prompt's pass, and the token
+// that ends an answer costs a step without being one of its tokens.
+int DecodeSteps(const Generation& answer) {
+  const auto tokens = static_cast<int>(answer.tokens.size());
+  return answer.reason == FinishReason::kStop ? tokens : std::max(tokens - 1, 0);
 }
 
 }  // namespace
@@ -33,19 +34,25 @@ const MachineLimits& StatsMaker::limits() {
   cost_.exact = engine_.options().compute == ComputeMode::kExact;
   // The header was read before, so this cannot fail unless the file is gone; then the limit of prompts is memory's.
   if (const auto summary = InspectModel(engine_.options())) cost_.multiply_adds = MultiplyAdds(summary->tensors);
+  peak_.Pause();
   limits_ = MeasureLimits(engine_.options().threads, std::min(weights, kMaxBufferBytes), kMeasureSeconds);
+  peak_.Resume();
   return *limits_;
+}
+
+size_t StatsMaker::peak_bytes() {
+  return peak_.Read();
 }
 
 AnswerStats StatsMaker::Make(const Generation& answer) {
   AnswerStats stats;
-  stats.peak_bytes = engine_.memory().peak_resident_bytes;  // before measuring takes memory of its own
+  stats.peak_bytes = peak_bytes();
   stats.cached_tokens = answer.cached_tokens;
   stats.prompt_tokens = answer.prompt_tokens - answer.cached_tokens;
   stats.answer_tokens = static_cast<int>(answer.tokens.size());
   stats.kv_bytes = answer.kv_bytes;
   stats.prompt_rate = Rate(stats.prompt_tokens, answer.prompt_seconds);
-  stats.decode_rate = Rate(stats.answer_tokens, answer.decode_seconds);
+  stats.decode_rate = Rate(DecodeSteps(answer), answer.decode_seconds);
   const MachineLimits& machine = limits();
   // The cache grows evenly while the answer is generated; its mean size counts.
   const double end = answer.prompt_tokens + stats.answer_tokens;
@@ -57,13 +64,23 @@ AnswerStats StatsMaker::Make(const Generation& answer) {
 }
 
 std::string StatsLine(const AnswerStats& stats) {
-  std::string line = fmt::format("prompt {} tokens", stats.prompt_tokens);
-  if (stats.cached_tokens > 0) line += fmt::format(" (+{} cached)", stats.cached_tokens);
-  if (stats.prompt_rate > 0)
-    line += ", " + RateText(stats.prompt_rate, stats.prompt_percent, " of this machine's limit");
-  line += fmt::format(" · answer {} tokens", stats.answer_tokens);
-  if (stats.decode_rate > 0) line += ", " + RateText(stats.decode_rate, stats.decode_percent, "");
-  return line + fmt::format(" · KV {} · peak memory {}", FormatBytes(stats.kv_bytes), FormatBytes(stats.peak_bytes));
+  std::string line;
+  const auto add = [&](const char* what, double rate, double percent) {
+    if (rate <= 0) return;
+    const char* of = line.empty() ? " of limit" : "";
+    line += fmt::format("{} {} tok/s", what, FormatFigure(rate));
+    line += percent > 0 ? fmt::format(" ({:.0f}%{}) · ", percent, of) : " · ";
+  };
+  add("prompt", stats.prompt_rate, stats.prompt_percent);
+  add("answer", stats.decode_rate, stats.decode_percent);
+  return line + fmt::format("KV {} · peak memory {}", FormatBytes(stats.kv_bytes), FormatBytes(stats.peak_bytes));
+}
+
+std::string TokensText(const AnswerStats& stats) {
+  const int prompt = stats.prompt_tokens + stats.cached_tokens;
+  const std::string cached =
+      stats.cached_tokens > 0 ? fmt::format(", {} of them from the cache,", stats.cached_tokens) : "";
+  return fmt::format("{} tokens of prompt{} and {} of answer", prompt, cached, stats.answer_tokens);
 }
 
 nlohmann::ordered_json StatsJson(const AnswerStats& stats) {

@@ -40,6 +40,11 @@ Result<ChatTemplate> LoadTemplate(const ApplyTemplateOptions& options) {
 Result<int> RunApplyTemplate(const ApplyTemplateOptions& options) {
   KV_ASSIGN(const ChatTemplate chat_template, LoadTemplate(options));
   KV_ASSIGN(const std::string request, ReadStandardInput());
+  if (request.find_first_not_of(" \t\r\n") == std::string::npos) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "standard input is empty, but it must be a request such as "
+                R"({"messages": [{"role": "user", "content": "Hi"}]})");
+  }
   KV_ASSIGN(const std::string text, chat_template.Apply(request));
   WriteOut(text);
   return 0;

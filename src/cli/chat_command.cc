@@ -71,7 +71,7 @@ class Chat {
   bool interactive_;
   bool writable_ = true;
   int told_forgotten_ = 0;
-  std::optional<AnswerStats> last_;
+  std::optional<Generation> last_;
 };
 
 void Chat::Greet() const {
@@ -170,27 +170,30 @@ void Chat::ShowAnswer(const std::function<Result<Generation>(const ChatModel::Ca
     Note(result.error().message);
     return;
   }
-  if (!ends_line || result->text.empty()) StreamOut("\n");
+  const bool stopped = interactive_ && result->reason == FinishReason::kCancelled;
+  if (stopped) Note(" (stopped)");
+  if (!(stopped && ErrorIsTerminal()) && (!ends_line || result->text.empty())) StreamOut("\n");
   if (model_.forgotten() > told_forgotten_) {
     told_forgotten_ = model_.forgotten();
     Note(fmt::format("The context of {} tokens is full: the oldest {} messages are out of the model's sight.",
                      engine_.options().context_tokens, told_forgotten_));
   }
-  if (!interactive_) return;
-  last_ = stats_.Make(*result);
-  const char* stopped = result->reason == FinishReason::kCancelled ? "stopped · " : "";
-  Note(stopped + StatsLine(*last_) + "\n");
+  last_ = *result;
+  if (interactive_) Note(StatsLine(stats_.Make(*result)) + "\n");
 }
 
 void Chat::ShowStats() {
   const MemoryReport memory = engine_.memory();
   const MachineLimits& limits = stats_.limits();
-  if (last_) Note("last answer: " + StatsLine(*last_));
+  if (last_) {
+    const AnswerStats stats = stats_.Make(*last_);
+    Note(fmt::format("last answer: {}\n  {}", TokensText(stats), StatsLine(stats)));
+  }
   Note(fmt::format("conversation: {} messages, {} of {} tokens in the cache", model_.messages().size(),
                    model_.tokens_in_cache(), engine_.options().context_tokens));
   Note(fmt::format("memory: weights {} · KV {} of {} · activations {} · peak of the process {}",
                    FormatBytes(memory.weight_bytes), FormatBytes(memory.kv_bytes), FormatBytes(memory.kv_budget_bytes),
-                   FormatBytes(memory.activation_bytes), FormatBytes(memory.peak_resident_bytes)));
+                   FormatBytes(memory.activation_bytes), FormatBytes(stats_.peak_bytes())));
   Note(fmt::format("this machine: reads {} GB/s · int8 {} TOPS · f32 {} GFLOPS · {} threads, {}",
                    FormatFigure(limits.read_gb_per_second), FormatFigure(limits.int8_tops),
                    FormatFigure(limits.fma_gflops), limits.threads, engine_.isa()));

@@ -40,7 +40,7 @@ std::string Completion(const std::string& what) {
 
 Action DefineCompletion(CLI::App& app) {
   auto what = std::make_shared<std::string>();
-  AddChoice(app, "what", {"bash", "zsh", "fish", "models"}, "the shell, or models", [what](std::string_view choice) {
+  AddChoice(app, "shell", {"bash", "zsh", "fish", "models"}, "the shell, or models", [what](std::string_view choice) {
     *what = choice;
   })->required();
   app.footer(kExamples);

@@ -130,9 +130,8 @@ Action DefinePerplexity(CLI::App& app) {
       "Examples:\n"
       "  kvasir eval ppl -m smollm2 -f wikitext2-test.txt -c 512 --chunks 4\n"
       "\n"
-      "The text is cut into chunks that do not overlap; a token that begins every text of the model replaces the "
-      "first\n"
-      "one of each. Figures compare with those of llama-perplexity with the same -c.");
+      "The text is cut into chunks that do not overlap; a token that begins every text of the model replaces the\n"
+      "first one of each. Figures compare with those of llama-perplexity with the same -c.");
   return [options] { return RunPerplexity(*options); };
 }
 
@@ -168,6 +167,12 @@ Action DefineEval(CLI::App& app) {
       {"kld", "Measures", "distance of this configuration from exact arithmetic", DefineDivergence},
       {"golden", "Measures", "distance from logits that another program computed", DefineGolden},
   });
+  app.footer(
+      "Examples:\n"
+      "  kvasir eval ppl -m smollm2 -f wikitext2-test.txt --chunks 4\n"
+      "  kvasir eval kld -m smollm2 -f wikitext2-test.txt --chunks 4 --compute fast\n"
+      "\n"
+      "Each measure explains itself: kvasir eval ppl --help");
   return DefineCommands(app, kCommands);
 }
 

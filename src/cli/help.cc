@@ -16,6 +16,8 @@ namespace {
 
 constexpr size_t kIndent = 2;
 constexpr size_t kMaxLeftColumn = 30;
+constexpr size_t kMinRightColumn = 30;  // with less room, what an option does goes below its name
+constexpr size_t kIndentBelow = 6;
 
 struct Row {
   std::string left;
@@ -73,7 +75,8 @@ std::string Render(const std::vector<Section>& sections, size_t width) {
       if (row.left.size() <= kMaxLeftColumn) column = std::max(column, row.left.size());
     }
   }
-  const size_t right = kIndent + column + 2;
+  size_t right = kIndent + column + 2;
+  if (right + kMinRightColumn > width) right = kIndentBelow;
   std::string text;
   for (const Section& section : sections) {
     text += fmt::format("\n{}:\n", section.title);
@@ -83,6 +86,25 @@ std::string Render(const std::vector<Section>& sections, size_t width) {
       text += line + WrapText(row.right, right, width) + "\n";
     }
   }
+  return text;
+}
+
+// Indented lines, which are examples, stay as they are; the others are paragraphs and are broken to fit.
+std::string WrapFooter(const std::string& footer, size_t width) {
+  std::string text;
+  std::string paragraph;
+  const auto flush = [&] {
+    if (!paragraph.empty()) text += WrapText(std::exchange(paragraph, ""), 0, width) + "\n";
+  };
+  for (const std::string& line : CLI::detail::split(footer, '\n')) {
+    if (line.empty() || line.starts_with(' ')) {
+      flush();
+      text += line + "\n";
+    } else {
+      paragraph += (paragraph.empty() ? "" : " ") + line;
+    }
+  }
+  flush();
   return text;
 }
 
@@ -129,7 +151,7 @@ std::string HelpFormatter::make_help(const CLI::App* app, std::string /*name*/, 
   const size_t width = HelpWidth();
   text += "\n" + WrapText(Sentence(app->get_description()), 0, width) + "\n";
   text += Render(sections, width);
-  if (!app->get_footer().empty()) text += "\n" + app->get_footer() + "\n";
+  if (!app->get_footer().empty()) text += "\n" + WrapFooter(app->get_footer(), width);
   return text;
 }
 

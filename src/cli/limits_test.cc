@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "cli/answer_stats.h"
 
 namespace kvasir::cli {
@@ -54,12 +56,25 @@ TEST(AnswerStats, OneQuietLine) {
                     .decode_percent = 70.9,
                     .kv_bytes = 3'100'000,
                     .peak_bytes = 214'000'000};
-  EXPECT_EQ(
-      StatsLine(stats),
-      "prompt 41 tokens, 812 tok/s (63% of this machine's limit) · answer 95 tokens, 88.1 tok/s (71%) · KV 3.10 MB · "
-      "peak memory 214 MB");
-  stats = {.prompt_tokens = 1, .cached_tokens = 40, .kv_bytes = 10, .peak_bytes = 20};
-  EXPECT_EQ(StatsLine(stats), "prompt 1 tokens (+40 cached) · answer 0 tokens · KV 10 B · peak memory 20 B");
+  EXPECT_EQ(StatsLine(stats),
+            "prompt 812 tok/s (63% of limit) · answer 88.1 tok/s (71%) · KV 3.10 MB · peak memory 214 MB");
+  EXPECT_EQ(TokensText(stats), "41 tokens of prompt and 95 of answer");
+  stats = {.prompt_tokens = 1, .cached_tokens = 40, .answer_tokens = 8, .decode_rate = 5, .kv_bytes = 10};
+  EXPECT_EQ(StatsLine(stats), "answer 5.00 tok/s · KV 10 B · peak memory 0 B");
+  EXPECT_EQ(TokensText(stats), "41 tokens of prompt, 40 of them from the cache, and 8 of answer");
+  EXPECT_EQ(StatsLine({.kv_bytes = 10, .peak_bytes = 20}), "KV 10 B · peak memory 20 B");
+}
+
+TEST(AnswerStats, TheLineFitsAHundredColumns) {
+  const AnswerStats stats{.prompt_rate = 98765,
+                          .prompt_percent = 100,
+                          .decode_rate = 9876,
+                          .decode_percent = 100,
+                          .kv_bytes = 98'700'000'000,
+                          .peak_bytes = 98'700'000'000};
+  const std::string line = StatsLine(stats);
+  const auto continuation = [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80; };
+  EXPECT_LE(line.size() - static_cast<size_t>(std::count_if(line.begin(), line.end(), continuation)), 100U) << line;
 }
 
 }  // namespace

@@ -122,8 +122,9 @@ class TerminalReader : public LineReader {
     el_get(edit, EL_CLIENTDATA, &self);
     static char plain[] = "> ";
     static char plain_continued[] = ". ";
-    static char coloured[] = "\1\x1b[1;32m\1> \1\x1b[0m\1";
-    static char coloured_continued[] = "\1\x1b[2m\1. \1\x1b[0m\1";
+    // libedit ties an escape sequence to the character behind it, and drops one that ends the prompt.
+    static char coloured[] = "\1\x1b[1;32m\1>\1\x1b[0m\1 ";
+    static char coloured_continued[] = "\1\x1b[2m\1.\1\x1b[0m\1 ";
     if (ColoursAllowed()) return self->continued_ ? coloured_continued : coloured;
     return self->continued_ ? plain_continued : plain;
   }

@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "cli/command.h"
+#include "cli/terminal.h"
 
 namespace kvasir::cli {
 namespace {
@@ -91,6 +92,8 @@ void WriteNote(std::string_view text) {
 }
 
 Result<std::string> ReadStandardInput() {
+  // Without a word the program would seem to hang.
+  if (InputIsTerminal()) WriteNote(Quiet("Type the text; Ctrl-D on a line of its own ends it.") + "\n");
   return ReadDescriptor(STDIN_FILENO, "standard input");
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/flags.h"
@@ -56,27 +57,61 @@ std::string ExplainExtra(const CLI::App& app, const std::string& extra) {
   std::string message = fmt::format("unknown {} '{}'", what, extra);
   if (const auto nearest = Nearest(extra.substr(0, extra.find('=')), known)) {
     message += fmt::format("; did you mean '{}'?", *nearest);
+  } else if (const CLI::Option* prompt = app.get_option_no_throw("--prompt");
+             !is_option && prompt != nullptr && prompt->get_type_name() == "TEXT") {
+    message += "; a prompt follows -p";
+  }
+  return message;
+}
+
+// `message` as CLI11 has it: "--model is required", or the name of a positional one.
+std::string ExplainMissing(const CLI::App& app, const std::string& message, const std::vector<std::string>& extras) {
+  const std::string name = message.substr(0, message.find(' '));
+  const CLI::Option* option = app.get_option_no_throw(name);
+  if (option != nullptr && option->get_positional()) {
+    return fmt::format("{} is required: {}", FlagName(name), option->get_type_name());
+  }
+  // A model without its flag, which is how other programs take it.
+  if (name == "--model" && !extras.empty() && extras.front().find_first_of("- ") != 0) {
+    return fmt::format("{}; did you mean '-m {}'?", message, extras.front());
   }
   return message;
 }
 
 std::string ExplainParseError(const CLI::App& root, const CLI::ParseError& error) {
   const CLI::App& chosen = Chosen(root);
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
-    const std::vector<std::string> extras = root.remaining(/*recurse=*/true);
-    if (!extras.empty()) return ExplainExtra(chosen, extras.front());
-  }
   const std::string message = error.what();
+  const std::vector<std::string> extras = root.remaining(/*recurse=*/true);
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr && !extras.empty()) {
+    return ExplainExtra(chosen, extras.front());
+  }
+  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) return ExplainMissing(chosen, message, extras);
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
     return fmt::format("{} needs a value", message.substr(0, message.find(':')));
   }
   return message;
 }
 
+// "kvasir help run" is "kvasir run --help".
+std::vector<const char*> Arguments(int argc, const char* const* argv) {
+  std::vector<const char*> arguments(argv, argv + argc);
+  if (argc > 1 && std::string_view(argv[1]) == "help") {
+    arguments.erase(arguments.begin() + 1);
+    arguments.push_back("--help");
+  }
+  return arguments;
+}
+
 int Parse(CLI::App& app, int argc, const char* const* argv, const char* version) {
+  const std::vector<const char*> arguments = Arguments(argc, argv);
   try {
-    app.parse(argc, argv);
+    app.parse(static_cast<int>(arguments.size()), arguments.data());
   } catch (const CLI::CallForHelp&) {
+    const CLI::App& chosen = Chosen(app);
+    // The help of a command that does not exist would be that of the program.
+    if (const auto extras = chosen.remaining(); !extras.empty() && !chosen.get_subcommands({}).empty()) {
+      return UsageError(chosen, ExplainExtra(chosen, extras.front()));
+    }
     WriteOut(app.help());
     return FinishOutput(0);
   } catch (const CLI::CallForVersion&) {

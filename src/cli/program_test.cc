@@ -37,7 +37,7 @@ TEST_F(ProgramTest, EveryCommandAndOptionExplainsItself) {
       EXPECT_FALSE(option->get_description().empty()) << CommandPath(app) << " " << option->get_name();
       EXPECT_FALSE(option->get_description().ends_with('.')) << CommandPath(app) << " " << option->get_name();
     }
-    if (app.get_parent() != nullptr && app.get_subcommands({}).empty()) {
+    if (app.get_parent() != nullptr) {
       EXPECT_NE(app.get_footer().find("Examples:"), std::string::npos) << CommandPath(app);
     }
   });
@@ -47,9 +47,9 @@ TEST_F(ProgramTest, HelpFitsTheScreenAndNamesEveryOption) {
   ForEach([](const CLI::App& app) {
     const std::string help = app.help("", CLI::AppFormatMode::Normal);
     for (const std::string& line : CLI::detail::split(help, '\n')) {
-      // The default order of the samplers is one word.
-      if (line.find(';') == std::string::npos) {
-        EXPECT_LE(line.size(), 112U) << line;
+      // Examples are not broken.
+      if (!line.starts_with("  kvasir")) {
+        EXPECT_LE(line.size(), 100U) << line;
       }
     }
     for (const CLI::Option* option : app.get_options()) {

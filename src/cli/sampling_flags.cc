@@ -1,6 +1,7 @@
 #include "cli/sampling_flags.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <charconv>
@@ -71,7 +72,7 @@ void AddOrder(CLI::App& app, SamplingOptions& options) {
     return {};
   };
   const std::string help =
-      fmt::format("the stages that run, in order (default {})", FormatSamplingOrder(DefaultSamplingOrder()));
+      fmt::format("the stages that run, in order (default {})", fmt::join(DefaultSamplingOrder(), "; "));
   AddValue(app, "--samplers", "A;B;...", help, set)->group(kGroup);
 }
 

@@ -1,10 +1,11 @@
 #include "kvasir/engine.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
+#include <string>
 
 #include "base/check.h"
 #include "engine/engine_impl.h"
@@ -14,10 +15,13 @@
 namespace kvasir {
 namespace {
 
+// Not from getrusage(): its mark survives exec() and may be that of the program that started this one.
 size_t PeakResidentBytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<size_t>(usage.ru_maxrss) * 1024;
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return std::strtoull(line.c_str() + 6, nullptr, 10) * 1024;
+  }
+  return 0;
 }
 
 // KVASIR_ISA is a wish; one that cannot be granted is an error, not a silent change of speed.

@@ -1,11 +1,14 @@
 """The real program, as a user runs it. $KVASIR_BIN is the program, $KVASIR_MODELS the folder of installed models."""
 
+import fcntl
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import subprocess
+import termios
 import time
 from pathlib import Path
 
@@ -16,6 +19,7 @@ BINARY = Path(os.environ.get("KVASIR_BIN", ROOT / "build/dev/bin/kvasir")).resol
 DATA = ROOT.parent / "shared" / "data"
 MODELS = Path(os.environ.get("KVASIR_MODELS", Path.home() / ".cache/kvasir/models"))
 TIMEOUT = 300
+SCREEN_TIMEOUT = 60  # for one thing to appear on a terminal
 
 
 class Kvasir:
@@ -47,16 +51,18 @@ class Kvasir:
         assert done.stdout == b""
         return message.strip()
 
-    def terminal(self, *args, **env) -> "Terminal":
-        return Terminal([str(BINARY), *args], {**self.env, **env})
+    def terminal(self, *args, columns: int = 100, **env) -> "Terminal":
+        return Terminal([str(BINARY), *args], {**self.env, **env}, columns)
 
 
 class Terminal:
     """A program on a terminal of its own, and everything that it has written there."""
 
-    def __init__(self, command: list[str], env: dict):
+    def __init__(self, command: list[str], env: dict, columns: int = 100):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            # A new pseudo-terminal has no size at all; the program shall see one from its first moment on.
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
             os.execve(command[0], command, env)
         self.output = ""
         self.seen = 0  # how far `expect` has read
@@ -73,7 +79,7 @@ class Terminal:
         self.output += data.decode(errors="replace")
         return bool(data)
 
-    def expect(self, pattern: str, timeout: float = TIMEOUT) -> re.Match:
+    def expect(self, pattern: str, timeout: float = SCREEN_TIMEOUT) -> re.Match:
         """Waits until `pattern` appears after what was matched before."""
         end = time.monotonic() + timeout
         while True:
@@ -85,13 +91,18 @@ class Terminal:
             assert time.monotonic() < end and (open_ or re.compile(pattern, re.DOTALL).search(self.output, self.seen)), (
                 f"{pattern!r} did not appear in {self.output[self.seen:]!r}")
 
+    def text(self, start: int = 0) -> str:
+        """What was written from `start` on, without colours and without lines that were overwritten."""
+        plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.output[start:]).replace("\r\n", "\n")
+        return re.sub(r"[^\n\r]*\r(?!\n)", "", plain)
+
     def send(self, text: str):
         os.write(self.fd, text.encode())
 
     def line(self, text: str):
         self.send(text + "\r")
 
-    def wait(self, timeout: float = TIMEOUT) -> int:
+    def wait(self, timeout: float = SCREEN_TIMEOUT) -> int:
         """The exit code, or minus the signal."""
         end = time.monotonic() + timeout
         while self.code is None:
