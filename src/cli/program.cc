@@ -72,7 +72,8 @@ std::string ExplainMissing(const CLI::App& app, const std::string& message, cons
     return fmt::format("{} is required: {}", FlagName(name), option->get_type_name());
   }
   // A model without its flag, which is how other programs take it.
-  if (name == "--model" && !extras.empty() && extras.front().find_first_of("- ") != 0) {
+  if (name == "--model" && !extras.empty() && !extras.front().starts_with('-') &&
+      extras.front().find(' ') == std::string::npos) {
     return fmt::format("{}; did you mean '-m {}'?", message, extras.front());
   }
   return message;

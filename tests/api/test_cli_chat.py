@@ -3,6 +3,8 @@
 import json
 import re
 import signal
+import time
+from pathlib import Path
 
 import pytest
 
@@ -59,16 +61,26 @@ def test_a_block_through_a_pipe_is_one_message(kvasir, smollm2, tmp_path):
     assert [m["content"] for m in messages if m["role"] == "user"] == ["one\n\ntwo", "three\nfour"]
 
 
-def test_save_load_and_what_was_said_before(kvasir, smollm2, tmp_path):
-    saved = tmp_path / "a chat.json"
-    kvasir.ok("chat", "-m", smollm2, *GREEDY, "--system", "Be brief.", stdin=f"My name is Ada.\n/save {saved}\n")
+def test_a_saved_chat_goes_on_as_if_it_had_never_ended(kvasir, smollm2, tmp_path):
+    saved, again = tmp_path / "a chat.json", tmp_path / "again.json"
+    whole = kvasir.ok("chat", "-m", smollm2, *GREEDY, "--system", "Be brief.",
+                      stdin=f"My name is Ada.\n/save {saved}\nWhat is my name?\n")
     chat = json.loads(saved.read_text())
     assert [m["role"] for m in chat["messages"]] == ["system", "user", "assistant"]
-    again = tmp_path / "again.json"
-    text = kvasir.ok("chat", "-m", smollm2, *GREEDY,
-                     stdin=f"/load {saved}\nWhat is my name?\n/save {again}\n")
-    assert text.strip()
-    assert json.loads(again.read_text())["messages"][:3] == chat["messages"]
+    rest = kvasir.ok("chat", "-m", smollm2, *GREEDY, stdin=f"/load {saved}\nWhat is my name?\n/save {again}\n")
+    messages = json.loads(again.read_text())["messages"]
+    assert messages[:3] == chat["messages"]
+    assert messages[-1]["content"] == rest.removesuffix("\n")
+    assert whole == messages[2]["content"] + "\n" + rest
+
+
+def test_what_was_said_before_is_known(kvasir, smollm2, tmp_path):
+    before = tmp_path / "before.json"
+    before.write_text(json.dumps([{"role": "user", "content": "My dog is called Rex."},
+                                  {"role": "assistant", "content": "Rex is a lovely name for a dog."}]))
+    question = "What is the name of my dog?\n"
+    assert "Rex" in kvasir.ok("chat", "-m", smollm2, *GREEDY, stdin=f"/load {before}\n{question}")
+    assert "Rex" not in kvasir.ok("chat", "-m", smollm2, *GREEDY, stdin=f"/load {before}\n/reset\n{question}")
 
 
 def test_commands_without_a_terminal(kvasir, smollm2, tmp_path):
@@ -182,9 +194,13 @@ def test_ctrl_c_while_the_prompt_is_read_leaves_the_conversation_as_it_was(chat,
 
 def test_ctrl_c_while_loading_ends_the_program(terminal, gemma3):
     screen = terminal("chat", "-m", gemma3)
-    screen.expect(r"loading \[")
+    end = time.monotonic() + 20
+    while "gemma3" not in Path(f"/proc/{screen.pid}/maps").read_text():  # the file is mapped first, then packed
+        assert time.monotonic() < end
+        time.sleep(0.005)
     screen.send("\x03")
     assert screen.wait() == -signal.SIGINT
+    assert "/help" not in screen.output
 
 
 def test_regen_gives_another_answer(chat):

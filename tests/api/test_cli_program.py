@@ -27,6 +27,33 @@ def test_every_command_explains_itself(kvasir, command):
     assert kvasir.ok(*command, "-h") == text
 
 
+def test_help_is_a_command_too(kvasir):
+    assert kvasir.ok("help") == kvasir.ok("--help")
+    assert kvasir.ok("help", "eval", "ppl") == kvasir.ok("eval", "ppl", "--help")
+    assert "did you mean 'tokenize'?" in kvasir.fails("help", "tokenise", code=2)
+    assert "did you mean 'ppl'?" in kvasir.fails("eval", "pl", "--help", code=2)
+    assert "kvasir chat" not in kvasir.ok("eval", "--help")
+
+
+@pytest.mark.parametrize("columns", [40, 80, 100, 200])
+def test_help_fits_the_terminal(terminal, columns):
+    for command in ([], ["run"], ["bench"], ["eval", "ppl"]):
+        screen = terminal(*command, "--help", columns=columns)
+        assert screen.wait() == 0
+        examples = screen.text().split("Examples:")
+        for line in examples[0].splitlines() + examples[-1].split("\n\n")[-1].splitlines():
+            # Only what one types is not broken: options, examples, choices.
+            assert len(line) <= max(columns, 40) or line.startswith(("  -", "  kvasir", "Usage:")), (columns, line)
+
+
+def test_reading_from_a_terminal_says_so(terminal, data):
+    screen = terminal("tokenize", "-m", str(data / "tokenizers/ggml-vocab-gpt-2.gguf"))
+    screen.expect("Type the text; Ctrl-D on a line of its own ends it.")
+    screen.send("Hello\n\x04")
+    screen.expect(r"15496\tHello")
+    assert screen.wait() == 0
+
+
 def test_version_names_the_kernels(kvasir):
     text = kvasir.ok("--version")
     assert text.startswith("kvasir ") and "kernels: " in text
@@ -55,7 +82,10 @@ def test_version_names_the_kernels(kvasir):
     (["run", "-p", "x"], "--model is required"),
     (["run", "-m", "", "-p", "x"], "--model is empty"),
     (["run", "-m"], "--model needs a value"),
-    (["run", "-m", "x", "extra"], "unknown argument 'extra'"),
+    (["run", "-m", "x", "extra"], "unknown argument 'extra'; a prompt follows -p"),
+    (["tokenize", "-m", "x", "extra"], "unknown argument 'extra' (see:"),
+    (["run", "smollm2", "-p", "x"], "--model is required; did you mean '-m smollm2'?"),
+    (["run", "Why is the sky blue?"], "--model is required (see:"),
     (["bench", "-m", "x", "-p", "512,x"], "--prompt is '512,x', but it must be whole numbers"),
     (["bench", "-m", "x", "-p", "0", "-n", "0"], "there is nothing to measure"),
     (["bench", "-m", "x", "-r", "0"], "--repetitions is '0'"),
@@ -64,7 +94,8 @@ def test_version_names_the_kernels(kvasir):
     (["inspect"], "there is nothing to inspect"),
     (["apply-template"], "there is no template"),
     (["apply-template", "-m", "x", "--bos", "<s>"], "--file"),
-    (["completion", "tcsh"], "it must be one of bash, zsh, fish"),
+    (["completion"], "SHELL is required: bash|zsh|fish|models"),
+    (["completion", "tcsh"], "SHELL is 'tcsh', but it must be one of bash, zsh, fish, models"),
 ])
 def test_a_wrong_call_is_one_line_and_code_2(kvasir, args, expected):
     message = kvasir.fails(*args, code=2)

@@ -138,6 +138,7 @@ def test_requests_and_templates_that_are_wrong(kvasir, tmp_path, gemma3):
     template.write_text("{{ bos_token }}{% for m in messages %}{{ m.content }}{% endfor %}")
     apply = lambda stdin: kvasir.fails("apply-template", "-f", str(template), stdin=stdin)  # noqa: E731
     assert "JSON" in apply("{")
+    assert "standard input is empty" in apply("") and "standard input is empty" in apply(" \n")
     assert "messages" in apply("{}")
     assert "messages" in apply('{"messages": 3}')
     assert apply(b"\xff")
