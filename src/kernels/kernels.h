@@ -100,10 +100,18 @@ struct QuantizedRows {
 };
 
 // ---------------------------------------------------------------------------------------------------------------
-// Attention over pages. A page holds P = 64 tokens of one layer and one KV head.
-//   K: [D][64] (keys in lanes: for each feature 64 keys contiguous), then V: [64][D]. Element type by format.
+// Attention over pages. A page holds P = 64 tokens of one layer and one KV head, first their keys, then their values.
+//   kF32, kF16: K [D][64] (keys in lanes: for each feature 64 keys contiguous), V [64][D].
+//   kQ8: signed bytes -127..127 with an f16 scale per token and 32 features, element = code * scale. Two neighbours
+//        stand together, so that a pair of products is one operation:
+//        K: codes [D/2][64][2] (two features), scales [ceil(D/32)][64]; V: codes [32][D][2] (two tokens), scales alike.
 inline constexpr int kPageTokens = 64;
-enum class PageFormat : uint8_t { kF32, kF16 };
+enum class PageFormat : uint8_t { kF32, kF16, kQ8 };
+inline constexpr int kNumPageFormats = 3;
+inline constexpr int kQ8BlockFeatures = 32;
+constexpr int Q8Blocks(int head_dim) {
+  return (head_dim + kQ8BlockFeatures - 1) / kQ8BlockFeatures;
+}
 
 /// One page as attention sees it. Tokens 0..count-1 are at positions first_position + i.
 struct PageRef {
@@ -123,8 +131,10 @@ struct AttendArgs {
   float softcap = 0;  // 0 = off; else score = softcap * tanh(score / softcap)
   const PageRef* pages = nullptr;
   int num_pages = 0;
-  float* out = nullptr;  // [R, D], normalised; zero where a row sees no key
-  float* lse = nullptr;  // [R], natural log of the sum of exp(score); -inf where a row sees no key
+  const std::byte* next = nullptr;  // the page that this thread will want after these, to be fetched in time; or null
+  float* out = nullptr;             // [R, D], normalised; zero where a row sees no key
+  float* lse = nullptr;             // [R], natural log of the sum of exp(score); -inf where a row sees no key
+  std::byte* scratch = nullptr;     // kAttendScratchBytes, 64-byte aligned, one per thread
 };
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -176,12 +186,15 @@ struct KernelTable {
   /// Rotates one head in place. cos/sin hold n_rot/2 values. neox: pairs (i, i + n_rot/2); else pairs (2i, 2i+1).
   void (*rope)(float* x, const float* cos, const float* sin, int n_rot, bool neox);
 
-  /// Attention over pages of one format; see AttendArgs. Indexed by PageFormat.
-  void (*attend[2])(const AttendArgs& args);
-  /// Stores key and value (f32 [D]) of one token into slot `slot` of a page. Indexed by PageFormat.
-  void (*store_kv[2])(std::byte* page, int head_dim, int slot, const float* key, const float* value);
+  /// Attention over pages of one format; see AttendArgs. Indexed by PageFormat. The bits of a row depend on its query,
+  /// its position and the pages, not on the other rows; the vector instruction sets agree on them, the reference, which
+  /// computes in double, does not. With kQ8 they round queries and weights to 16 bits per 32 features.
+  void (*attend[kNumPageFormats])(const AttendArgs& args);
+  /// Stores key and value (f32 [D]) of one token into slot `slot` of a page, the same bytes on every instruction set.
+  /// Values that a format cannot hold saturate. Indexed by PageFormat.
+  void (*store_kv[kNumPageFormats])(std::byte* page, int head_dim, int slot, const float* key, const float* value);
   /// Reads them back (tests, context shift, later codecs).
-  void (*load_kv[2])(const std::byte* page, int head_dim, int slot, float* key, float* value);
+  void (*load_kv[kNumPageFormats])(const std::byte* page, int head_dim, int slot, float* key, float* value);
 
   // The limits of the machine, for `bench`: each touches what the kernels touch.
   uint64_t (*read_stream)(const std::byte* data, size_t bytes);  // sums all 64-bit words; bytes % 256 == 0
@@ -194,9 +207,20 @@ inline constexpr size_t kMatmulScratchBytes = size_t{512} << 10;
 /// The largest K of a quantised matrix, which bounds that scratch. PlanPack refuses longer rows.
 inline constexpr int64_t kMaxK = int64_t{1} << 16;
 
-/// Bytes of one page of `head_dim` features.
+/// Rows for which attend widens a page once: the number to call it with where there are many.
+inline constexpr int kAttendBlockRows = 96;
+/// Bytes of scratch that attend needs, per thread.
+inline constexpr size_t kAttendScratchBytes = size_t{256} << 10;
+
+/// Bytes of one page of `head_dim` features: keys and values take half each.
 constexpr size_t PageBytes(PageFormat format, int head_dim) {
-  return size_t{2} * kPageTokens * static_cast<size_t>(head_dim) * (format == PageFormat::kF32 ? 4 : 2);
+  const auto features = static_cast<size_t>(head_dim);
+  switch (format) {
+    case PageFormat::kF32: return size_t{2} * kPageTokens * 4 * features;
+    case PageFormat::kF16: return size_t{2} * kPageTokens * 2 * features;
+    case PageFormat::kQ8: return size_t{2} * kPageTokens * (features + 2 * static_cast<size_t>(Q8Blocks(head_dim)));
+  }
+  return 0;
 }
 
 /// The best instruction set of this machine.

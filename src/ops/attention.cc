@@ -18,8 +18,9 @@ namespace {
 
 // Rows (tokens x grouped heads) up to which a sequence's attention is split by span instead of by rows.
 constexpr int kSplitRows = 16;
-// Tokens of a prefill tile.
-constexpr int kTileTokens = 16;
+// Where spans are handed out, each thread takes so many times: few enough that it mostly goes on in neighbouring
+// memory, many enough that no thread waits long for another.
+constexpr int64_t kTakesPerThread = 4;
 constexpr float kNoKeySeen = -std::numeric_limits<float>::infinity();
 
 }  // namespace
@@ -67,7 +68,7 @@ void Operators::Attend(const Batch& batch, const AttentionSpec& spec, const floa
   for (size_t s = 0; s < batch.sequences.size(); ++s) {
     const SequenceRows& sequence = batch.sequences[s];
     const bool split = sequence.num_rows * group <= kSplitRows;
-    const int tile = split ? sequence.num_rows : kTileTokens;
+    const int tile = split ? sequence.num_rows : std::max(1, kernels::kAttendBlockRows / group);
     for (int h = 0; h < spec.kv_heads; ++h) {
       const auto pages = sequence.kv->pages(spec.layer, h).refs;
       for (int row = 0; row < sequence.num_rows; row += tile) {
@@ -89,26 +90,39 @@ void Operators::Attend(const Batch& batch, const AttentionSpec& spec, const floa
   }
   if (static_cast<int64_t>(partials_.size()) < partial_size) partials_.resize(static_cast<size_t>(partial_size));
 
-  pool_.ForDynamic(static_cast<int64_t>(items_.size()), 1, [&](int64_t begin, int64_t end, int thread) {
+  const auto num_items = static_cast<int64_t>(items_.size());
+  const int64_t grain = partial_size == 0 ? 1 : std::max<int64_t>(1, num_items / (pool_.size() * kTakesPerThread));
+  const auto first_page = [&](int64_t i) {
+    const AttendItem& item = items_[static_cast<size_t>(i)];
+    const auto& kv = *batch.sequences[static_cast<size_t>(item.sequence)].kv;
+    const auto refs = kvcache::PagesOfSpan(kv.pages(spec.layer, item.kv_head).refs, item.spans.begin);
+    return refs.empty() ? nullptr : refs.front().data;
+  };
+  pool_.ForDynamic(num_items, grain, [&](int64_t begin, int64_t end, int thread) {
     for (int64_t i = begin; i < end; ++i) {
       const AttendItem& item = items_[static_cast<size_t>(i)];
-      RunAttendItem(spec, batch.sequences[static_cast<size_t>(item.sequence)], item, q, batch, out, thread);
+      const std::byte* next = i + 1 < end ? first_page(i + 1) : nullptr;
+      RunAttendItem(spec, batch.sequences[static_cast<size_t>(item.sequence)], item, next, q, batch, out, thread);
     }
   });
   if (partial_size > 0) MergePartials(batch, spec, out);
 }
 
 void Operators::RunAttendItem(const AttentionSpec& spec, const SequenceRows& sequence, const AttendItem& item,
-                              const float* q, const Batch& batch, float* out, int thread) {
+                              const std::byte* next, const float* q, const Batch& batch, float* out, int thread) {
   const int d = spec.head_dim;
   const int group = spec.heads / spec.kv_heads;
   const int tokens = item.row_end - item.row_begin;
   const int rows = tokens * group;
   std::vector<float>& scratch = attend_scratch_[static_cast<size_t>(thread)];
   const size_t block = static_cast<size_t>(rows) * static_cast<size_t>(d);
-  if (scratch.size() < 3 * block + 3 * static_cast<size_t>(rows))
-    scratch.resize(3 * block + 3 * static_cast<size_t>(rows));
-  float* queries = scratch.data();
+  constexpr size_t kKernelFloats = kernels::kAttendScratchBytes / sizeof(float);
+  constexpr size_t kLineFloats = base::kCacheLineBytes / sizeof(float);
+  const size_t needed = kLineFloats + kKernelFloats + 3 * block + 3 * static_cast<size_t>(rows);
+  if (scratch.size() < needed) scratch.resize(needed);
+  const size_t misplaced = reinterpret_cast<uintptr_t>(scratch.data()) / sizeof(float) % kLineFloats;
+  float* kernel_scratch = scratch.data() + (kLineFloats - misplaced) % kLineFloats;
+  float* queries = kernel_scratch + kKernelFloats;
   float* part = queries + block;
   float* total = part + block;
   float* part_lse = total + block;
@@ -133,8 +147,10 @@ void Operators::RunAttendItem(const AttentionSpec& spec, const SequenceRows& seq
                            .softcap = spec.softcap,
                            .pages = nullptr,
                            .num_pages = 0,
+                           .next = next,
                            .out = part,
-                           .lse = part_lse};
+                           .lse = part_lse,
+                           .scratch = reinterpret_cast<std::byte*>(kernel_scratch)};
   const auto attend = kernels_.attend[static_cast<size_t>(sequence.kv->format)];
   const auto set_pages = [&](int32_t span) {
     const auto refs = kvcache::PagesOfSpan(pages, span);

@@ -140,8 +140,8 @@ class Operators {
                       int thread);
   template <typename F>
   void ForPanels(int64_t rows, int64_t panels, F&& fn);
-  void RunAttendItem(const AttentionSpec& spec, const SequenceRows& sequence, const AttendItem& item, const float* q,
-                     const Batch& batch, float* out, int thread);
+  void RunAttendItem(const AttentionSpec& spec, const SequenceRows& sequence, const AttendItem& item,
+                     const std::byte* next, const float* q, const Batch& batch, float* out, int thread);
   void MergePartials(const Batch& batch, const AttentionSpec& spec, float* out);
 
   const kernels::KernelTable& kernels_;

@@ -22,7 +22,10 @@ namespace {
 // clang-format off
 #include "kernels/body/math.inc"
 #include "kernels/body/elementwise.inc"
+#include "kernels/body/page_slots.inc"
 #include "kernels/body/attention.inc"
+#include "kernels/body/attention_float.inc"
+#include "kernels/body/attention_q8.inc"
 #include "kernels/body/quantize.inc"
 #include "kernels/body/limits_avx2.inc"
 #include "kernels/body/table.inc"

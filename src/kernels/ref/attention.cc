@@ -16,50 +16,114 @@ namespace {
 
 constexpr int kMaxHeadDim = 512;
 constexpr float kMaxHalf = 65504.0f;
+constexpr uint16_t kMaxHalfBits = 0x7bff;
 
-struct F32 {
-  using Stored = float;
-  static float Decode(float stored) { return stored; }
-  static float Encode(float value) { return value; }
-};
+// Reading and writing of elements at any address.
+template <typename T>
+T Read(const std::byte* from, size_t index) {
+  T element;
+  std::memcpy(&element, from + index * sizeof(T), sizeof(T));
+  return element;
+}
+template <typename T>
+void Write(std::byte* to, size_t index, T element) {
+  std::memcpy(to + index * sizeof(T), &element, sizeof(T));
+}
 
-struct F16 {
-  using Stored = uint16_t;
-  static float Decode(uint16_t stored) { return tensor::F16ToF32(stored); }
-  // Saturates: one outlier beyond the range of f16 must not turn a whole row of attention into infinities.
-  static uint16_t Encode(float value) {
-    if (value > kMaxHalf) value = kMaxHalf;
-    if (value < -kMaxHalf) value = -kMaxHalf;
-    return tensor::F32ToF16(value);
+// Floats: K is [D][P], V is [P][D] behind it.
+template <typename Stored, float (*Decode)(Stored), Stored (*Encode)(float)>
+struct Floats {
+  static size_t KeyIndex(int slot, int d) { return static_cast<size_t>(d) * kPageTokens + slot; }
+  static size_t ValueIndex(int head_dim, int slot, int d) {
+    return static_cast<size_t>(kPageTokens + slot) * head_dim + d;
+  }
+  static float Key(const std::byte* page, int /*head_dim*/, int slot, int d) {
+    return Decode(Read<Stored>(page, KeyIndex(slot, d)));
+  }
+  static float Value(const std::byte* page, int head_dim, int slot, int d) {
+    return Decode(Read<Stored>(page, ValueIndex(head_dim, slot, d)));
+  }
+  static void Store(std::byte* page, int head_dim, int slot, const float* key, const float* value) {
+    for (int d = 0; d < head_dim; ++d) {
+      Write(page, KeyIndex(slot, d), Encode(key[d]));
+      Write(page, ValueIndex(head_dim, slot, d), Encode(value[d]));
+    }
   }
 };
 
-// The layout of a page, in elements: K is [D][P], V is [P][D] behind it.
-size_t KeyIndex(int slot, int feature) {
-  return static_cast<size_t>(feature) * kPageTokens + slot;
+float Same(float x) {
+  return x;
 }
-size_t ValueIndex(int head_dim, int slot, int feature) {
-  return static_cast<size_t>(kPageTokens + slot) * head_dim + feature;
+// Saturates: one outlier beyond the range of f16 must not turn a whole row of attention into infinities.
+uint16_t SaturatedHalf(float value) {
+  if (value > kMaxHalf) value = kMaxHalf;
+  if (value < -kMaxHalf) value = -kMaxHalf;
+  return tensor::F32ToF16(value);
 }
+using F32 = Floats<float, Same, Same>;
+using F16 = Floats<uint16_t, tensor::F16ToF32, SaturatedHalf>;
 
-template <typename Format>
-float Read(const std::byte* page, size_t index) {
-  typename Format::Stored stored;
-  std::memcpy(&stored, page + index * sizeof(stored), sizeof(stored));
-  return Format::Decode(stored);
-}
+// Bytes with a scale per token and 32 features: in each half of the page all codes, then all scales.
+struct Q8 {
+  static size_t KeyIndex(int /*head_dim*/, int slot, int d) {
+    return static_cast<size_t>(d / 2 * kPageTokens + slot) * 2 + d % 2;
+  }
+  static size_t ValueIndex(int head_dim, int slot, int d) {
+    return static_cast<size_t>(slot / 2 * head_dim + d) * 2 + slot % 2;
+  }
+  using Index = size_t (*)(int head_dim, int slot, int d);
 
-template <typename Format>
-void Write(std::byte* page, size_t index, float value) {
-  const typename Format::Stored stored = Format::Encode(value);
-  std::memcpy(page + index * sizeof(stored), &stored, sizeof(stored));
-}
+  static size_t HalfBytes(int head_dim) { return PageBytes(PageFormat::kQ8, head_dim) / 2; }
+  static size_t ScaleIndex(int head_dim, int slot, int d) {  // in units of an f16
+    return static_cast<size_t>(kPageTokens) * head_dim / 2 + d / kQ8BlockFeatures * kPageTokens + slot;
+  }
+  static float Element(const std::byte* half, int head_dim, int slot, int d, Index index) {
+    return static_cast<float>(Read<int8_t>(half, index(head_dim, slot, d))) *
+           tensor::F16ToF32(Read<uint16_t>(half, ScaleIndex(head_dim, slot, d)));
+  }
+  static float Key(const std::byte* page, int head_dim, int slot, int d) {
+    return Element(page, head_dim, slot, d, KeyIndex);
+  }
+  static float Value(const std::byte* page, int head_dim, int slot, int d) {
+    return Element(page + HalfBytes(head_dim), head_dim, slot, d, ValueIndex);
+  }
+
+  // The smallest f16 of at least max / 127, so that no code exceeds 127; at most the largest finite one.
+  static uint16_t Scale(float max) {
+    const float scale = max / 127;
+    const uint16_t half = scale > kMaxHalf ? kMaxHalfBits : tensor::F32ToF16(scale);
+    return tensor::F16ToF32(half) < scale && half < kMaxHalfBits ? half + 1 : half;
+  }
+  static void StoreHalf(std::byte* half, int head_dim, int slot, const float* x, Index index) {
+    for (int first = 0; first < head_dim; first += kQ8BlockFeatures) {
+      const int end = std::min(first + kQ8BlockFeatures, head_dim);
+      float max = 0;
+      for (int d = first; d < end; ++d) {
+        if (!(std::fabs(x[d]) <= max)) max = std::fabs(x[d]);  // a NaN stays the largest
+        if (std::isnan(max)) break;
+      }
+      const uint16_t scale = Scale(max);
+      const float stored = tensor::F16ToF32(scale);
+      const float inverse = stored == 0 ? 0.0F : 1.0F / stored;
+      Write(half, ScaleIndex(head_dim, slot, first), scale);
+      for (int d = first; d < end; ++d) {
+        const float below = x[d] * inverse < 127 ? x[d] * inverse : 127.0F;  // a NaN becomes some code
+        const float code = below > -127 ? below : -127.0F;
+        Write(half, index(head_dim, slot, d), static_cast<int8_t>(std::nearbyint(code)));
+      }
+    }
+  }
+  static void Store(std::byte* page, int head_dim, int slot, const float* key, const float* value) {
+    StoreHalf(page, head_dim, slot, key, KeyIndex);
+    StoreHalf(page + HalfBytes(head_dim), head_dim, slot, value, ValueIndex);
+  }
+};
 
 template <typename Format>
 double Score(const AttendArgs& args, const float* q, const std::byte* page, int slot) {
   double score = 0;
   for (int d = 0; d < args.head_dim; ++d) {
-    score += static_cast<double>(q[d]) * Read<Format>(page, KeyIndex(slot, d));
+    score += static_cast<double>(q[d]) * Format::Key(page, args.head_dim, slot, d);
   }
   return args.softcap == 0 ? score : args.softcap * std::tanh(score / args.softcap);
 }
@@ -92,7 +156,7 @@ void AttendRow(const AttendArgs& args, int row) {
   ForEachVisibleKey(args, position, [&](const std::byte* page, int slot) {
     const double p = std::exp(Score<Format>(args, q, page, slot) - max);
     sum += p;
-    for (int d = 0; d < args.head_dim; ++d) weighted[d] += p * Read<Format>(page, ValueIndex(args.head_dim, slot, d));
+    for (int d = 0; d < args.head_dim; ++d) weighted[d] += p * Format::Value(page, args.head_dim, slot, d);
   });
 
   const bool sees_none = sum == 0;  // a NaN among the keys seen must come out as NaN
@@ -106,18 +170,10 @@ void Attend(const AttendArgs& args) {
 }
 
 template <typename Format>
-void Store(std::byte* page, int head_dim, int slot, const float* key, const float* value) {
-  for (int d = 0; d < head_dim; ++d) {
-    Write<Format>(page, KeyIndex(slot, d), key[d]);
-    Write<Format>(page, ValueIndex(head_dim, slot, d), value[d]);
-  }
-}
-
-template <typename Format>
 void Load(const std::byte* page, int head_dim, int slot, float* key, float* value) {
   for (int d = 0; d < head_dim; ++d) {
-    key[d] = Read<Format>(page, KeyIndex(slot, d));
-    value[d] = Read<Format>(page, ValueIndex(head_dim, slot, d));
+    key[d] = Format::Key(page, head_dim, slot, d);
+    value[d] = Format::Value(page, head_dim, slot, d);
   }
 }
 
@@ -129,18 +185,27 @@ void AttendF32(const AttendArgs& args) {
 void AttendF16(const AttendArgs& args) {
   Attend<F16>(args);
 }
+void AttendQ8(const AttendArgs& args) {
+  Attend<Q8>(args);
+}
 
 void StoreKvF32(std::byte* page, int head_dim, int slot, const float* key, const float* value) {
-  Store<F32>(page, head_dim, slot, key, value);
+  F32::Store(page, head_dim, slot, key, value);
 }
 void StoreKvF16(std::byte* page, int head_dim, int slot, const float* key, const float* value) {
-  Store<F16>(page, head_dim, slot, key, value);
+  F16::Store(page, head_dim, slot, key, value);
+}
+void StoreKvQ8(std::byte* page, int head_dim, int slot, const float* key, const float* value) {
+  Q8::Store(page, head_dim, slot, key, value);
 }
 void LoadKvF32(const std::byte* page, int head_dim, int slot, float* key, float* value) {
   Load<F32>(page, head_dim, slot, key, value);
 }
 void LoadKvF16(const std::byte* page, int head_dim, int slot, float* key, float* value) {
   Load<F16>(page, head_dim, slot, key, value);
+}
+void LoadKvQ8(const std::byte* page, int head_dim, int slot, float* key, float* value) {
+  Load<Q8>(page, head_dim, slot, key, value);
 }
 
 }  // namespace kvasir::kernels::ref
