@@ -39,6 +39,8 @@ int ToAdvice(MmapFile::Access access) {
     case MmapFile::Access::kSequential: return MADV_SEQUENTIAL;
     case MmapFile::Access::kRandom: return MADV_RANDOM;
     case MmapFile::Access::kWillNeed: return MADV_WILLNEED;
+    case MmapFile::Access::kDone:
+      return MADV_DONTNEED;  // of a shared map of a file: forgets the mapping, not the bytes
   }
   return MADV_NORMAL;
 }

@@ -23,6 +23,7 @@ class MmapFile {
     kSequential,  ///< Once, front to back: read ahead far.
     kRandom,      ///< Here and there: do not read ahead.
     kWillNeed,    ///< All of it soon: start reading now.
+    kDone,        ///< Not again soon: it no longer counts as this process's memory, and is found in the system's cache.
   };
 
   /// Maps `path`. Fails with kNotFound if nothing is there, kInvalidArgument for a directory or another thing that is

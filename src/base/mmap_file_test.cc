@@ -59,6 +59,16 @@ TEST_F(MmapFileTest, AdviceIsClampedToTheFile) {
   EXPECT_EQ(static_cast<char>(file->data()[9999]), 'x');
 }
 
+TEST_F(MmapFileTest, BytesThatAreDoneWithAreStillThere) {
+  const std::string text(100'000, 'x');
+  const auto file = MmapFile::Open(Write("f", text));
+  ASSERT_TRUE(file);
+  EXPECT_EQ(file->data()[50'000], std::byte{'x'});
+  file->Advise(MmapFile::Access::kDone);
+  file->Advise(MmapFile::Access::kDone, 99'999, 5);
+  EXPECT_EQ(std::memcmp(file->data(), text.data(), text.size()), 0);
+}
+
 TEST_F(MmapFileTest, RefusalsSayWhatIsWrong) {
   const auto missing = MmapFile::Open((folder_ / "none").string());
   ASSERT_FALSE(missing);

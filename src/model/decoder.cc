@@ -48,7 +48,14 @@ Result<std::unique_ptr<Decoder>> Decoder::Load(const files::GgufFile& gguf, cons
 }
 
 Status Decoder::LoadWeights(const files::GgufFile& gguf, const LoadOptions& options) {
-  WeightLoader loader(gguf, options.compute == ComputeMode::kExact, *options.pool, options.on_progress);
+  const bool exact = options.compute == ComputeMode::kExact;
+  if (!exact) {
+    KV_ASSIGN(const WeightPlan plan, PlanWeights(gguf, options.compute, options.max_rows));
+    // Each weight begins on a cache line of its own.
+    const size_t bytes = plan.weight_bytes + gguf.tensors().size() * base::kCacheLineBytes;
+    KV_ASSIGN(weights_, ops::WeightArena::Create(bytes));
+  }
+  WeightLoader loader(gguf, exact, *options.pool, weights_, options.on_progress);
   KV_ASSIGN(embedding_, loader.Matrix("token_embd.weight", config_.embedding, config_.vocabulary));
   layers_.resize(static_cast<size_t>(config_.layers));
   for (int l = 0; l < config_.layers; ++l) {

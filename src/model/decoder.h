@@ -83,6 +83,7 @@ class Decoder : public Model {
   ModelConfig config_;
   PrecisionPolicy precision_;
   tensor::TensorView embedding_;  // [V, E] in the file
+  ops::WeightArena weights_;      // the bytes of all packed weights
   std::vector<LayerWeights> layers_;
   std::vector<float> output_norm_;
   ops::Weight head_;  // [V, E], the embedding where the file has no head of its own

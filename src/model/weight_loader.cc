@@ -9,11 +9,24 @@
 
 namespace kvasir::model {
 
-WeightLoader::WeightLoader(const files::GgufFile& gguf, bool exact, base::ThreadPool& pool,
+namespace {
+
+constexpr size_t kReadAheadBytes = size_t{64} << 20;
+
+// The tensors that become weights: all matrices, but an embedding only where it is the head as well.
+bool IsWeight(const files::GgufFile& gguf, const tensor::TensorView& view) {
+  return view.dims >= 2 && (view.name != "token_embd.weight" || gguf.FindTensor("output.weight") == nullptr);
+}
+
+}  // namespace
+
+WeightLoader::WeightLoader(const files::GgufFile& gguf, bool exact, base::ThreadPool& pool, ops::WeightArena& arena,
                            std::function<void(const LoadProgress&)> on_progress)
-    : gguf_(gguf), exact_(exact), pool_(pool), on_progress_(std::move(on_progress)) {
+    : gguf_(gguf), exact_(exact), pool_(pool), arena_(arena), on_progress_(std::move(on_progress)) {
   progress_.phase = exact ? "binding weights" : "packing weights";
-  for (const tensor::TensorView& view : gguf.tensors()) progress_.total_bytes += view.bytes;
+  for (const tensor::TensorView& view : gguf.tensors()) {
+    if (IsWeight(gguf, view)) progress_.total_bytes += view.bytes;
+  }
 }
 
 Result<tensor::TensorView> WeightLoader::Matrix(const std::string& name, int64_t k, int64_t n) const {
@@ -52,9 +65,27 @@ Result<ops::Weight> WeightLoader::LinearRows(const std::string& name, int64_t k,
 }
 
 Result<ops::Weight> WeightLoader::Make(const tensor::TensorView& view) {
-  progress_.done_bytes += view.bytes;
+  if (exact_ || arena_.filled()) ReportDone(view.bytes);
+  if (exact_) return ops::Weight::FromSource(view);
+  return ops::Weight::Pack(view, pool_, {.arena = &arena_, .on_packed = [this](std::span<const std::byte> packed) {
+                                           LeaveBehind(packed);
+                                           ReportDone(packed.size());
+                                         }});
+}
+
+void WeightLoader::ReportDone(size_t bytes) {
+  progress_.done_bytes += bytes;
   if (on_progress_) on_progress_(progress_);
-  return exact_ ? ops::Weight::FromSource(view) : ops::Weight::Pack(view, pool_);
+}
+
+void WeightLoader::LeaveBehind(std::span<const std::byte> packed) const {
+  for (const base::MmapFile& part : gguf_.parts()) {
+    if (packed.data() < part.data() || packed.data() >= part.data() + part.size()) continue;
+    const auto offset = static_cast<size_t>(packed.data() - part.data());
+    part.Advise(base::MmapFile::Access::kDone, offset, packed.size());
+    // Tensors are mostly loaded in the order of the file; where they are not, this is a hint in vain.
+    part.Advise(base::MmapFile::Access::kWillNeed, offset + packed.size(), kReadAheadBytes);
+  }
 }
 
 }  // namespace kvasir::model

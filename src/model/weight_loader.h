@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -10,13 +11,18 @@
 #include "kvasir/options.h"
 #include "kvasir/result.h"
 #include "ops/weight.h"
+#include "ops/weight_arena.h"
 
 namespace kvasir::model {
 
 /// Used while a model loads. Errors name the tensor, the shape found and the shape wanted.
+///
+/// The file is read through its map. Bytes that are packed are dropped from the map at once, and the system is asked to
+/// read those that come next, so that memory never holds the model twice and the disk never waits for the packing.
 class WeightLoader {
  public:
-  WeightLoader(const files::GgufFile& gguf, bool exact, base::ThreadPool& pool,
+  /// Packed weights go into `arena`, which must outlive them; in exact mode they stay in the file.
+  WeightLoader(const files::GgufFile& gguf, bool exact, base::ThreadPool& pool, ops::WeightArena& arena,
                std::function<void(const LoadProgress&)> on_progress);
 
   /// Whether the file has the tensor `name`.
@@ -33,10 +39,13 @@ class WeightLoader {
 
  private:
   [[nodiscard]] Result<ops::Weight> Make(const tensor::TensorView& view);
+  void ReportDone(size_t bytes);
+  void LeaveBehind(std::span<const std::byte> packed) const;
 
   const files::GgufFile& gguf_;
   bool exact_;
   base::ThreadPool& pool_;
+  ops::WeightArena& arena_;
   std::function<void(const LoadProgress&)> on_progress_;
   LoadProgress progress_;
 };

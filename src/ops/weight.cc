@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "base/check.h"
@@ -10,6 +11,9 @@
 
 namespace kvasir::ops {
 namespace {
+
+constexpr size_t kSlabBytes = size_t{32} << 20;  // of the source between two reports, and in memory at the same time
+constexpr size_t kChunkBytes = size_t{1} << 20;  // of the source that a thread takes at a time, at most
 
 Status CheckMatrix(const tensor::TensorView& source) {
   if (!tensor::Traits(source.dtype).dequantisable) {
@@ -38,7 +42,31 @@ size_t Weight::PackedBytes(const tensor::TensorView& source) {
   return plan ? plan->bytes : 0;
 }
 
-Result<Weight> Weight::Pack(const tensor::TensorView& source, base::ThreadPool& pool) {
+Status Weight::TakeMemory(size_t bytes, WeightArena* arena) {
+  memory_ = arena != nullptr ? arena->Take(bytes) : std::span<std::byte>();
+  if (!memory_.empty() || bytes == 0) return {};
+  KV_ASSIGN(storage_, base::AlignedBuffer::Create(bytes, base::AlignedBuffer::Pages::kHuge));
+  memory_ = {storage_.data(), storage_.size()};
+  return {};
+}
+
+void Weight::ForPanels(base::ThreadPool& pool, const PackOptions& options,
+                       const std::function<void(int64_t begin, int64_t end)>& pack) const {
+  const size_t panel_bytes = kernels::kPanelRows * source_.row_bytes();
+  const auto slab = static_cast<int64_t>(std::max<size_t>(1, kSlabBytes / panel_bytes));
+  const auto chunk = static_cast<int64_t>(std::max<size_t>(1, kChunkBytes / panel_bytes));
+  for (int64_t first = 0; first < panels(); first += slab) {
+    const int64_t count = std::min(slab, panels() - first);
+    const int64_t grain = std::clamp<int64_t>(count / (4 * pool.size()), 1, chunk);
+    pool.ForDynamic(count, grain, [&](int64_t begin, int64_t end, int) { pack(first + begin, first + end); });
+    if (!options.on_packed) continue;
+    const auto source_begin = static_cast<size_t>(first) * panel_bytes;
+    const size_t source_end = std::min(source_.bytes, static_cast<size_t>(first + count) * panel_bytes);
+    options.on_packed({source_.data + source_begin, source_end - source_begin});
+  }
+}
+
+Result<Weight> Weight::Pack(const tensor::TensorView& source, base::ThreadPool& pool, const PackOptions& options) {
   KV_TRY(CheckMatrix(source));
   const auto plan = kernels::PlanPack(source.dtype, source.rows(), source.row_elements());
   KV_CHECK(plan.has_value());
@@ -46,31 +74,30 @@ Result<Weight> Weight::Pack(const tensor::TensorView& source, base::ThreadPool& 
   weight.n_ = source.rows();
   weight.k_ = source.row_elements();
   weight.source_ = source;
-
-  constexpr int64_t kPanelsAtATime = 8;
-  std::atomic<bool> scales_fit = true;
+  KV_TRY(weight.TakeMemory(plan->bytes, options.arena));
+  const bool filled = options.arena != nullptr && options.arena->filled() && weight.storage_.empty();
   if (!plan->dense) {
-    KV_ASSIGN(weight.storage_, base::AlignedBuffer::Create(plan->bytes, base::AlignedBuffer::Pages::kHuge));
-    pool.ForDynamic(weight.panels(), kPanelsAtATime, [&](int64_t begin, int64_t end, int) {
-      if (!kernels::PackPanels(source.dtype, source.data, weight.n_, weight.k_, begin, end, weight.storage_.data())) {
+    weight.form_ = WeightForm::kPacked;
+    weight.packed_ = {plan->packed, weight.n_, weight.k_, weight.memory_.data(), kernels::PackTable(source.dtype)};
+    if (filled) return weight;
+    std::atomic<bool> scales_fit = true;
+    weight.ForPanels(pool, options, [&](int64_t begin, int64_t end) {
+      if (!kernels::PackPanels(source.dtype, source.data, weight.n_, weight.k_, begin, end, weight.memory_.data())) {
         scales_fit = false;
       }
     });
-    weight.form_ = WeightForm::kPacked;
-    weight.packed_ = {plan->packed, weight.n_, weight.k_, weight.storage_.data(), kernels::PackTable(source.dtype)};
     if (scales_fit) return weight;
+    // The rare block format whose scales are beyond f16 becomes dense, and larger than the arena has room for.
+    if (options.arena != nullptr) options.arena->set_incomplete();
+    KV_TRY(weight.TakeMemory(kernels::DenseBytes(kernels::DenseFormat::kF32, weight.n_, weight.k_), nullptr));
   }
-
-  // Dense types, and the rare block format whose scales are beyond f16.
   const kernels::DenseFormat format = plan->dense ? plan->dense_format : kernels::DenseFormat::kF32;
-  const size_t element = format == kernels::DenseFormat::kF32 ? 4 : 2;
-  const size_t bytes = static_cast<size_t>(weight.panels() * kernels::kPanelRows * weight.k_) * element;
-  KV_ASSIGN(weight.storage_, base::AlignedBuffer::Create(bytes, base::AlignedBuffer::Pages::kHuge));
-  pool.ForDynamic(weight.panels(), kPanelsAtATime, [&](int64_t begin, int64_t end, int) {
-    kernels::PackDense(source.dtype, source.data, weight.n_, weight.k_, begin, end, format, weight.storage_.data());
-  });
   weight.form_ = WeightForm::kDense;
-  weight.dense_ = {format, weight.n_, weight.k_, weight.storage_.data()};
+  weight.dense_ = {format, weight.n_, weight.k_, weight.memory_.data()};
+  if (filled) return weight;
+  weight.ForPanels(pool, options, [&](int64_t begin, int64_t end) {
+    kernels::PackDense(source.dtype, source.data, weight.n_, weight.k_, begin, end, format, weight.memory_.data());
+  });
   return weight;
 }
 
