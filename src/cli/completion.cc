@@ -217,15 +217,22 @@ std::string ZshCompletion(const std::vector<CommandEntry>& commands) {
       "  _files -g '*.gguf'\n"
       "}}\n"
       "_kvasir() {{\n"
-      "  local path_= word\n"
-      "  for word in \"${{(@)words[2,CURRENT-1]}}\"; do\n"
-      "    case \"$path_${{path_:+ }}$word\" in\n",
+      "  local path_=\n"
+      "  integer at=1 i\n"
+      "  for (( i = 2; i < CURRENT; i++ )); do\n"
+      "    case \"$path_${{path_:+ }}$words[i]\" in\n",
       kModels);
   for (const CommandEntry& command : commands) {
     if (!command.path.empty())
-      text += fmt::format("      {}) path_={} ;;\n", Quoted(Words(command)), Quoted(Words(command)));
+      text += fmt::format("      {}) path_={} at=i ;;\n", Quoted(Words(command)), Quoted(Words(command)));
   }
-  text += "    esac\n  done\n  case $path_ in\n";
+  // _arguments takes the first word for the command and would count those between as arguments, which no option
+  // follows.
+  text +=
+      "    esac\n  done\n"
+      "  words=(\"${(@)words[at,-1]}\")\n"
+      "  (( CURRENT -= at - 1 ))\n"
+      "  case $path_ in\n";
   for (const CommandEntry& command : commands) text += ZshCommand(commands, command);
   // Sourced, the file registers the function; found on fpath, it is the function's body.
   return text +

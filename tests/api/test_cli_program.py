@@ -1,11 +1,12 @@
 """The program as a whole: help, wrong calls, streams that are closed, completions."""
 
 import os
+import re
 import shutil
 import subprocess
 
 import pytest
-from conftest import BINARY
+from conftest import BINARY, Terminal
 
 COMMANDS = [["run"], ["chat"], ["inspect"], ["tokenize"], ["detokenize"], ["apply-template"], ["bench"], ["eval"],
             ["eval", "ppl"], ["eval", "kld"], ["eval", "golden"], ["completion"]]
@@ -43,7 +44,7 @@ def test_help_fits_the_terminal(terminal, columns):
         examples = screen.text().split("Examples:")
         for line in examples[0].splitlines() + examples[-1].split("\n\n")[-1].splitlines():
             # Only what one types is not broken: options, examples, choices.
-            assert len(line) <= max(columns, 40) or line.startswith(("  -", "  kvasir", "Usage:")), (columns, line)
+            assert len(line) <= max(columns, 40) or line.startswith("  -") or "kvasir" in line, (columns, line)
 
 
 def test_reading_from_a_terminal_says_so(terminal, data):
@@ -74,7 +75,7 @@ def test_version_names_the_kernels(kvasir):
     (["run", "-m", "x", "-p", "x", "--seed", "-1"], "--seed is '-1', but it must be a whole number from 0 to"),
     (["run", "-m", "x", "-p", "x", "--mirostat", "1"], "--mirostat is 1, but it must be 0"),
     (["run", "-m", "x", "-p", "x", "--compute", "best"], "--compute is 'best', but it must be one of fast,"),
-    (["run", "-m", "x", "-p", "x", "--kv", "f8"], "--kv is 'f8', but it must be one of auto, f32, f16"),
+    (["run", "-m", "x", "-p", "x", "--kv", "f8"], "--kv is 'f8', but it must be one of auto, f32, f16, q8"),
     (["run", "-m", "x", "-p", "x", "--stop", ""], "--stop is empty"),
     (["run", "-m", "x", "-p", "x", "--samplers", "top_k;spice"], "spice"),
     (["run", "-m", "x", "-p", "x", "--greedy", "--temp", "1"], "--temp excludes --greedy"),
@@ -179,3 +180,38 @@ def test_bash_completes(kvasir, smollm2):
     assert "smollm2" in complete(kvasir, "inspect", "")
     assert complete(kvasir, "eval", "ppl", "--chu") == {"--chunks"}
     assert complete(kvasir, "run", "-n", "") == set()
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="fish is not installed")
+def test_fish_completes(kvasir, smollm2):
+    def offers(line: str) -> set[str]:
+        path = f"{BINARY.parent}{os.pathsep}{kvasir.env['PATH']}"
+        done = subprocess.run(["fish", "-c", f"kvasir completion fish | source; complete -C '{line}'"],
+                              capture_output=True, text=True, cwd=kvasir.home, env={**kvasir.env, "PATH": path})
+        assert done.stderr == ""
+        return {offer.split("\t")[0] for offer in done.stdout.splitlines()}
+
+    assert offers("kvasir ") >= {"run", "chat", "eval"}
+    assert offers("kvasir eval ") == {"ppl", "kld", "golden"}
+    assert offers("kvasir run --comp") == {"--compute"}
+    assert offers("kvasir run --compute ") == {"fast", "balanced", "precise", "exact"}
+    assert "smollm2" in offers("kvasir run -m smo")
+    assert offers("kvasir eval ppl --chu") == {"--chunks"}
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
+def test_zsh_completes(kvasir, smollm2):
+    path = f"{BINARY.parent}{os.pathsep}{kvasir.env['PATH']}"
+    screen = Terminal([shutil.which("zsh"), "-f", "-i"], {**kvasir.env, "PATH": path, "PS1": "ready> "})
+    try:
+        screen.line("autoload -Uz compinit && compinit -u && source <(kvasir completion zsh) && echo so''urced")
+        screen.expect("sourced")
+        for typed, completed in (("kvasir tok", "enize"), ("kvasir eval gol", "den"), ("kvasir run --comp", "ute"),
+                                 ("kvasir run --compute exa", "ct"), ("kvasir run -m smol", "lm2"),
+                                 ("kvasir eval ppl --chu", "nks"), ("kvasir inspect smol", "lm2")):
+            screen.send("\x15" + typed)
+            screen.expect(re.escape(typed))
+            screen.send("\t")
+            screen.expect(completed, timeout=20)
+    finally:
+        screen.close()
