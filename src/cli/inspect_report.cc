@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/figures.h"
+#include "cli/utf8_text.h"
 
 namespace kvasir::cli {
 namespace {
@@ -28,7 +29,7 @@ std::string PlanText(const ModelSummary& summary) {
   text += Row("total",
               fmt::format("{} of {} available now", FormatBytes(plan.total_bytes), FormatBytes(plan.available_bytes)));
   if (plan.total_bytes > plan.available_bytes) {
-    text += "\nThis does not fit the memory that is available now. A shorter context (-c) or --kv f16 takes less.\n";
+    text += "\nThis does not fit the memory that is available now. A shorter context (-c) or --kv q8 takes less.\n";
   }
   return text;
 }
@@ -58,9 +59,9 @@ std::string TensorText(const ModelSummary& summary) {
 
 std::string SummaryText(const ModelSummary& summary, InspectDetail detail) {
   const ModelInfo& info = summary.info;
-  std::string text = fmt::format("{}\n", info.name.empty() ? info.path : info.name);
+  std::string text = fmt::format("{}\n", Escape(info.name.empty() ? info.path : info.name));
   text += Row("file", fmt::format("{} ({})", info.path, FormatBytes(info.file_bytes)));
-  text += Row("architecture", info.architecture.empty() ? "not named" : info.architecture);
+  text += Row("architecture", info.architecture.empty() ? "not named" : Escape(info.architecture));
   if (!summary.tensors.empty()) {
     text += Row("parameters", fmt::format("{}, stored as {} in {} tensors", FormatParameters(summary.parameters),
                                           summary.file_type, summary.tensors.size()));
@@ -80,7 +81,7 @@ std::string SummaryText(const ModelSummary& summary, InspectDetail detail) {
   }
   if (detail.metadata) text += MetadataText(summary);
   if (detail.tensors) text += TensorText(summary);
-  return text;
+  return Harmless(text);
 }
 
 Json SummaryJson(const ModelSummary& summary, InspectDetail detail) {

@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "cli/command.h"
 #include "cli/terminal.h"
+#include "cli/utf8_text.h"
 
 namespace kvasir::cli {
 namespace {
@@ -50,6 +51,14 @@ Status WriteAll(int fd, std::string_view bytes) {
   return {};
 }
 
+// Errors quote files and arguments of any length: the middle of a very long one is left out.
+std::string Shortened(std::string_view message) {
+  constexpr size_t kHead = 1200;
+  constexpr size_t kTail = 300;
+  if (message.size() <= kHead + kTail) return std::string(message);
+  return fmt::format("{} [...] {}", message.substr(0, kHead), message.substr(message.size() - kTail));
+}
+
 // A new file gets the permissions that open() would have given it; a file that is replaced keeps its own.
 mode_t ModeFor(const std::string& path) {
   struct stat old{};
@@ -80,7 +89,7 @@ int FinishOutput(int code) {
 }
 
 void WriteError(std::string_view message) {
-  std::string line(message);
+  std::string line = Harmless(Shortened(message));
   std::replace(line.begin(), line.end(), '\n', ' ');
   WriteNote(fmt::format("kvasir: {}\n", line));
 }

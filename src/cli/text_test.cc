@@ -63,6 +63,12 @@ TEST(Utf8Text, FindsTheFirstByteThatIsNoText) {
   EXPECT_EQ(CheckUtf8("a\xff", "the prompt").error().message, "the prompt is not UTF-8 text: byte 0xff at position 1");
 }
 
+TEST(Utf8Text, NothingHarmlessSteersATerminal) {
+  EXPECT_EQ(Harmless("a\n\xc3\xa9 \xf0\x9f\x99\x82"), "a\n\xc3\xa9 \xf0\x9f\x99\x82");
+  EXPECT_EQ(Harmless("\x1b[31m\r\x07\x7f"), "\uFFFD[31m\uFFFD\uFFFD\uFFFD");
+  EXPECT_EQ(Harmless("\xc2\x9b\xff\xc3"), "\uFFFD\uFFFD\uFFFD");
+}
+
 TEST(Utf8Text, EscapesToOneReadableLine) {
   EXPECT_EQ(Escape("a\tb\nc\\d\r"), "a\\tb\\nc\\\\d\\r");
   EXPECT_EQ(Escape(std::string_view("\x00\x1b\x7f\xff", 4)), "\\x00\\x1b\\x7f\\xff");

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace kvasir::cli {
 namespace {
 
@@ -56,6 +58,21 @@ Status CheckUtf8(std::string_view bytes, std::string_view what) {
   if (!at) return {};
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("{} is not UTF-8 text: byte 0x{:02x} at position {}", what, Byte(bytes, *at), *at));
+}
+
+std::string Harmless(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t at = 0; at < text.size();) {
+    const size_t length = Utf8Length(text.substr(at, 4));
+    const std::string_view character = text.substr(at, std::max<size_t>(length, 1));
+    at += character.size();
+    const unsigned first = Byte(character, 0);
+    const bool is_c1 = length == 2 && first == 0xC2 && Byte(character, 1) < 0xA0;
+    const bool is_harmless = length > 0 && (first >= 0x20 || first == '\n') && first != 0x7F && !is_c1;
+    out += is_harmless ? character : "\uFFFD";
+  }
+  return out;
 }
 
 std::string Escape(std::string_view bytes) {

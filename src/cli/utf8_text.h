@@ -22,4 +22,8 @@ namespace kvasir::cli {
 /// One line that shows `bytes` and can be read back: \n \t \r \\, and \xNN for other controls and what is not UTF-8.
 [[nodiscard]] std::string Escape(std::string_view bytes);
 
+/// `text` without what could steer a terminal: control characters other than \n and bytes that are not UTF-8 become
+/// U+FFFD. For whatever quotes a file.
+[[nodiscard]] std::string Harmless(std::string_view text);
+
 }  // namespace kvasir::cli

@@ -220,8 +220,8 @@ Result<Flow> Interpreter::Exec(const FilterBlockStmt& stmt, Frame& frame, std::s
   if (flow != Flow::kNormal) return flow;
   block_text_ = runtime_.String(std::move(text));
   KV_ASSIGN(const Value value, Eval(*stmt.filter, inner));
-  KV_ASSIGN(const std::string filtered, ToStr(runtime_, value));
-  KV_TRY(Write(filtered, out));
+  if (!value.is_string()) return Raise("sequence item: expected str instance, {} found", value.type_name());
+  KV_TRY(Write(value.text(), out));
   return Flow::kNormal;
 }
 
