@@ -15,7 +15,10 @@ model=smollm2
 words=()
 while [[ $# -gt 0 ]]; do
   case $1 in
-    -m | --model) model=${2:?"-m needs a model; './dev models --list' shows them"} && shift 2 ;;
+    -m | --model)
+      [[ -n ${2:-} ]] || die "$1 needs a model: a GGUF file, or a name that './dev models --list' shows"
+      model=$2 && shift 2
+      ;;
     --) shift && break ;;
     -?*) die "'$1' is no option of './dev run'. Options for kvasir itself follow a '--': ./dev run \"Hello\" -- $*" ;;
     *) words+=("$1") && shift ;;

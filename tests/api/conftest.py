@@ -82,14 +82,14 @@ class Terminal:
     def expect(self, pattern: str, timeout: float = SCREEN_TIMEOUT) -> re.Match:
         """Waits until `pattern` appears after what was matched before."""
         end = time.monotonic() + timeout
+        alive = True
         while True:
             found = re.compile(pattern, re.DOTALL).search(self.output, self.seen)
             if found:
                 self.seen = found.end()
                 return found
-            open_ = self._read(0.1)
-            assert time.monotonic() < end and (open_ or re.compile(pattern, re.DOTALL).search(self.output, self.seen)), (
-                f"{pattern!r} did not appear in {self.output[self.seen:]!r}")
+            assert alive and time.monotonic() < end, f"{pattern!r} did not appear in {self.output[self.seen:]!r}"
+            alive = self._read(0.1)
 
     def text(self, start: int = 0) -> str:
         """What was written from `start` on, without colours and without lines that were overwritten."""
