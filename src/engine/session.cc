@@ -135,8 +135,13 @@ Status Session::Impl::MakeRoom(const Request& request, bool* full) {
   }
   const int sinks = std::max(request.sink_tokens, 0);
   const auto kept_sinks = static_cast<int>(kvcache::BlocksFor(sinks)) * kernels::kPageTokens;
-  const int can_go = context - kept_sinks - engine.kv_options.recent;
-  const int drop = std::clamp((context - sinks) / 2, 1, std::max(1, can_go));
+  // Whole pages go; a context that is too small for that ends like one that must not shift.
+  const int can_go = (context - kept_sinks - engine.kv_options.recent) / kernels::kPageTokens * kernels::kPageTokens;
+  if (can_go <= 0) {
+    *full = true;
+    return {};
+  }
+  const int drop = std::clamp((context - sinks) / 2, 1, can_go);
   const auto rotate = [&](int layer, float* key, int32_t delta) {
     const model::ModelConfig& config = engine.model->config();
     ops::RopeSpec spec = config.ropes[static_cast<size_t>(config.rope_of_layer[static_cast<size_t>(layer)])];

@@ -107,6 +107,9 @@ def test_the_end_of_the_context(kvasir, smollm2):
     shifted = answer(kvasir, *common, "--ctx-shift")
     assert shifted["finish_reason"] == "length" and len(shifted["tokens"]) == 300
     assert shifted["tokens"][:len(full["tokens"])] == full["tokens"]
+    # The oldest half goes in whole pages; a context too small for that ends like one that does not shift.
+    small = answer(kvasir, *common, "-c", "128", "--ctx-shift")
+    assert small["finish_reason"] == "length" and small["prompt_tokens"] + len(small["tokens"]) == 128 + 1
     message = kvasir.fails("run", "-m", smollm2, "-p", "word " * 200, "-c", "64")
     assert "64" in message and re.search(r"2\d\d", message)
 
