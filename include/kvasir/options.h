@@ -26,6 +26,7 @@ enum class KvFormat {
   kAuto,  ///< f32 in exact mode, else f16.
   kF32,
   kF16,
+  kQ8,  ///< 8 bits and an f16 scale per token and 32 features: 8.5 bits per element where 32 divides the head size.
 };
 
 /// One step of loading, for a progress bar.
@@ -54,7 +55,7 @@ struct EngineOptions {
 /// Parses "fast", "balanced", "precise" or "exact".
 [[nodiscard]] Result<ComputeMode> ParseComputeMode(std::string_view name);
 [[nodiscard]] std::string_view ComputeModeName(ComputeMode mode);
-/// Parses "auto", "f32" or "f16".
+/// Parses "auto", "f32", "f16" or "q8". The error lists them.
 [[nodiscard]] Result<KvFormat> ParseKvFormat(std::string_view name);
 [[nodiscard]] std::string_view KvFormatName(KvFormat format);
 

@@ -89,6 +89,9 @@ TEST(Flags, ChoicesAreListed) {
   EXPECT_EQ(ErrorOf(app, {"--compute", "exact", "--kv", "f32"}), "");
   EXPECT_EQ(options.compute, ComputeMode::kExact);
   EXPECT_EQ(options.kv_format, KvFormat::kF32);
+  EXPECT_EQ(ErrorOf(app, {"--kv", "q8"}), "");
+  EXPECT_EQ(options.kv_format, KvFormat::kQ8);
+  EXPECT_EQ(ErrorOf(app, {"--kv", "k=q8,v=f16"}), "--kv is 'k=q8,v=f16', but it must be one of auto, f32, f16, q8");
   EXPECT_EQ(ErrorOf(app, {"--compute", "best"}),
             "--compute is 'best', but it must be one of fast, balanced, precise, exact");
 }

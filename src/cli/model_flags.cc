@@ -34,9 +34,11 @@ void AddPrecisionFlags(CLI::App& app, EngineOptions& options) {
             "precision of the arithmetic: from 8-bit activations to plain f32 (default precise)",
             [&options](std::string_view name) { options.compute = ParseComputeMode(name).value(); })
       ->group(kGroup);
-  AddChoice(app, "--kv", {"auto", "f32", "f16"},
-            "how keys and values are stored (default auto: f16, or f32 with --compute exact)",
-            [&options](std::string_view name) { options.kv_format = ParseKvFormat(name).value(); })
+  AddChoice(
+      app, "--kv", {"auto", "f32", "f16", "q8"},
+      "how keys and values are stored; q8 takes half of f16's memory and is faster in long contexts (default auto: "
+      "f16, or f32 with --compute exact)",
+      [&options](std::string_view name) { options.kv_format = ParseKvFormat(name).value(); })
       ->group(kGroup);
 }
 

@@ -48,6 +48,16 @@ int LargestContext(const kvcache::KvShape& shape, kernels::PageFormat format, in
   return low * kContextStep;
 }
 
+kernels::PageFormat PageFormatOf(KvFormat format) {
+  switch (format) {
+    case KvFormat::kF32: return kernels::PageFormat::kF32;
+    case KvFormat::kQ8: return kernels::PageFormat::kQ8;
+    case KvFormat::kF16:
+    case KvFormat::kAuto: break;  // the caller has decided what kAuto means
+  }
+  return kernels::PageFormat::kF16;
+}
+
 }  // namespace
 
 size_t AvailableMemoryBytes() {
@@ -66,7 +76,7 @@ Result<EngineMemory> PlanMemory(const files::GgufFile& gguf, const model::ModelC
   memory.activation_bytes = weights.activation_bytes;
   memory.available_bytes = AvailableMemoryBytes();
 
-  const auto format = options.kv_format == KvFormat::kF32 ? kernels::PageFormat::kF32 : kernels::PageFormat::kF16;
+  const kernels::PageFormat format = PageFormatOf(options.kv_format);
   memory.kv_shape = {config.layers, config.kv_heads, config.head_dim, config.windows};
   memory.kv_options.format = format;
   KV_TRY(memory.kv_shape.Validate());

@@ -20,8 +20,8 @@ constexpr std::array<std::pair<std::string_view, ComputeMode>, 4> kComputeModes 
      {"balanced", ComputeMode::kBalanced},
      {"precise", ComputeMode::kPrecise},
      {"exact", ComputeMode::kExact}}};
-constexpr std::array<std::pair<std::string_view, KvFormat>, 3> kKvFormats = {
-    {{"auto", KvFormat::kAuto}, {"f32", KvFormat::kF32}, {"f16", KvFormat::kF16}}};
+constexpr std::array<std::pair<std::string_view, KvFormat>, 4> kKvFormats = {
+    {{"auto", KvFormat::kAuto}, {"f32", KvFormat::kF32}, {"f16", KvFormat::kF16}, {"q8", KvFormat::kQ8}}};
 
 template <typename Table>
 auto Parse(const Table& table, std::string_view what, std::string_view name)

@@ -41,7 +41,8 @@ double Visible(double position, int window) {
 
 StepCost CostOf(const Engine::Impl& engine, int rows, int depth) {
   const model::ModelConfig& config = engine.model->config();
-  const double element = engine.options.kv_format == KvFormat::kF32 ? 4 : 2;
+  const double bytes_per_token =  // of one layer
+      static_cast<double>(kvcache::BytesPerToken(engine.kv_shape, engine.kv_options.format)) / config.layers;
   StepCost cost;
   cost.weight_bytes = static_cast<double>(engine.model->weight_bytes_per_token());
   const double macs =
@@ -51,7 +52,7 @@ StepCost CostOf(const Engine::Impl& engine, int rows, int depth) {
     double seen = 0;
     for (int row = 0; row < rows; ++row) seen += Visible(depth + row, window);
     cost.f32_flops += 2 * 2 * seen * config.q_features();
-    cost.kv_bytes += 2 * element * config.kv_features() * Visible(depth + rows - 1, window);
+    cost.kv_bytes += bytes_per_token * Visible(depth + rows - 1, window);
   }
   return cost;
 }

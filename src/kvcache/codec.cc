@@ -18,9 +18,10 @@ void Codec::Encode(const kernels::KernelTable& table, std::byte* page, int head_
 }
 
 std::span<const Codec* const> Codecs() {
-  static const std::array<const Codec*, 2> codecs = {
+  static const std::array<const Codec*, kernels::kNumPageFormats> codecs = {
       &NativeCodec(kernels::PageFormat::kF32),
       &NativeCodec(kernels::PageFormat::kF16),
+      &NativeCodec(kernels::PageFormat::kQ8),
   };
   return codecs;
 }

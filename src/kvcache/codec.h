@@ -15,7 +15,7 @@ class Codec {
  public:
   virtual ~Codec() = default;
 
-  /// The name in options and in block identities: "f32", "f16".
+  /// The name in options and in block identities: "f32", "f16", "q8".
   [[nodiscard]] virtual std::string_view name() const = 0;
   /// Bytes of a page of 64 tokens of `head_dim` features.
   [[nodiscard]] virtual size_t PageBytes(int head_dim) const = 0;

@@ -1,3 +1,4 @@
+// The formats that the kernels read as they are: floats, and bytes with scales. Tokens are stored one by one.
 #include <array>
 
 #include "kvcache/codec.h"
@@ -33,9 +34,10 @@ class Native final : public Codec {
 }  // namespace
 
 const Codec& NativeCodec(kernels::PageFormat format) {
-  static const std::array<Native, 2> codecs = {
+  static const std::array<Native, kernels::kNumPageFormats> codecs = {
       Native{kernels::PageFormat::kF32, "f32"},
       Native{kernels::PageFormat::kF16, "f16"},
+      Native{kernels::PageFormat::kQ8, "q8"},
   };
   return codecs[static_cast<size_t>(format)];
 }

@@ -21,7 +21,7 @@ TEST(CodecTest, EveryCodecIsFoundByItsName) {
   const auto unknown = FindCodec("q99");
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().code, ErrorCode::kInvalidArgument);
-  EXPECT_THAT(unknown.error().message, testing::HasSubstr("'q99': there are f32, f16"));
+  EXPECT_THAT(unknown.error().message, testing::HasSubstr("'q99': there are f32, f16, q8"));
 }
 
 class EachCodecTest : public testing::TestWithParam<const Codec*> {
@@ -49,8 +49,8 @@ TEST_P(EachCodecTest, WhatIsEncodedIsLoadedAgain) {
     codec().Load(Table(), page_.data(), kHeadDim, slot, key.data(), value.data());
     for (int d = 0; d < kHeadDim; ++d) {
       const size_t i = static_cast<size_t>(slot * kHeadDim + d);
-      ASSERT_NEAR(key[static_cast<size_t>(d)], keys_[i], 2e-3f);
-      ASSERT_NEAR(value[static_cast<size_t>(d)], values_[i], 2e-3f);
+      ASSERT_NEAR(key[static_cast<size_t>(d)], keys_[i], 2e-2f);  // 8 bits of a block whose largest is below 5
+      ASSERT_NEAR(value[static_cast<size_t>(d)], values_[i], 2e-2f);
     }
   }
 }
@@ -72,6 +72,7 @@ TEST_P(EachCodecTest, AttentionReadsWhatLoadReads) {
   for (int d = 0; d < kHeadDim; ++d) query[static_cast<size_t>(d)] = 100 * key[static_cast<size_t>(d)];
   const int32_t position = 63;
   float lse = 0;
+  std::vector<std::byte> scratch(kernels::kAttendScratchBytes);
   const kernels::PageRef page = {.data = page_.data(), .first_position = 0, .count = kernels::kPageTokens};
   codec().Attend(Table(), {.q = query.data(),
                            .row_positions = &position,
@@ -80,7 +81,8 @@ TEST_P(EachCodecTest, AttentionReadsWhatLoadReads) {
                            .pages = &page,
                            .num_pages = 1,
                            .out = out.data(),
-                           .lse = &lse});
+                           .lse = &lse,
+                           .scratch = scratch.data()});
   for (size_t d = 0; d < out.size(); ++d) EXPECT_NEAR(out[d], value[d], 1e-5f);
 }
 

@@ -30,9 +30,9 @@ size_t BytesOfBlocks(const KvShape& shape, kernels::PageFormat format, int64_t b
 }  // namespace
 
 Status KvOptions::Validate() const {
-  if (format != kernels::PageFormat::kF32 && format != kernels::PageFormat::kF16) {
+  if (static_cast<int>(format) >= kernels::kNumPageFormats) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("the cache format {} does not exist: use f32 or f16", static_cast<int>(format)));
+                fmt::format("the cache format {} does not exist: use f32, f16 or q8", static_cast<int>(format)));
   }
   if (budget_bytes == 0) {
     return Fail(ErrorCode::kInvalidArgument,

@@ -13,7 +13,7 @@ namespace kvasir::kvcache {
 
 /// What a user chooses.
 struct KvOptions {
-  /// Element type of the pages.
+  /// How the pages store keys and values.
   kernels::PageFormat format = kernels::PageFormat::kF16;
   /// Limit of all live pages of a pool. The default suits a small model; the engine sets it from the machine's memory.
   size_t budget_bytes = size_t{1} << 30;
@@ -54,7 +54,8 @@ constexpr int64_t FirstVisible(int64_t position, int window) {
   return window == 0 || position < window ? 0 : position - window + 1;
 }
 
-/// Bytes of one more token where no layer has a window, amortised over its page: L * KVH * 2 * D * element.
+/// Bytes of one more token where no layer has a window, amortised over its page: with floats, L * KVH * 2 * D *
+/// element.
 [[nodiscard]] size_t BytesPerToken(const KvShape& shape, kernels::PageFormat format);
 
 /// Exactly the bytes that a sequence of `context` tokens holds between steps, after ReleaseOutsideWindow: a layer with

@@ -45,6 +45,7 @@ TEST(KvOptionsTest, BytesOfRealModels) {
   // SmolLM2-135M: 30 layers x 3 heads x (64 keys + 64 values) x 2 bytes.
   EXPECT_EQ(BytesPerToken(SmolLm(), PageFormat::kF16), 23040u);
   EXPECT_EQ(BytesPerToken(SmolLm(), PageFormat::kF32), 46080u);
+  EXPECT_EQ(BytesPerToken(SmolLm(), PageFormat::kQ8), 12240u);  // 8.5 bits per element
   EXPECT_EQ(BytesAt(SmolLm(), PageFormat::kF16, 0), 0u);
   EXPECT_EQ(BytesAt(SmolLm(), PageFormat::kF16, 1), 64 * 23040u);
   EXPECT_EQ(BytesAt(SmolLm(), PageFormat::kF16, 64), 64 * 23040u);

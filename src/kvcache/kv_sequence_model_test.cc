@@ -22,8 +22,6 @@ namespace {
 
 const KvShape kShape = {.layers = 2, .kv_heads = 2, .head_dim = 16, .windows = {0, 100}};
 constexpr size_t kTables = 4;
-constexpr kernels::PageFormat kFormat = kernels::PageFormat::kF32;
-const size_t kPageBytes = kernels::PageBytes(kFormat, 16);
 constexpr size_t kBudgetPages = 120;
 constexpr size_t kMaxSequences = 4;
 
@@ -73,7 +71,7 @@ class Keeper final : public SealObserver {
     if (to_hold == 0) return;
     --to_hold;
     for (const Page& page : block.pages) {
-      held.push_back({page, std::vector<std::byte>(page.data(), page.data() + kPageBytes)});
+      held.push_back({page, std::vector<std::byte>(page.data(), page.data() + page.bytes())});
     }
   }
   void Check() const {
@@ -90,7 +88,12 @@ class Keeper final : public SealObserver {
 
 class Machine {
  public:
-  Machine() : pool_(PagePool::Create(kBudgetPages * kPageBytes).value()) { Create(); }
+  explicit Machine(kernels::PageFormat format)
+      : format_(format),
+        page_bytes_(kernels::PageBytes(format, kShape.head_dim)),
+        pool_(PagePool::Create(kBudgetPages * page_bytes_).value()) {
+    Create();
+  }
 
   void Run(const Operation& op) {
     if (all_.empty()) Create();
@@ -116,7 +119,7 @@ class Machine {
  private:
   void Create() {
     if (all_.size() >= kMaxSequences) return;
-    const KvOptions options = {.format = kFormat, .recent = 10};
+    const KvOptions options = {.format = format_, .recent = 10};
     all_.push_back({KvSequence::Create(*pool_, kShape, options, {&keeper_}).value(), {}, {}});
   }
 
@@ -193,7 +196,7 @@ class Machine {
   void Release(Tracked& tracked) {
     tracked.sequence.ReleaseOutsideWindow();
     if (!tracked.shifted) {
-      RC_ASSERT(tracked.sequence.bytes() == BytesAt(kShape, kFormat, tracked.sequence.length()));
+      RC_ASSERT(tracked.sequence.bytes() == BytesAt(kShape, format_, tracked.sequence.length()));
     }
   }
 
@@ -231,11 +234,13 @@ class Machine {
     for (const auto& held : keeper_.held) count(held.page);
     const PoolStats stats = pool_->stats();
     RC_ASSERT(stats.live_pages == pages.size());
-    RC_ASSERT(stats.live_bytes == pages.size() * kPageBytes);
+    RC_ASSERT(stats.live_bytes == pages.size() * page_bytes_);
     RC_ASSERT(stats.live_bytes <= stats.budget_bytes);
     RC_ASSERT(stats.bytes_by_tag[0] + stats.bytes_by_tag[1] == stats.live_bytes);
   }
 
+  kernels::PageFormat format_;
+  size_t page_bytes_;
   std::unique_ptr<PagePool> pool_;
   Keeper keeper_;
   std::vector<Tracked> all_;
@@ -247,7 +252,7 @@ class Machine {
 
 RC_GTEST_PROP(KvSequenceModelTest, AgreesWithTheModelAfterEveryOperation, ()) {
   const auto operations = *rc::gen::container<std::vector<Operation>>(AnyOperation());
-  Machine machine;
+  Machine machine(*rc::gen::element(kernels::PageFormat::kF32, kernels::PageFormat::kQ8));
   for (const Operation& operation : operations) machine.Run(operation);
 }
 
