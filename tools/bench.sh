@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
 # ./dev bench [NAME [OPTIONS...]]: runs a benchmark; without a name, lists them.
 #
-#   kernels    micro-benchmarks of the rooms (*_bench.cc, Google Benchmark); OPTIONS such as --benchmark_filter=Decode
-#   NAME       the script bench/NAME.py or bench/NAME.sh, with the release build in $KVASIR_BIN
+#   peers      beside llama.cpp, in turns; writes bench/results and the README's table
+#   kernels    micro-benchmarks of the rooms (*_bench.cc, Google Benchmark), as shares of the machine's limits
+#   scaling    time per token against depth, prompt time against length, cold start
+# In general NAME is the script bench/NAME.py or bench/NAME.sh, run with the release build in $KVASIR_BIN; with --help it
+# explains itself.
 # Whole-model speed against this machine's limits is a subcommand of the program: kvasir bench -m smollm2
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/say.sh
-usage tools/bench.sh "$@"
+usage tools/bench.sh "${1:-}"
 
 # The first sentence of a script's top comment or docstring.
 summary() { sed -n '2,6p' "$1" | grep -v '^$' | head -n 1 | sed 's/^#* *//; s/^"""//; s/"""$//'; }
 
 list() {
-  printf '%-14s %s\n' kernels "micro-benchmarks of the rooms, each ISA against the machine's limits"
   local script name
   for script in bench/*.py bench/*.sh; do
     [[ -f $script ]] || continue
@@ -26,22 +28,16 @@ name=${1:-}
 shift || true
 case $name in
   '') list ;;
-  kernels)
-    tools/build.sh bench
-    shopt -s nullglob
-    programs=(build/bench/bench/kvasir_*_bench)
-    [[ ${#programs[@]} -gt 0 ]] || die "no room has a *_bench.cc yet"
-    for program in "${programs[@]}"; do
-      say "${program##*/}"
-      "$program" "$@"
-    done
-    ;;
   *)
     script=bench/$name.py
     [[ -f $script ]] || script=bench/$name.sh
     [[ -f $script ]] || die "there is no benchmark '$name'. There are:
 $(list)"
-    tools/build.sh release kvasir
+    if [[ $name == kernels ]]; then
+      tools/build.sh bench
+    else
+      tools/build.sh release kvasir
+    fi
     export KVASIR_BIN=$PWD/build/release/bin/kvasir KVASIR_MODELS=$cache/models
     [[ $script == *.py ]] || exec "$script" "$@"
     tools/setup.sh test
