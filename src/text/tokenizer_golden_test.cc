@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <ctime>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -68,6 +69,23 @@ TEST_P(VocabularyFile, DecodesWhatItEncoded) {
     } else {
       EXPECT_EQ(tokenizer->Decode(ids), text);
     }
+  }
+}
+
+// A quadratic step anywhere (cutting, merging, special tokens) makes a long run of one thing take minutes. The bound is
+// generous: each takes a tenth of a second or two alone, and longer under a sanitizer.
+TEST_P(VocabularyFile, ALongRunOfOneThingTakesLinearTime) {
+  const std::string path = std::string(KVASIR_SHARED_DATA "/tokenizers/ggml-vocab-") + GetParam() + ".gguf";
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is not there";
+  const auto tokenizer = LoadTokenizer(path);
+  ASSERT_NE(tokenizer, nullptr);
+  for (const std::string thing : {"a", " ", "\n", "🙂", "'", "\xff", "<|"}) {
+    std::string text;
+    while (text.size() < 1 << 18) text += thing;
+    const std::clock_t start = std::clock();
+    const auto ids = tokenizer->Encode(text);
+    EXPECT_LT(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC, 10) << thing;
+    EXPECT_LE(ids.size(), text.size() + 2);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <rapidcheck/gtest.h>
 
 #include <cmath>
+#include <ctime>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -41,6 +42,20 @@ TEST(Unigram, GivesSentencePiecesIds) {
     }
     auto with_end = (*tokenizer)->Encode("a");
     EXPECT_EQ(with_end.back(), (*tokenizer)->eos());
+  }
+}
+
+TEST(Unigram, ALongRunOfOneThingTakesLinearTime) {
+  const auto models = nlohmann::json::parse(ReadFileForTest(KVASIR_SOURCE_DIR "/src/text/testdata/unigram.json"));
+  const auto tokenizer = Tokenizer::Create(VocabularyOf(models.at(0)));
+  ASSERT_TRUE(tokenizer);
+  for (const std::string thing : {"a", " ", "\n", "🙂", "e", "\xff"}) {
+    std::string text;
+    while (text.size() < 1 << 18) text += thing;
+    const std::clock_t start = std::clock();
+    const auto ids = (*tokenizer)->Encode(text);
+    EXPECT_LT(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC, 10) << thing;
+    EXPECT_LE(ids.size(), text.size() + 2);
   }
 }
 
