@@ -195,6 +195,7 @@ TEST(Template, OneTemplateMayBeRenderedByManyThreads) {
   std::vector<std::string> results(4);
   {
     std::vector<std::jthread> threads;
+    threads.reserve(results.size());
     for (size_t i = 0; i < results.size(); ++i) {
       threads.emplace_back([&, i] {
         for (int round = 0; round < 200; ++round) {
