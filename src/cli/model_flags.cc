@@ -52,6 +52,9 @@ void AddEngineFlags(CLI::App& app, EngineOptions& options) {
   AddContextFlag(app, options.context_tokens, 0,
                  "tokens that fit the context; 0 is what the model was trained for (default 0)");
   AddPrecisionFlags(app, options);
+  app.add_flag("--packed-cache", options.packed_cache,
+               "keep the packed weights in a file, as large as the model, and start from it the next time")
+      ->group(kGroup);
 }
 
 }  // namespace kvasir::cli

@@ -87,11 +87,13 @@ Result<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& given) {
   impl->kv_options = memory.kv_options;
   KV_ASSIGN(impl->pages, kvcache::PagePool::Create(memory.kv_budget_bytes));
 
-  KV_ASSIGN(impl->model, model::LoadModel(impl->gguf, {.compute = options.compute,
-                                                       .pool = &impl->pool,
-                                                       .max_rows = kMaxBatchRows,
-                                                       .context_tokens = options.context_tokens,
-                                                       .on_progress = options.on_progress}));
+  KV_ASSIGN(impl->model,
+            model::LoadModel(impl->gguf, {.compute = options.compute,
+                                          .pool = &impl->pool,
+                                          .max_rows = kMaxBatchRows,
+                                          .packed_cache = options.packed_cache ? PackedCachePath(options.model) : "",
+                                          .context_tokens = options.context_tokens,
+                                          .on_progress = options.on_progress}));
   impl->info.weight_bytes_per_token = impl->model->weight_bytes_per_token();
   return std::make_unique<Engine>(std::move(impl));
 }

@@ -34,6 +34,9 @@ struct Engine::Impl {
   std::mutex step;  // one forward pass at a time
 };
 
+/// The file that EngineOptions::packed_cache means for the model file `model`.
+[[nodiscard]] std::string PackedCachePath(const std::string& model);
+
 /// Rows of the largest batch: a prompt is computed in pieces of this many tokens.
 inline constexpr int kMaxBatchRows = 512;
 

@@ -7,8 +7,11 @@
 #include <array>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <utility>
 #include <vector>
+
+#include "engine/engine_impl.h"
 
 namespace kvasir {
 namespace {
@@ -43,15 +46,19 @@ std::string_view NameOf(const Table& table, Value value) {
   return "?";
 }
 
-fs::path ModelDirectory() {
-  if (const char* own = std::getenv("KVASIR_MODELS"); own != nullptr && *own != '\0') return own;
+fs::path CacheDirectory() {
   fs::path cache;
   if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg != nullptr && *xdg != '\0') {
     cache = xdg;
   } else if (const char* home = std::getenv("HOME"); home != nullptr) {
     cache = fs::path(home) / ".cache";
   }
-  return cache / "kvasir" / "models";
+  return cache / "kvasir";
+}
+
+fs::path ModelDirectory() {
+  if (const char* own = std::getenv("KVASIR_MODELS"); own != nullptr && *own != '\0') return own;
+  return CacheDirectory() / "models";
 }
 
 std::vector<std::string> ModelsIn(const fs::path& directory) {
@@ -77,6 +84,15 @@ Result<KvFormat> ParseKvFormat(std::string_view name) {
 }
 std::string_view KvFormatName(KvFormat format) {
   return NameOf(kKvFormats, format);
+}
+
+std::string PackedCachePath(const std::string& model) {
+  std::error_code error;
+  fs::path path = fs::weakly_canonical(model, error);
+  if (error) path = model;
+  // Models of the same name in two folders have files of their own.
+  const size_t hash = std::hash<std::string>()(path.string());
+  return (CacheDirectory() / "packed" / fmt::format("{}-{:016x}.packed", path.stem().string(), hash)).string();
 }
 
 std::vector<std::string> InstalledModels() {

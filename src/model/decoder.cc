@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/check.h"
 #include "model/architecture.h"
+#include "model/packed_cache.h"
 
 namespace kvasir::model {
 namespace {
@@ -55,6 +57,11 @@ Status Decoder::LoadWeights(const files::GgufFile& gguf, const LoadOptions& opti
     const size_t bytes = plan.weight_bytes + gguf.tensors().size() * base::kCacheLineBytes;
     KV_ASSIGN(weights_, ops::WeightArena::Create(bytes));
   }
+  std::optional<PackedCache> cache;
+  if (!exact && !options.packed_cache.empty()) {
+    cache.emplace(options.packed_cache, gguf);
+    weights_.set_filled(cache->Read(weights_, *options.pool, options.on_progress));
+  }
   WeightLoader loader(gguf, exact, *options.pool, weights_, options.on_progress);
   KV_ASSIGN(embedding_, loader.Matrix("token_embd.weight", config_.embedding, config_.vocabulary));
   layers_.resize(static_cast<size_t>(config_.layers));
@@ -64,6 +71,7 @@ Status Decoder::LoadWeights(const files::GgufFile& gguf, const LoadOptions& opti
   KV_ASSIGN(output_norm_, loader.Vector("output_norm.weight", config_.embedding));
   const char* head = loader.Has("output.weight") ? "output" : "token_embd";
   KV_ASSIGN(head_, loader.Linear(head, config_.embedding, config_.vocabulary));
+  if (cache && !weights_.filled() && weights_.complete()) return cache->Write(weights_, *options.pool);
   return {};
 }
 

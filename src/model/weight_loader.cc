@@ -23,7 +23,7 @@ bool IsWeight(const files::GgufFile& gguf, const tensor::TensorView& view) {
 WeightLoader::WeightLoader(const files::GgufFile& gguf, bool exact, base::ThreadPool& pool, ops::WeightArena& arena,
                            std::function<void(const LoadProgress&)> on_progress)
     : gguf_(gguf), exact_(exact), pool_(pool), arena_(arena), on_progress_(std::move(on_progress)) {
-  progress_.phase = exact ? "binding weights" : "packing weights";
+  progress_.phase = exact || arena.filled() ? "binding weights" : "packing weights";
   for (const tensor::TensorView& view : gguf.tensors()) {
     if (IsWeight(gguf, view)) progress_.total_bytes += view.bytes;
   }
