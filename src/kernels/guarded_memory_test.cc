@@ -120,8 +120,8 @@ TEST(GuardedMemoryTest, QuantisationAndInterleavingStayInside) {
       constexpr int64_t kK = 96;
       Guarded<float> x(std::span<const float>(RandomFloats(kB * kK)));
       Guarded<int8_t> codes(kB * planes * kK);
-      Guarded<float> scales(kB * planes * kK / 32);
-      Guarded<int32_t> sums(kB * planes * kK / 16);
+      Guarded<float> scales(kB * kK / 32);
+      Guarded<int32_t> sums(kB * kK / 16);
       TableOf(isa).quantize_rows(x.data(), kK, 0, kB, {kB, kK, planes, codes.data(), scales.data(), sums.data()});
     }
     for (const int64_t k : {1, 7, 8, 19}) {

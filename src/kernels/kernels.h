@@ -88,15 +88,15 @@ struct DenseWeights {
 // ---------------------------------------------------------------------------------------------------------------
 // Quantised activations: signed bytes with one scale per 32, and the sums the zero points and mins need.
 //
-// With `planes == 2` each row is kept to 15 bits as two rows of bytes, value = scale * (128 * high + low): plane 0 of
-// row b is row 2b, plane 1 is row 2b+1. The integer kernels see 2B rows and add the pair: twice the work, no new code.
+// With `planes == 2` the codes have 15 bits, code = 128 * high + low, kept as two rows of bytes: the high parts of row
+// b are row 2b of `codes`, the low parts row 2b+1. Twice the dot products, but no more of anything else.
 struct QuantizedRows {
   int64_t rows = 0;         // B
   int64_t k = 0;            // a multiple of 32
   int planes = 1;           // 1: 8-bit, 2: 15-bit
   int8_t* codes = nullptr;  // [B*planes, k]
-  float* scales = nullptr;  // [B*planes, k/32]; for plane 0 of two it already holds the factor 128
-  int32_t* sums = nullptr;  // [B*planes, k/16] sum of codes over each 16
+  float* scales = nullptr;  // [B, k/32]
+  int32_t* sums = nullptr;  // [B, k/16] sum of codes over each 16
 };
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -147,10 +147,10 @@ struct KernelTable {
   /// [panel_begin, panel_end). Rows past weights.n are not written. Activation codes must lie in -127..127.
   ///
   /// Every output is computed with the same operations in the same order, so its bits depend neither on B, nor on the
-  /// panel range, nor on the instruction set. For each plane, acc = 0, then for every group of k in ascending order
+  /// panel range, nor on the instruction set: acc = 0, then for every group of k in ascending order
   ///   acc = fma(float(sum (code - zero_point) * activation code), w_scale * a_scale, acc)
   ///   acc = fma(w_min, a_scale * float(sum of activation codes), acc)                        (formats with a min)
-  /// where the sums are exact integers; the result is acc of plane 0, with two planes plus acc of plane 1.
+  /// where the sums are exact integers, over the whole code where it has two planes.
   /// `scratch`: kMatmulScratchBytes, 64-byte aligned, one per thread.
   void (*matmul_quantized)(const PackedWeights& weights, int64_t panel_begin, int64_t panel_end,
                            const QuantizedRows& rows, float* out, int64_t out_stride, bool accumulate,

@@ -223,10 +223,12 @@ const bool kRegistered = [] {
   for (const DType dtype : kTypes) {
     for (const Shape& shape : kShapes) {
       for (const int64_t b : {1, 2, 4, 8}) Register("Gemv", {dtype, shape.n, shape.k, b}, shape.of, Gemv);
-      for (const int64_t b : {16, 64, 512}) Register("Gemm", {dtype, shape.n, shape.k, b}, shape.of, Gemm);
+      for (const int64_t b : {16, 64, 512}) {
+        for (const int planes : {1, 2}) Register("Gemm", {dtype, shape.n, shape.k, b, planes}, shape.of, Gemm);
+      }
+      Register("Gemv", {dtype, shape.n, shape.k, 1, 2}, shape.of, Gemv);
     }
   }
-  Register("Gemm", {DType::kQ4_1, 2048, 2048, 64, 2}, "1b_qkvo", Gemm);
   for (const Shape& head : kHeads) Register("Gemv", {DType::kQ8_0, head.n, head.k, 1}, head.of, Gemv);
   for (const auto& [format, name] :
        {std::pair{DenseFormat::kF32, "F32"}, {DenseFormat::kF16, "F16"}, {DenseFormat::kBF16, "BF16"}}) {

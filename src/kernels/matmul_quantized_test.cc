@@ -27,6 +27,14 @@ std::vector<Isa> VectorIsas() {
   return isas;
 }
 
+std::vector<std::pair<Isa, int>> IsasAndPlanes() {
+  std::vector<std::pair<Isa, int>> all;
+  for (const Isa isa : VectorIsas()) {
+    for (const int planes : {1, 2}) all.emplace_back(isa, planes);
+  }
+  return all;
+}
+
 struct Shape {
   DType dtype;
   int64_t n;
@@ -46,8 +54,13 @@ void FillRows(TestRandom& random, TestRows* rows, bool extreme) {
     code = static_cast<int8_t>(extreme ? (random.Below(2) != 0 ? 127 : -127) : random.Below(255) - 127);
   }
   for (float& scale : rows->scales) scale = 0.01f * random.Signed();
-  for (size_t i = 0; i < rows->sums.size(); ++i) {
-    for (int j = 0; j < 16; ++j) rows->sums[i] += rows->codes[16 * i + j];
+  const int64_t k = rows->view.k;
+  const int planes = rows->view.planes;
+  for (int64_t i = 0; i < std::ssize(rows->sums); ++i) {
+    const int64_t row = i / (k / 16);
+    const int8_t* codes = rows->codes.data() + row * planes * k + i % (k / 16) * 16;
+    rows->sums[i] = 0;
+    for (int j = 0; j < 16; ++j) rows->sums[i] += planes == 2 ? 128 * codes[j] + codes[k + j] : codes[j];
   }
 }
 
@@ -97,6 +110,15 @@ TEST(MatmulQuantizedTest, EveryRowCountAndPlaneCount) {
   }
 }
 
+// More blocks than are unpacked at once: the sums go to scratch in between.
+TEST(MatmulQuantizedTest, LongRows) {
+  for (const DType dtype : kTypes) {
+    for (const int64_t k : {2048, 2304, 6400}) {
+      for (const int planes : {1, 2}) CheckAgainstReference({dtype, 33, k, 21, planes, false}, 300 + k);
+    }
+  }
+}
+
 TEST(MatmulQuantizedTest, EveryWidth) {
   for (const DType dtype : kTypes) {
     const bool super = tensor::Traits(dtype).block_elements == 256;
@@ -136,13 +158,18 @@ TEST(MatmulQuantizedTest, ExtremeCodes) {
       }
       const PackedMatrix packed = Pack(matrix);
       for (const int64_t b : {1, 9}) {
-        for (const int code : {127, -127}) {
-          TestRows rows(b, k, 1);
+        for (const int code : {127, -127, 127 * 128 + 63, -127 * 128 - 64}) {
+          const int planes = std::abs(code) > 127 ? 2 : 1;
+          TestRows rows(b, k, planes);
           TestRandom random(3);
           FillRows(random, &rows, true);
-          for (int8_t& c : rows.codes) c = static_cast<int8_t>(code);
+          for (int64_t i = 0; i < std::ssize(rows.codes); ++i) {
+            const int high = (code + 64) >> 7;
+            const bool low_plane = i / k % 2 != 0;
+            rows.codes[i] = static_cast<int8_t>(planes == 1 ? code : low_plane ? code - 128 * high : high);
+          }
           for (int32_t& sum : rows.sums) sum = 16 * code;
-          const Shape shape = {dtype, 32, k, b, 1, false};
+          const Shape shape = {dtype, 32, k, b, planes, false};
           const std::vector<float> expected = Multiply(TableOf(Isa::kRef), packed.view, rows, 32, false);
           for (const Isa isa : VectorIsas()) {
             ExpectSame(shape, expected, Multiply(TableOf(isa), packed.view, rows, 32, false), IsaName(isa));
@@ -175,15 +202,15 @@ TEST(MatmulQuantizedTest, AnOutputDoesNotDependOnTheBatchOrTheRange) {
     const int64_t k = 768;
     const int64_t n = 100;
     const PackedMatrix packed = Pack(RandomMatrix(dtype, n, k, 4));
-    TestRows rows(40, k, 1);
     TestRandom random(5);
-    FillRows(random, &rows, false);
-    for (const Isa isa : VectorIsas()) {
+    for (const auto& [isa, planes] : IsasAndPlanes()) {
+      TestRows rows(40, k, planes);
+      FillRows(random, &rows, false);
       const std::vector<float> whole = Multiply(TableOf(isa), packed.view, rows, n, false);
       for (int64_t b = 0; b < 40; ++b) {
         QuantizedRows one = rows.view;
         one.rows = 1;
-        one.codes += b * k;
+        one.codes += b * planes * k;
         one.scales += b * k / 32;
         one.sums += b * k / 16;
         std::vector<float> alone(n);

@@ -60,11 +60,9 @@ TEST(QuantizeTest, ErrorIsAtMostHalfAStep) {
       for (int64_t i = 0; i < kK; ++i) {
         float max = 0;
         for (int64_t j = i / 32 * 32; j < i / 32 * 32 + 32; ++j) max = std::max(max, std::abs(x[b * kK + j]));
-        double value = 0;
-        for (int plane = 0; plane < planes; ++plane) {
-          const int64_t row = b * planes + plane;
-          value += static_cast<double>(rows.scales[row * (kK / 32) + i / 32]) * rows.codes[row * kK + i];
-        }
+        int code = rows.codes[b * planes * kK + i];
+        if (planes == 2) code = 128 * code + rows.codes[(b * planes + 1) * kK + i];
+        const double value = static_cast<double>(rows.scales[b * (kK / 32) + i / 32]) * code;
         const double step = max < 1e-30f ? 2e-30 : max / limit;
         ASSERT_NEAR(value, x[b * kK + i], step * 0.50001) << "row " << b << " k " << i << " planes " << planes;
       }

@@ -136,8 +136,7 @@ inline DenseMatrix PackAsDense(const TestMatrix& matrix, DenseFormat format) {
 
 /// Storage of quantised activations.
 struct TestRows {
-  TestRows(int64_t rows, int64_t k, int planes)
-      : codes(rows * planes * k), scales(rows * planes * k / 32), sums(rows * planes * k / 16) {
+  TestRows(int64_t rows, int64_t k, int planes) : codes(rows * planes * k), scales(rows * k / 32), sums(rows * k / 16) {
     view = {rows, k, planes, codes.data(), scales.data(), sums.data()};
   }
   std::vector<int8_t> codes;

@@ -73,7 +73,7 @@ Result<WeightPlan> PlanWeights(const files::GgufFile& gguf, ComputeMode compute,
   const auto rows = static_cast<size_t>(max_rows);
   // The buffers of a step, then the operators' normed rows (f32), codes (2 planes), scales and sums.
   plan.activation_bytes =
-      rows * BufferFloatsPerRow(config) * sizeof(float) + rows * max_k * (4 + 2) + rows * max_k * 3 / 4;
+      rows * BufferFloatsPerRow(config) * sizeof(float) + rows * max_k * (4 + 2) + rows * max_k * 3 / 8;
   return plan;
 }
 

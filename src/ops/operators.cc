@@ -36,8 +36,8 @@ Status Operators::Allocate() {
   const size_t elements = static_cast<size_t>(limits_.max_rows) * max_k;
   KV_ASSIGN(normed_, base::AlignedBuffer::Create(elements * sizeof(float)));
   KV_ASSIGN(codes_, base::AlignedBuffer::Create(elements * 2));
-  KV_ASSIGN(scales_, base::AlignedBuffer::Create(elements * 2 / 32 * sizeof(float)));
-  KV_ASSIGN(sums_, base::AlignedBuffer::Create(elements * 2 / 16 * sizeof(int32_t)));
+  KV_ASSIGN(scales_, base::AlignedBuffer::Create(elements / 32 * sizeof(float)));
+  KV_ASSIGN(sums_, base::AlignedBuffer::Create(elements / 16 * sizeof(int32_t)));
   for (int thread = 0; thread < pool_.size(); ++thread) {
     KV_ASSIGN(base::AlignedBuffer scratch, base::AlignedBuffer::Create(kernels::kMatmulScratchBytes));
     matmul_scratch_.push_back(std::move(scratch));

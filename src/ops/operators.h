@@ -150,8 +150,8 @@ class Operators {
   std::vector<RopeTable> ropes_;
   base::AlignedBuffer normed_;                       // f32 [max_rows, max_k]
   base::AlignedBuffer codes_;                        // s8 [2 * max_rows, max_k]
-  base::AlignedBuffer scales_;                       // f32 [2 * max_rows, max_k/32]
-  base::AlignedBuffer sums_;                         // i32 [2 * max_rows, max_k/16]
+  base::AlignedBuffer scales_;                       // f32 [max_rows, max_k/32]
+  base::AlignedBuffer sums_;                         // i32 [max_rows, max_k/16]
   std::vector<base::AlignedBuffer> matmul_scratch_;  // per thread
   std::vector<base::AlignedBuffer> panel_scratch_;   // per thread: f32 [2, 16, max_k], for source weights
   std::vector<AttendItem> items_;

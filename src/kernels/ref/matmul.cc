@@ -33,10 +33,17 @@ PlainBlock ReadBlock(const PackedWeights& weights, int64_t panel, int64_t index)
   return plain;
 }
 
+// The activation as one integer, whatever the number of its planes.
+int ActivationCode(const QuantizedRows& rows, int64_t row, int64_t k) {
+  const int8_t* codes = rows.codes + row * rows.planes * rows.k + k;
+  return rows.planes == 2 ? 128 * codes[0] + codes[rows.k] : codes[0];
+}
+
 void AddBlock(const PackedTraits& traits, const PlainBlock& block, const QuantizedRows& rows, int64_t row,
               int64_t index, float* acc) {
-  const int8_t* codes = rows.codes + row * rows.k + index * kBlockK;
   const float a_scale = rows.scales[row * (rows.k / kBlockK) + index];
+  int codes[kBlockK];
+  for (int k = 0; k < kBlockK; ++k) codes[k] = ActivationCode(rows, row, index * kBlockK + k);
   for (int r = 0; r < kPanelRows; ++r) {
     for (int g = 0; g < kBlockK / traits.group; ++g) {
       int32_t dot = 0;
@@ -72,20 +79,15 @@ void MatmulQuantized(const PackedWeights& weights, int64_t panel_begin, int64_t 
   for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
     for (int64_t first = 0; first < rows.rows; first += kRowsAtOnce) {
       const int64_t count = rows.rows - first < kRowsAtOnce ? rows.rows - first : kRowsAtOnce;
-      float acc[kRowsAtOnce][2][kPanelRows] = {};
+      float acc[kRowsAtOnce][kPanelRows] = {};
       for (int64_t index = 0; index < weights.k / kBlockK; ++index) {
         const PlainBlock block = ReadBlock(weights, panel, index);
-        for (int64_t b = 0; b < count; ++b) {
-          for (int plane = 0; plane < rows.planes; ++plane) {
-            AddBlock(traits, block, rows, (first + b) * rows.planes + plane, index, acc[b][plane]);
-          }
-        }
+        for (int64_t b = 0; b < count; ++b) AddBlock(traits, block, rows, first + b, index, acc[b]);
       }
       for (int64_t b = 0; b < count; ++b) {
         for (int r = 0; r < kPanelRows && panel * kPanelRows + r < weights.n; ++r) {
-          const float total = rows.planes == 2 ? acc[b][0][r] + acc[b][1][r] : acc[b][0][r];
           float& cell = out[(first + b) * out_stride + panel * kPanelRows + r];
-          cell = accumulate ? cell + total : total;
+          cell = accumulate ? cell + acc[b][r] : acc[b][r];
         }
       }
     }

@@ -32,19 +32,17 @@ void QuantizeBlock(const float* x, int64_t b, int64_t block, const QuantizedRows
   const bool zero = max < kSmallestMax;
   const float scale = zero ? 0.0f : max / static_cast<float>(limit);
   const float inverse = zero ? 0.0f : static_cast<float>(limit) / max;
-  for (int plane = 0; plane < out.planes; ++plane) {
-    const int64_t row = b * out.planes + plane;
-    out.scales[row * (out.k / kBlockK) + block] = out.planes == 2 && plane == 0 ? 128 * scale : scale;
-    int32_t sums[2] = {};
-    for (int i = 0; i < kBlockK; ++i) {
-      const int code = zero ? 0 : ToCode(x[i] * inverse, limit);
-      const int high = (code + 64) >> 7;
-      const int value = out.planes == 1 ? code : plane == 0 ? high : code - 128 * high;
-      out.codes[row * out.k + block * kBlockK + i] = static_cast<int8_t>(value);
-      sums[i / 16] += value;
-    }
-    for (int g = 0; g < 2; ++g) out.sums[row * (out.k / 16) + 2 * block + g] = sums[g];
+  out.scales[b * (out.k / kBlockK) + block] = scale;
+  int8_t* codes = out.codes + b * out.planes * out.k + block * kBlockK;
+  int32_t sums[2] = {};
+  for (int i = 0; i < kBlockK; ++i) {
+    const int code = zero ? 0 : ToCode(x[i] * inverse, limit);
+    sums[i / 16] += code;
+    const int high = (code + 64) >> 7;
+    codes[i] = static_cast<int8_t>(out.planes == 2 ? high : code);
+    if (out.planes == 2) codes[out.k + i] = static_cast<int8_t>(code - 128 * high);
   }
+  for (int g = 0; g < 2; ++g) out.sums[b * (out.k / 16) + 2 * block + g] = sums[g];
 }
 
 }  // namespace
