@@ -47,8 +47,8 @@ class ThreadPool {
     });
   }
 
-  /// Like For, but threads take the next `grain` as they become free: for work of uneven cost, or when another program
-  /// takes one of the CPUs.
+  /// Like For, but threads take pieces as they become free: for work of uneven cost, or when another program takes one
+  /// of the CPUs. The pieces, multiples of `grain`, become smaller towards the end, so that all end at the same time.
   template <typename F>
   void ForDynamic(int64_t n, int64_t grain, F&& fn) {
     if (n <= grain || size() == 1) {
@@ -57,8 +57,12 @@ class ThreadPool {
     }
     std::atomic<int64_t> next{0};
     Run([&](int thread) {
-      for (int64_t begin; (begin = next.fetch_add(grain, std::memory_order_relaxed)) < n;) {
-        fn(begin, std::min(n, begin + grain), thread);
+      int64_t begin = next.load(std::memory_order_relaxed);
+      while (begin < n) {
+        const int64_t piece = std::max(grain, (n - begin) / (2 * size()) / grain * grain);
+        if (!next.compare_exchange_weak(begin, begin + piece, std::memory_order_relaxed)) continue;
+        fn(begin, std::min(n, begin + piece), thread);
+        begin = next.load(std::memory_order_relaxed);
       }
     });
   }

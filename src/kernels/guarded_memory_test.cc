@@ -58,7 +58,7 @@ void MultiplyGuarded(DType dtype, int64_t n, int64_t k, int64_t b, int planes) {
   const std::vector<float> x = RandomFloats(b * k);
   PackedMatrix packed = Pack(RandomMatrix(dtype, n, k, 1));
   TestRows rows(b, k, planes);
-  TableOf(Isa::kRef).quantize_rows(x.data(), k, 0, b, rows.view);
+  TableOf(Isa::kRef).quantize_rows(x.data(), k, 0, b, 0, k / 32, rows.view);
 
   const size_t weight_bytes = PlanPack(dtype, n, k)->bytes;
   Guarded<std::byte> weights(std::span<const std::byte>(packed.bytes.data(), weight_bytes));
@@ -122,7 +122,8 @@ TEST(GuardedMemoryTest, QuantisationAndInterleavingStayInside) {
       Guarded<int8_t> codes(kB * planes * kK);
       Guarded<float> scales(kB * kK / 32);
       Guarded<int32_t> sums(kB * kK / 16);
-      TableOf(isa).quantize_rows(x.data(), kK, 0, kB, {kB, kK, planes, codes.data(), scales.data(), sums.data()});
+      TableOf(isa).quantize_rows(x.data(), kK, 0, kB, 0, kK / 32,
+                                 {kB, kK, planes, codes.data(), scales.data(), sums.data()});
     }
     for (const int64_t k : {1, 7, 8, 19}) {
       Guarded<float> rows(std::span<const float>(RandomFloats(16 * k)));

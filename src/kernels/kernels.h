@@ -162,11 +162,13 @@ struct KernelTable {
   void (*matmul_dense)(const DenseWeights& weights, int64_t panel_begin, int64_t panel_end, const float* x,
                        int64_t x_stride, int64_t rows, float* out, int64_t out_stride, bool accumulate);
 
-  /// Quantises row b of x [B, K] (row stride x_stride) for rows [begin, end) into `out` (8- or 15-bit by out.planes).
+  /// Quantises the blocks of 32 k in [block_begin, block_end) of rows [begin, end) into `out` (8- or 15-bit by
+  /// out.planes). x points to row 0 at the first of those blocks, with row stride x_stride.
   /// Per 32 values, m = max|x|: s = m / 127 and code = x * (127 / m) rounded to nearest even; with 15 bits 16256 in
   /// place of 127, and the code is split as 128 * high + low with low in -64..63. Where m < 1e-30, everything is zero.
   /// A NaN or an infinity makes the scale NaN or infinite, so it shows in every output. Also fills out.sums.
-  void (*quantize_rows)(const float* x, int64_t x_stride, int64_t begin, int64_t end, const QuantizedRows& out);
+  void (*quantize_rows)(const float* x, int64_t x_stride, int64_t begin, int64_t end, int64_t block_begin,
+                        int64_t block_end, const QuantizedRows& out);
 
   /// Turns 16 dequantised rows [16][k] (row stride row_stride) into a panel [k][16].
   void (*interleave_panel)(const float* rows, int64_t row_stride, int64_t k, float* panel);

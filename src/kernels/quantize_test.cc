@@ -38,11 +38,12 @@ TEST(QuantizeTest, EveryInstructionSetGivesTheBitsOfTheReference) {
   const std::vector<float> x = RandomRows(1);
   for (const int planes : {1, 2}) {
     TestRows expected(kB, kK, planes);
-    TableOf(Isa::kRef).quantize_rows(x.data(), kK, 0, kB, expected.view);
+    TableOf(Isa::kRef).quantize_rows(x.data(), kK, 0, kB, 0, kK / 32, expected.view);
     for (const Isa isa : AllIsas()) {
       TestRows actual(kB, kK, planes);
-      TableOf(isa).quantize_rows(x.data(), kK, 0, 4, actual.view);
-      TableOf(isa).quantize_rows(x.data(), kK, 4, kB, actual.view);
+      TableOf(isa).quantize_rows(x.data(), kK, 0, 4, 0, kK / 32, actual.view);
+      TableOf(isa).quantize_rows(x.data(), kK, 4, kB, 0, 3, actual.view);
+      TableOf(isa).quantize_rows(x.data() + 3 * 32, kK, 4, kB, 3, kK / 32, actual.view);
       EXPECT_EQ(actual.codes, expected.codes) << IsaName(isa);
       EXPECT_EQ(actual.scales, expected.scales) << IsaName(isa);
       EXPECT_EQ(actual.sums, expected.sums) << IsaName(isa);
@@ -55,7 +56,7 @@ TEST(QuantizeTest, ErrorIsAtMostHalfAStep) {
   for (const int planes : {1, 2}) {
     const float limit = planes == 1 ? 127 : 16256;
     TestRows rows(kB, kK, planes);
-    TableOf(BestIsa()).quantize_rows(x.data(), kK, 0, kB, rows.view);
+    TableOf(BestIsa()).quantize_rows(x.data(), kK, 0, kB, 0, kK / 32, rows.view);
     for (int64_t b = 0; b < kB; ++b) {
       for (int64_t i = 0; i < kK; ++i) {
         float max = 0;
@@ -78,7 +79,7 @@ TEST(QuantizeTest, NanAndInfinityShowInTheScale) {
       x[6] = std::numeric_limits<float>::infinity();
       x[40] = -std::numeric_limits<float>::infinity();
       TestRows rows(kB, kK, planes);
-      TableOf(isa).quantize_rows(x.data(), kK, 0, kB, rows.view);
+      TableOf(isa).quantize_rows(x.data(), kK, 0, kB, 0, kK / 32, rows.view);
       EXPECT_TRUE(std::isnan(rows.scales[0])) << IsaName(isa);
       EXPECT_TRUE(std::isinf(rows.scales[1])) << IsaName(isa);
       for (const int8_t code : rows.codes) ASSERT_GE(code, -127);

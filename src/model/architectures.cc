@@ -60,8 +60,11 @@ Result<WeightPlan> PlanWeights(const files::GgufFile& gguf, ComputeMode compute,
   KV_ASSIGN(const ModelConfig config, ReadConfig(gguf, 0));
   WeightPlan plan;
   bool has_head = false;
+  bool gate_in_f32 = compute == ComputeMode::kExact;
   for (const tensor::TensorView& view : gguf.tensors()) {
     has_head = has_head || view.name == "output.weight";
+    const bool is_float = tensor::Traits(view.dtype).block_elements == 1;
+    gate_in_f32 = gate_in_f32 || (is_float && view.name.ends_with("ffn_down.weight"));
     if (view.dims < 2 || compute == ComputeMode::kExact) continue;
     if (view.name != "token_embd.weight") plan.weight_bytes += ops::Weight::PackedBytes(view);
   }
@@ -71,9 +74,9 @@ Result<WeightPlan> PlanWeights(const files::GgufFile& gguf, ComputeMode compute,
   }
   const auto max_k = static_cast<size_t>(std::max({config.embedding, config.q_features(), config.feed_forward}));
   const auto rows = static_cast<size_t>(max_rows);
-  // The buffers of a step, then the operators' normed rows (f32), codes (2 planes), scales and sums.
-  plan.activation_bytes =
-      rows * BufferFloatsPerRow(config) * sizeof(float) + rows * max_k * (4 + 2) + rows * max_k * 3 / 8;
+  // The buffers of a step, then the operators' normed rows (f32) and two sets of codes (2 planes), scales and sums.
+  plan.activation_bytes = rows * BufferFloatsPerRow(config, gate_in_f32) * sizeof(float) + rows * max_k * 4 +
+                          2 * rows * (2 * max_k + max_k * 3 / 8);
   return plan;
 }
 

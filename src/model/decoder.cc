@@ -32,9 +32,9 @@ ops::HeadPreparation LayerContext::head_preparation() const {
           .rope = config.rope_of_layer[static_cast<size_t>(layer)]};
 }
 
-size_t BufferFloatsPerRow(const ModelConfig& config) {
+size_t BufferFloatsPerRow(const ModelConfig& config, bool gate_in_f32) {
   return static_cast<size_t>(2 * config.embedding + 2 * config.q_features() + 2 * config.kv_features() +
-                             2 * config.feed_forward);
+                             (gate_in_f32 ? 2 * config.feed_forward : 0));
 }
 
 Decoder::Decoder(const Architecture& architecture, ModelConfig config, const LoadOptions& options)
@@ -77,7 +77,10 @@ Status Decoder::LoadWeights(const files::GgufFile& gguf, const LoadOptions& opti
 
 Status Decoder::AllocateBuffers(const LoadOptions& options) {
   const auto rows = static_cast<size_t>(options.max_rows);
-  KV_ASSIGN(arena_, base::AlignedBuffer::Create(rows * BufferFloatsPerRow(config_) * sizeof(float)));
+  const bool gate_in_f32 = std::any_of(layers_.begin(), layers_.end(), [](const LayerWeights& layer) {
+    return layer.down.form() != ops::WeightForm::kPacked;
+  });
+  KV_ASSIGN(arena_, base::AlignedBuffer::Create(rows * BufferFloatsPerRow(config_, gate_in_f32) * sizeof(float)));
   auto* next = reinterpret_cast<float*>(arena_.data());
   const auto take = [&](int features) { return std::exchange(next, next + rows * static_cast<size_t>(features)); };
   buffers_ = {.x = take(config_.embedding),
@@ -85,9 +88,9 @@ Status Decoder::AllocateBuffers(const LoadOptions& options) {
               .k = take(config_.kv_features()),
               .v = take(config_.kv_features()),
               .attention = take(config_.q_features()),
-              .gate = take(config_.feed_forward),
-              .up = take(config_.feed_forward),
-              .branch = take(config_.embedding)};
+              .branch = take(config_.embedding),
+              .gate = gate_in_f32 ? take(config_.feed_forward) : nullptr,
+              .up = gate_in_f32 ? take(config_.feed_forward) : nullptr};
   const int64_t max_k = std::max({config_.embedding, config_.q_features(), config_.feed_forward});
   KV_ASSIGN(ops_, ops::Operators::Create(*options.pool, {.max_rows = options.max_rows,
                                                          .max_k = max_k,

@@ -32,9 +32,9 @@ struct Buffers {
   float* k = nullptr;          // [B, KVH*D]
   float* v = nullptr;          // [B, KVH*D]
   float* attention = nullptr;  // [B, H*D]
-  float* gate = nullptr;       // [B, F]
-  float* up = nullptr;         // [B, F]
   float* branch = nullptr;     // [B, E] the output of a branch that is normed before it is added
+  float* gate = nullptr;       // [B, F], or null where it is quantised at once
+  float* up = nullptr;         // the same
 };
 
 /// What a layer's forward pass is given.
@@ -93,7 +93,8 @@ class Decoder : public Model {
   std::unique_ptr<ops::Operators> ops_;
 };
 
-/// Floats per row that the buffers of a step take.
-[[nodiscard]] size_t BufferFloatsPerRow(const ModelConfig& config);
+/// Floats per row that the buffers of a step take. `gate_in_f32`: whether gate and up are kept as floats, because the
+/// product after them is not one of quantised weights.
+[[nodiscard]] size_t BufferFloatsPerRow(const ModelConfig& config, bool gate_in_f32);
 
 }  // namespace kvasir::model

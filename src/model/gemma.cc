@@ -62,8 +62,7 @@ void RunGemma3Layer(const LayerContext& context) {
   ops.AddNormalized(b.x, b.branch, rows, w.post_attention_norm, config.rms_eps);
 
   h = ops.Normalize(b.x, rows, w.ffn_norm, config.rms_eps, precision.gate_up);
-  ops.GatedProject(h, w.gate, w.up, ops::GateFunction::kGeluTanh, b.gate, b.up);
-  h = ops.Quantize(b.gate, rows, config.feed_forward, precision.down);
+  h = ops.GatedProject(h, w.gate, w.up, ops::GateFunction::kGeluTanh, w.down, precision.down, b.gate, b.up);
   ops.Project(h, {{&w.down, b.branch}});
   ops.AddNormalized(b.x, b.branch, rows, w.post_ffn_norm, config.rms_eps);
 }

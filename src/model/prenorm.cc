@@ -18,8 +18,7 @@ void RunPrenormLayer(const LayerContext& context) {
   ops.ProjectAdd(h, w.o, b.x);
 
   h = ops.Normalize(b.x, rows, w.ffn_norm, config.rms_eps, precision.gate_up);
-  ops.GatedProject(h, w.gate, w.up, ops::GateFunction::kSilu, b.gate, b.up);
-  h = ops.Quantize(b.gate, rows, config.feed_forward, precision.down);
+  h = ops.GatedProject(h, w.gate, w.up, ops::GateFunction::kSilu, w.down, precision.down, b.gate, b.up);
   ops.ProjectAdd(h, w.down, b.x);
 }
 

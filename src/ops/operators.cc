@@ -9,13 +9,15 @@
 namespace kvasir::ops {
 namespace {
 
+using kernels::kBlockK;
 using kernels::kPanelRows;
 
 // Up to this many rows a product is bound by reading the weights: one even, contiguous share per thread streams best.
 // Above it the arithmetic counts, and threads take pieces as they become free.
 constexpr int64_t kStreamingRows = 8;
 constexpr int64_t kPanelGrain = 4;         // panels that the kernels keep in flight
-constexpr int64_t kPanelPiece = 8;         // panels a thread takes at a time with many rows
+constexpr int64_t kPanelPiece = 2;         // panels a thread takes at least with many rows: a register tile
+constexpr int64_t kGatePanels = 8;         // panels of a gate whose outputs stay in the cache until they are quantised
 constexpr int64_t kSerialElements = 4096;  // less elementwise work than this is not worth waking a thread for
 
 }  // namespace
@@ -35,12 +37,17 @@ Status Operators::Allocate() {
   const auto max_k = static_cast<size_t>(limits_.max_k);
   const size_t elements = static_cast<size_t>(limits_.max_rows) * max_k;
   KV_ASSIGN(normed_, base::AlignedBuffer::Create(elements * sizeof(float)));
-  KV_ASSIGN(codes_, base::AlignedBuffer::Create(elements * 2));
-  KV_ASSIGN(scales_, base::AlignedBuffer::Create(elements / 32 * sizeof(float)));
-  KV_ASSIGN(sums_, base::AlignedBuffer::Create(elements / 16 * sizeof(int32_t)));
+  for (CodeStorage* storage : {&codes_, &gated_codes_}) {
+    KV_ASSIGN(storage->codes, base::AlignedBuffer::Create(elements * 2));
+    KV_ASSIGN(storage->scales, base::AlignedBuffer::Create(elements / 32 * sizeof(float)));
+    KV_ASSIGN(storage->sums, base::AlignedBuffer::Create(elements / 16 * sizeof(int32_t)));
+  }
+  const size_t gate_bytes = static_cast<size_t>(2 * limits_.max_rows * kGatePanels * kPanelRows) * sizeof(float);
   for (int thread = 0; thread < pool_.size(); ++thread) {
     KV_ASSIGN(base::AlignedBuffer scratch, base::AlignedBuffer::Create(kernels::kMatmulScratchBytes));
     matmul_scratch_.push_back(std::move(scratch));
+    KV_ASSIGN(base::AlignedBuffer gate, base::AlignedBuffer::Create(gate_bytes));
+    gate_scratch_.push_back(std::move(gate));
     if (!limits_.source_weights) continue;
     KV_ASSIGN(base::AlignedBuffer panel, base::AlignedBuffer::Create(2 * kPanelRows * max_k * sizeof(float)));
     panel_scratch_.push_back(std::move(panel));
@@ -50,8 +57,10 @@ Status Operators::Allocate() {
 }
 
 size_t Operators::workspace_bytes() const {
-  size_t bytes = normed_.size() + codes_.size() + scales_.size() + sums_.size();
+  size_t bytes = normed_.size();
+  for (const CodeStorage* s : {&codes_, &gated_codes_}) bytes += s->codes.size() + s->scales.size() + s->sums.size();
   for (const auto& scratch : matmul_scratch_) bytes += scratch.size();
+  for (const auto& scratch : gate_scratch_) bytes += scratch.size();
   for (const auto& scratch : panel_scratch_) bytes += scratch.size();
   for (const auto& scratch : attend_scratch_) bytes += scratch.capacity() * sizeof(float);
   return bytes + partials_.capacity() * sizeof(float);
@@ -84,47 +93,55 @@ void Operators::Embed(const tensor::TensorView& embedding, std::span<const int32
   });
 }
 
-Activation Operators::Normalize(const float* x, int64_t rows, std::span<const float> weight, float eps,
-                                Precision precision) {
-  const auto k = static_cast<int64_t>(weight.size());
-  KV_CHECK(rows <= limits_.max_rows && k <= limits_.max_k);
-  auto* normed = reinterpret_cast<float*>(normed_.data());
-  auto normalise = [&](int64_t begin, int64_t end, int) {
-    for (int64_t b = begin; b < end; ++b) kernels_.rms_norm(x + b * k, weight.data(), k, eps, normed + b * k);
-  };
-  rows* k < kSerialElements ? normalise(0, rows, 0) : pool_.For(rows, 1, normalise);
-  return Finish(normed, rows, k, precision);
-}
-
-Activation Operators::Quantize(const float* x, int64_t rows, int64_t k, Precision precision) {
-  KV_CHECK(rows <= limits_.max_rows && k <= limits_.max_k);
-  return Finish(x, rows, k, precision);
-}
-
-Activation Operators::Finish(const float* f32, int64_t rows, int64_t k, Precision precision) {
-  Activation activation{.f32 = f32, .rows = rows, .k = k, .quantised = precision != Precision::kF32, .q = {}};
-  if (!activation.quantised) return activation;
+Activation Operators::Quantised(CodeStorage& storage, int64_t rows, int64_t k, Precision precision) {
+  Activation activation{.f32 = nullptr, .rows = rows, .k = k, .quantised = true, .q = {}};
   activation.q = {.rows = rows,
                   .k = k,
                   .planes = precision == Precision::k15Bit ? 2 : 1,
-                  .codes = reinterpret_cast<int8_t*>(codes_.data()),
-                  .scales = reinterpret_cast<float*>(scales_.data()),
-                  .sums = reinterpret_cast<int32_t*>(sums_.data())};
-  auto quantise = [&](int64_t begin, int64_t end, int) { kernels_.quantize_rows(f32, k, begin, end, activation.q); };
-  rows* k < kSerialElements ? quantise(0, rows, 0) : pool_.For(rows, 1, quantise);
+                  .codes = reinterpret_cast<int8_t*>(storage.codes.data()),
+                  .scales = reinterpret_cast<float*>(storage.scales.data()),
+                  .sums = reinterpret_cast<int32_t*>(storage.sums.data())};
+  return activation;
+}
+
+template <typename F>
+void Operators::ForRows(int64_t rows, int64_t k, F&& fn) {
+  KV_CHECK(rows <= limits_.max_rows && k <= limits_.max_k);
+  const auto each = [&](int64_t begin, int64_t end, int) {
+    for (int64_t b = begin; b < end; ++b) fn(b);
+  };
+  rows* k < kSerialElements ? each(0, rows, 0) : pool_.For(rows, 1, each);
+}
+
+Activation Operators::Normalize(const float* x, int64_t rows, std::span<const float> weight, float eps,
+                                Precision precision) {
+  const auto k = static_cast<int64_t>(weight.size());
+  auto* normed = reinterpret_cast<float*>(normed_.data());
+  Activation activation{.f32 = normed, .rows = rows, .k = k, .quantised = false, .q = {}};
+  if (precision != Precision::kF32) activation = Quantised(codes_, rows, k, precision);
+  activation.f32 = normed;
+  ForRows(rows, k, [&](int64_t b) {
+    kernels_.rms_norm(x + b * k, weight.data(), k, eps, normed + b * k);
+    if (activation.quantised) kernels_.quantize_rows(normed, k, b, b + 1, 0, k / kBlockK, activation.q);
+  });
+  return activation;
+}
+
+Activation Operators::Quantize(const float* x, int64_t rows, int64_t k, Precision precision) {
+  if (precision == Precision::kF32) return {.f32 = x, .rows = rows, .k = k, .quantised = false, .q = {}};
+  Activation activation = Quantised(codes_, rows, k, precision);
+  activation.f32 = x;
+  ForRows(rows, k, [&](int64_t b) { kernels_.quantize_rows(x, k, b, b + 1, 0, k / kBlockK, activation.q); });
   return activation;
 }
 
 void Operators::AddNormalized(float* x, const float* y, int64_t rows, std::span<const float> weight, float eps) {
   const auto k = static_cast<int64_t>(weight.size());
   auto* normed = reinterpret_cast<float*>(normed_.data());
-  auto add = [&](int64_t begin, int64_t end, int) {
-    for (int64_t b = begin; b < end; ++b) {
-      kernels_.rms_norm(y + b * k, weight.data(), k, eps, normed + b * k);
-      kernels_.add(x + b * k, normed + b * k, k);
-    }
-  };
-  rows* k < kSerialElements ? add(0, rows, 0) : pool_.For(rows, 1, add);
+  ForRows(rows, k, [&](int64_t b) {
+    kernels_.rms_norm(y + b * k, weight.data(), k, eps, normed + b * k);
+    kernels_.add(x + b * k, normed + b * k, k);
+  });
 }
 
 // -- Products ------------------------------------------------------------------------------------------------------
@@ -139,20 +156,20 @@ void Operators::ForPanels(int64_t rows, int64_t panels, F&& fn) {
 }
 
 void Operators::Multiply(const Activation& activation, const Weight& weight, int64_t panel_begin, int64_t panel_end,
-                         float* out, bool accumulate, int thread) {
+                         float* out, int64_t out_stride, bool accumulate, int thread) {
   switch (weight.form()) {
     case WeightForm::kPacked:
       KV_CHECK(activation.quantised);
-      kernels_.matmul_quantized(weight.packed(), panel_begin, panel_end, activation.q, out, weight.n(), accumulate,
+      kernels_.matmul_quantized(weight.packed(), panel_begin, panel_end, activation.q, out, out_stride, accumulate,
                                 matmul_scratch_[static_cast<size_t>(thread)].data());
       break;
     case WeightForm::kDense:
       kernels_.matmul_dense(weight.dense(), panel_begin, panel_end, activation.f32, activation.k, activation.rows, out,
-                            weight.n(), accumulate);
+                            out_stride, accumulate);
       break;
     case WeightForm::kSource:
       for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
-        MultiplySource(activation, weight, panel, out, accumulate, thread);
+        MultiplySource(activation, weight, panel, out, out_stride, accumulate, thread);
       }
       break;
   }
@@ -160,12 +177,12 @@ void Operators::Multiply(const Activation& activation, const Weight& weight, int
   const int64_t first = panel_begin * kPanelRows;
   const int64_t last = std::min(panel_end * kPanelRows, weight.n());
   for (int64_t b = 0; b < activation.rows; ++b) {
-    kernels_.add(out + b * weight.n() + first, weight.bias().data() + first, last - first);
+    kernels_.add(out + b * out_stride + first, weight.bias().data() + first, last - first);
   }
 }
 
 void Operators::MultiplySource(const Activation& activation, const Weight& weight, int64_t panel, float* out,
-                               bool accumulate, int thread) {
+                               int64_t out_stride, bool accumulate, int thread) {
   base::AlignedBuffer& scratch = panel_scratch_[static_cast<size_t>(thread)];
   const int64_t k = weight.k();
   const int64_t rows = std::min<int64_t>(kPanelRows, weight.n() - panel * kPanelRows);
@@ -180,7 +197,7 @@ void Operators::MultiplySource(const Activation& activation, const Weight& weigh
   const kernels::DenseWeights dense{kernels::DenseFormat::kF32, rows, k,
                                     reinterpret_cast<const std::byte*>(panel_data)};
   kernels_.matmul_dense(dense, 0, 1, activation.f32, activation.k, activation.rows, out + panel * kPanelRows,
-                        weight.n(), accumulate);
+                        out_stride, accumulate);
 }
 
 void Operators::Project(const Activation& activation, std::initializer_list<Projection> projections) {
@@ -196,7 +213,9 @@ void Operators::Project(const Activation& activation, std::initializer_list<Proj
       const int64_t last = first + projection.weight->panels();
       const int64_t from = std::max(begin, first);
       const int64_t to = std::min(end, last);
-      if (from < to) Multiply(activation, *projection.weight, from - first, to - first, projection.out, false, thread);
+      if (from < to)
+        Multiply(activation, *projection.weight, from - first, to - first, projection.out, projection.weight->n(),
+                 false, thread);
       first = last;
     }
   });
@@ -204,22 +223,51 @@ void Operators::Project(const Activation& activation, std::initializer_list<Proj
 
 void Operators::ProjectAdd(const Activation& activation, const Weight& weight, float* x) {
   KV_CHECK(weight.k() == activation.k);
-  ForPanels(activation.rows, weight.panels(),
-            [&](int64_t begin, int64_t end, int thread) { Multiply(activation, weight, begin, end, x, true, thread); });
+  ForPanels(activation.rows, weight.panels(), [&](int64_t begin, int64_t end, int thread) {
+    Multiply(activation, weight, begin, end, x, weight.n(), true, thread);
+  });
 }
 
-void Operators::GatedProject(const Activation& activation, const Weight& gate, const Weight& up, GateFunction function,
-                             float* out, float* scratch) {
-  KV_CHECK(gate.n() == up.n() && gate.k() == activation.k && up.k() == activation.k);
+Activation Operators::GatedProject(const Activation& activation, const Weight& gate, const Weight& up,
+                                   GateFunction function, const Weight& next, Precision precision, float* out,
+                                   float* scratch) {
+  KV_CHECK(gate.n() == up.n() && gate.k() == activation.k && up.k() == activation.k && next.k() == gate.n());
   const int64_t n = gate.n();
+  if (next.form() == WeightForm::kPacked && precision != Precision::kF32) {
+    const Activation gated = Quantised(gated_codes_, activation.rows, n, precision);
+    ForPanels(activation.rows, gate.panels(), [&](int64_t begin, int64_t end, int thread) {
+      for (int64_t first = begin; first < end; first += kGatePanels) {
+        GatePiece(activation, gate, up, function, first, std::min(end, first + kGatePanels), thread, gated);
+      }
+    });
+    return gated;
+  }
   const auto combine = function == GateFunction::kSilu ? kernels_.silu_mul : kernels_.gelu_mul;
   ForPanels(activation.rows, gate.panels(), [&](int64_t begin, int64_t end, int thread) {
-    Multiply(activation, gate, begin, end, out, false, thread);
-    Multiply(activation, up, begin, end, scratch, false, thread);
+    Multiply(activation, gate, begin, end, out, n, false, thread);
+    Multiply(activation, up, begin, end, scratch, n, false, thread);
     const int64_t first = begin * kPanelRows;
     const int64_t last = std::min(end * kPanelRows, n);
     for (int64_t b = 0; b < activation.rows; ++b) combine(out + b * n + first, scratch + b * n + first, last - first);
   });
+  return {.f32 = out, .rows = activation.rows, .k = n, .quantised = false, .q = {}};
+}
+
+// A few panels of gate and up at a time, so that their outputs are combined and quantised while they are in the cache
+// and never written to memory as floats.
+void Operators::GatePiece(const Activation& activation, const Weight& gate, const Weight& up, GateFunction function,
+                          int64_t begin, int64_t end, int thread, const Activation& out) {
+  const auto combine = function == GateFunction::kSilu ? kernels_.silu_mul : kernels_.gelu_mul;
+  const int64_t first = begin * kPanelRows;
+  const int64_t width = (end - begin) * kPanelRows;
+  const int64_t used = std::min(end * kPanelRows, gate.n()) - first;
+  auto* gates = reinterpret_cast<float*>(gate_scratch_[static_cast<size_t>(thread)].data());
+  float* ups = gates + activation.rows * width;
+  // Products write feature i of a row at out[i], so the scratch seems to begin where feature 0 would be.
+  Multiply(activation, gate, begin, end, gates - first, width, false, thread);
+  Multiply(activation, up, begin, end, ups - first, width, false, thread);
+  for (int64_t b = 0; b < activation.rows; ++b) combine(gates + b * width, ups + b * width, used);
+  kernels_.quantize_rows(gates, width, 0, activation.rows, first / kBlockK, (first + used) / kBlockK, out.q);
 }
 
 }  // namespace kvasir::ops

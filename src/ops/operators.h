@@ -27,8 +27,8 @@ namespace kvasir::ops {
 /// How the activations of one product are represented.
 enum class Precision : uint8_t { k8Bit, k15Bit, kF32 };
 
-/// Rows ready to be multiplied with weights: always in f32, and quantised where the precision says so. Refers to the
-/// operators' workspace: valid until the next Normalize or Quantize.
+/// Rows ready to be multiplied with weights: in f32, quantised, or both. Refers to the
+/// operators' workspace: valid until the next Normalize, Quantize or GatedProject.
 struct Activation {
   const float* f32 = nullptr;  // [B, K]
   int64_t rows = 0;
@@ -102,9 +102,11 @@ class Operators {
   void Project(const Activation& activation, std::initializer_list<Projection> projections);
   /// x [B, N] += activation x weight (+ bias): the projections that end a residual branch.
   void ProjectAdd(const Activation& activation, const Weight& weight, float* x);
-  /// out [B, F] = function(activation x gate) * (activation x up). `scratch` [B, F] is overwritten.
-  void GatedProject(const Activation& activation, const Weight& gate, const Weight& up, GateFunction function,
-                    float* out, float* scratch);
+  /// function(activation x gate) * (activation x up) [B, F], ready for a product with `next`. Where that wants f32, the
+  /// result lies in `out` [B, F], and `scratch` [B, F] is overwritten; otherwise both may be null.
+  [[nodiscard]] Activation GatedProject(const Activation& activation, const Weight& gate, const Weight& up,
+                                        GateFunction function, const Weight& next, Precision precision, float* out,
+                                        float* scratch);
 
   /// Norms and rotates queries q [B, H*D] in place, norms and rotates keys k [B, KVH*D], and stores keys and values in
   /// the slots that the sequences have reserved.
@@ -133,11 +135,21 @@ class Operators {
 
   Operators(base::ThreadPool& pool, const OperatorLimits& limits);
   Status Allocate();
-  [[nodiscard]] Activation Finish(const float* f32, int64_t rows, int64_t k, Precision precision);
+  /// Storage for the codes of an activation, which `fill` writes: they stay valid until the storage is asked for again.
+  struct CodeStorage {
+    base::AlignedBuffer codes;   // s8 [2 * max_rows, max_k]
+    base::AlignedBuffer scales;  // f32 [max_rows, max_k/32]
+    base::AlignedBuffer sums;    // i32 [max_rows, max_k/16]
+  };
+  [[nodiscard]] static Activation Quantised(CodeStorage& storage, int64_t rows, int64_t k, Precision precision);
+  template <typename F>
+  void ForRows(int64_t rows, int64_t k, F&& fn);
+  void GatePiece(const Activation& activation, const Weight& gate, const Weight& up, GateFunction function,
+                 int64_t begin, int64_t end, int thread, const Activation& out);
   void Multiply(const Activation& activation, const Weight& weight, int64_t panel_begin, int64_t panel_end, float* out,
-                bool accumulate, int thread);
-  void MultiplySource(const Activation& activation, const Weight& weight, int64_t panel, float* out, bool accumulate,
-                      int thread);
+                int64_t out_stride, bool accumulate, int thread);
+  void MultiplySource(const Activation& activation, const Weight& weight, int64_t panel, float* out, int64_t out_stride,
+                      bool accumulate, int thread);
   template <typename F>
   void ForPanels(int64_t rows, int64_t panels, F&& fn);
   void RunAttendItem(const AttentionSpec& spec, const SequenceRows& sequence, const AttendItem& item,
@@ -148,11 +160,11 @@ class Operators {
   base::ThreadPool& pool_;
   OperatorLimits limits_;
   std::vector<RopeTable> ropes_;
-  base::AlignedBuffer normed_;                       // f32 [max_rows, max_k]
-  base::AlignedBuffer codes_;                        // s8 [2 * max_rows, max_k]
-  base::AlignedBuffer scales_;                       // f32 [max_rows, max_k/32]
-  base::AlignedBuffer sums_;                         // i32 [max_rows, max_k/16]
+  base::AlignedBuffer normed_;  // f32 [max_rows, max_k]
+  CodeStorage codes_;
+  CodeStorage gated_codes_;                          // of GatedProject, which reads codes_
   std::vector<base::AlignedBuffer> matmul_scratch_;  // per thread
+  std::vector<base::AlignedBuffer> gate_scratch_;    // per thread: f32 [2, max_rows, 16 * kGatePanels]
   std::vector<base::AlignedBuffer> panel_scratch_;   // per thread: f32 [2, 16, max_k], for source weights
   std::vector<AttendItem> items_;
   std::vector<std::vector<float>> attend_scratch_;  // per thread

@@ -91,24 +91,41 @@ TEST(Operators, OneProjectOfThreeWeightsIsThreeProjects) {
 TEST(Operators, ProjectAddAddsAndGatedProjectGates) {
   base::ThreadPool pool(2);
   const auto ops = MakeOperators(pool);
-  const Matrix up_matrix = RandomMatrix(64, 50, 8);
-  const Matrix gate_matrix = RandomMatrix(64, 50, 9);
+  constexpr int64_t kF = 224;  // 14 panels: more than the gate's outputs of one piece
+  const Matrix up_matrix = RandomMatrix(64, kF, 8);
+  const Matrix gate_matrix = RandomMatrix(64, kF, 9);
+  const Matrix next_matrix = RandomMatrix(kF, 40, 11);
   const Weight up = std::move(Weight::Pack(up_matrix.view, pool)).value();
   const Weight gate = std::move(Weight::Pack(gate_matrix.view, pool)).value();
-  const std::vector<float> x = RandomFloats(5 * 64, 10);
-  const Activation activation = ops->Quantize(x.data(), 5, 64, Precision::k15Bit);
-  std::vector<float> u(250);
-  std::vector<float> g(250);
-  ops->Project(activation, {{&up, u.data()}, {&gate, g.data()}});
+  const Weight next = std::move(Weight::Pack(next_matrix.view, pool)).value();
+  const Weight exact_next = std::move(Weight::FromSource(next_matrix.view)).value();
+  for (const int rows : {1, 5, 40}) {
+    const std::vector<float> x = RandomFloats(static_cast<size_t>(rows) * 64, 10);
+    const Activation activation = ops->Normalize(x.data(), rows, std::vector<float>(64, 1.0F), 0, Precision::k15Bit);
+    std::vector<float> u(static_cast<size_t>(rows * kF));
+    std::vector<float> g(u.size());
+    ops->Project(activation, {{&up, u.data()}, {&gate, g.data()}});
 
-  std::vector<float> sum(250, 1.0F);
-  ops->ProjectAdd(activation, up, sum.data());
-  std::vector<float> gated(250);
-  std::vector<float> scratch(250);
-  ops->GatedProject(activation, gate, up, GateFunction::kSilu, gated.data(), scratch.data());
-  for (size_t i = 0; i < 250; ++i) {
-    EXPECT_NEAR(sum[i], 1 + u[i], 1e-4);
-    EXPECT_NEAR(gated[i], g[i] / (1 + std::exp(-g[i])) * u[i], 1e-4);
+    std::vector<float> sum(u.size(), 1.0F);
+    ops->ProjectAdd(activation, up, sum.data());
+    std::vector<float> gated(u.size());
+    std::vector<float> scratch(u.size());
+    const Activation in_f32 = ops->GatedProject(activation, gate, up, GateFunction::kSilu, exact_next,
+                                                Precision::k15Bit, gated.data(), scratch.data());
+    ASSERT_FALSE(in_f32.quantised);  // the next weight wants f32
+    for (size_t i = 0; i < u.size(); ++i) {
+      EXPECT_NEAR(sum[i], 1 + u[i], 1e-4);
+      EXPECT_NEAR(gated[i], g[i] / (1 + std::exp(-g[i])) * u[i], 1e-4);
+    }
+    std::vector<float> expected(static_cast<size_t>(rows) * 40);
+    ops->Project(in_f32, {{&exact_next, expected.data()}});
+
+    const Activation quantised =
+        ops->GatedProject(activation, gate, up, GateFunction::kSilu, next, Precision::k15Bit, nullptr, nullptr);
+    ASSERT_TRUE(quantised.quantised);
+    std::vector<float> out(expected.size());
+    ops->Project(quantised, {{&next, out.data()}});
+    EXPECT_LT(RelativeError(out, expected), 0.0001) << rows;
   }
 }
 

@@ -47,10 +47,11 @@ void QuantizeBlock(const float* x, int64_t b, int64_t block, const QuantizedRows
 
 }  // namespace
 
-void QuantizeRows(const float* x, int64_t x_stride, int64_t begin, int64_t end, const QuantizedRows& out) {
+void QuantizeRows(const float* x, int64_t x_stride, int64_t begin, int64_t end, int64_t block_begin, int64_t block_end,
+                  const QuantizedRows& out) {
   for (int64_t b = begin; b < end; ++b) {
-    for (int64_t block = 0; block < out.k / kBlockK; ++block) {
-      QuantizeBlock(x + b * x_stride + block * kBlockK, b, block, out);
+    for (int64_t block = block_begin; block < block_end; ++block) {
+      QuantizeBlock(x + b * x_stride + (block - block_begin) * kBlockK, b, block, out);
     }
   }
 }

@@ -10,7 +10,8 @@ void MatmulQuantized(const PackedWeights& weights, int64_t panel_begin, int64_t 
                      float* out, int64_t out_stride, bool accumulate, std::byte* scratch);
 void MatmulDense(const DenseWeights& weights, int64_t panel_begin, int64_t panel_end, const float* x, int64_t x_stride,
                  int64_t rows, float* out, int64_t out_stride, bool accumulate);
-void QuantizeRows(const float* x, int64_t x_stride, int64_t begin, int64_t end, const QuantizedRows& out);
+void QuantizeRows(const float* x, int64_t x_stride, int64_t begin, int64_t end, int64_t block_begin, int64_t block_end,
+                  const QuantizedRows& out);
 void InterleavePanel(const float* rows, int64_t row_stride, int64_t k, float* panel);
 
 void RmsNorm(const float* x, const float* weight, int64_t n, float eps, float* out);
