@@ -88,16 +88,20 @@ struct DenseWeights {
 // ---------------------------------------------------------------------------------------------------------------
 // Quantised activations: signed bytes with one scale per 32, and the sums the zero points and mins need.
 //
-// With `planes == 2` the codes have 15 bits, code = 128 * high + low, kept as two rows of bytes: the high parts of row
-// b are row 2b of `codes`, the low parts row 2b+1. Twice the dot products, but no more of anything else.
+// With `planes == 2` the codes have 15 bits, code = 128 * high + low: plane 0 holds the high parts, plane 1 the low
+// ones. Twice the dot products, but no more of anything else.
+//
+// Rows lie in groups of kRowGroup, the last group being as wide (w) as there are rows left, in the order in which a
+// register tile takes them, so that it reads one stream. packed_block.h finds single values.
 struct QuantizedRows {
   int64_t rows = 0;         // B
   int64_t k = 0;            // a multiple of 32
   int planes = 1;           // 1: 8-bit, 2: 15-bit
-  int8_t* codes = nullptr;  // [B*planes, k]
-  float* scales = nullptr;  // [B, k/32]
-  int32_t* sums = nullptr;  // [B, k/16] sum of codes over each 16
+  int8_t* codes = nullptr;  // per group [k/32][planes][8][w][4]: 8 times 4 k of each row
+  float* scales = nullptr;  // per group [k/32][w]
+  int32_t* sums = nullptr;  // per group [k/32][2][w]: sum of codes over each 16
 };
+inline constexpr int kRowGroup = 8;
 
 // ---------------------------------------------------------------------------------------------------------------
 // Attention over pages. A page holds P = 64 tokens of one layer and one KV head, first their keys, then their values.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "kernels/packed_block.h"
 #include "kernels/test_matrices.h"
 #include "tensor/dequantize.h"
 
@@ -54,13 +55,11 @@ void FillRows(TestRandom& random, TestRows* rows, bool extreme) {
     code = static_cast<int8_t>(extreme ? (random.Below(2) != 0 ? 127 : -127) : random.Below(255) - 127);
   }
   for (float& scale : rows->scales) scale = 0.01f * random.Signed();
-  const int64_t k = rows->view.k;
-  const int planes = rows->view.planes;
-  for (int64_t i = 0; i < std::ssize(rows->sums); ++i) {
-    const int64_t row = i / (k / 16);
-    const int8_t* codes = rows->codes.data() + row * planes * k + i % (k / 16) * 16;
-    rows->sums[i] = 0;
-    for (int j = 0; j < 16; ++j) rows->sums[i] += planes == 2 ? 128 * codes[j] + codes[k + j] : codes[j];
+  for (int64_t row = 0; row < rows->view.rows; ++row) {
+    for (int64_t half = 0; half < rows->view.k / 16; ++half) {
+      int32_t& sum = SumAt(rows->view, row, half) = 0;
+      for (int j = 0; j < 16; ++j) sum += ActivationCode(rows->view, row, 16 * half + j);
+    }
   }
 }
 
@@ -163,10 +162,10 @@ TEST(MatmulQuantizedTest, ExtremeCodes) {
           TestRows rows(b, k, planes);
           TestRandom random(3);
           FillRows(random, &rows, true);
-          for (int64_t i = 0; i < std::ssize(rows.codes); ++i) {
-            const int high = (code + 64) >> 7;
-            const bool low_plane = i / k % 2 != 0;
-            rows.codes[i] = static_cast<int8_t>(planes == 1 ? code : low_plane ? code - 128 * high : high);
+          const int high = (code + 64) >> 7;
+          for (int64_t i = 0; i < b * k; ++i) {
+            CodeAt(rows.view, i / k, 0, i % k) = static_cast<int8_t>(planes == 1 ? code : high);
+            if (planes == 2) CodeAt(rows.view, i / k, 1, i % k) = static_cast<int8_t>(code - 128 * high);
           }
           for (int32_t& sum : rows.sums) sum = 16 * code;
           const Shape shape = {dtype, 32, k, b, planes, false};
@@ -208,14 +207,15 @@ TEST(MatmulQuantizedTest, AnOutputDoesNotDependOnTheBatchOrTheRange) {
       FillRows(random, &rows, false);
       const std::vector<float> whole = Multiply(TableOf(isa), packed.view, rows, n, false);
       for (int64_t b = 0; b < 40; ++b) {
-        QuantizedRows one = rows.view;
-        one.rows = 1;
-        one.codes += b * planes * k;
-        one.scales += b * k / 32;
-        one.sums += b * k / 16;
+        TestRows one(1, k, planes);
+        for (int64_t i = 0; i < k; ++i) {
+          for (int p = 0; p < planes; ++p) CodeAt(one.view, 0, p, i) = CodeAt(rows.view, b, p, i);
+          ScaleAt(one.view, 0, i / 32) = ScaleAt(rows.view, b, i / 32);
+          SumAt(one.view, 0, i / 16) = SumAt(rows.view, b, i / 16);
+        }
         std::vector<float> alone(n);
         for (int64_t panel = 0; panel < 7; panel += 3) {
-          TableOf(isa).matmul_quantized(packed.view, panel, std::min<int64_t>(7, panel + 3), one, alone.data(), n,
+          TableOf(isa).matmul_quantized(packed.view, panel, std::min<int64_t>(7, panel + 3), one.view, alone.data(), n,
                                         false, scratch.data());
         }
         ASSERT_EQ(std::memcmp(alone.data(), whole.data() + b * n, n * sizeof(float)), 0)

@@ -1,4 +1,5 @@
-// Reading one packed block, as kernels.h defines it. Plain and slow: for the reference kernels and tests.
+// Reading packed blocks and quantised rows value by value, as kernels.h defines them. Plain and slow: for the reference
+// kernels and tests.
 #pragma once
 
 #include <cstddef>
@@ -38,6 +39,37 @@ inline int CodeOf(const PackedTraits& traits, const uint8_t* table, const std::b
   if (traits.bits == 5) return low | ((high[byte] >> (k / 4)) & 1) << 4;
   if (traits.bits == 6) return low | ((high[64 * (k / 16) + byte] >> (2 * (k % 16 / 4))) & 3) << 4;
   return traits.has_table ? table[low] : low;
+}
+
+/// Where the values of one row of QuantizedRows lie.
+struct RowPlace {
+  int64_t first;  // row of its group
+  int64_t width;  // rows of its group
+  int64_t within;
+};
+inline RowPlace PlaceOf(const QuantizedRows& rows, int64_t row) {
+  const int64_t first = row / kRowGroup * kRowGroup;
+  const int64_t left = rows.rows - first;
+  return {first, left < kRowGroup ? left : kRowGroup, row - first};
+}
+inline int8_t& CodeAt(const QuantizedRows& rows, int64_t row, int plane, int64_t k) {
+  const RowPlace p = PlaceOf(rows, row);
+  const int64_t four = ((k / kBlockK) * rows.planes + plane) * (kBlockK / 4) + k % kBlockK / 4;
+  return rows.codes[p.first * rows.planes * rows.k + (four * p.width + p.within) * 4 + k % 4];
+}
+inline float& ScaleAt(const QuantizedRows& rows, int64_t row, int64_t block) {
+  const RowPlace p = PlaceOf(rows, row);
+  return rows.scales[p.first * (rows.k / kBlockK) + block * p.width + p.within];
+}
+/// The sum of the codes k = 16 * half_block ... 16 * half_block + 15.
+inline int32_t& SumAt(const QuantizedRows& rows, int64_t row, int64_t half_block) {
+  const RowPlace p = PlaceOf(rows, row);
+  return rows.sums[p.first * (rows.k / 16) + half_block * p.width + p.within];
+}
+/// The code of one k, whatever the number of planes.
+inline int ActivationCode(const QuantizedRows& rows, int64_t row, int64_t k) {
+  const int high = CodeAt(rows, row, 0, k);
+  return rows.planes == 2 ? 128 * high + CodeAt(rows, row, 1, k) : high;
 }
 
 }  // namespace kvasir::kernels

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "kernels/packed_block.h"
 #include "kernels/test_matrices.h"
 
 namespace kvasir::kernels {
@@ -61,9 +62,7 @@ TEST(QuantizeTest, ErrorIsAtMostHalfAStep) {
       for (int64_t i = 0; i < kK; ++i) {
         float max = 0;
         for (int64_t j = i / 32 * 32; j < i / 32 * 32 + 32; ++j) max = std::max(max, std::abs(x[b * kK + j]));
-        int code = rows.codes[b * planes * kK + i];
-        if (planes == 2) code = 128 * code + rows.codes[(b * planes + 1) * kK + i];
-        const double value = static_cast<double>(rows.scales[b * (kK / 32) + i / 32]) * code;
+        const double value = static_cast<double>(ScaleAt(rows.view, b, i / 32)) * ActivationCode(rows.view, b, i);
         const double step = max < 1e-30f ? 2e-30 : max / limit;
         ASSERT_NEAR(value, x[b * kK + i], step * 0.50001) << "row " << b << " k " << i << " planes " << planes;
       }
@@ -80,8 +79,8 @@ TEST(QuantizeTest, NanAndInfinityShowInTheScale) {
       x[40] = -std::numeric_limits<float>::infinity();
       TestRows rows(kB, kK, planes);
       TableOf(isa).quantize_rows(x.data(), kK, 0, kB, 0, kK / 32, rows.view);
-      EXPECT_TRUE(std::isnan(rows.scales[0])) << IsaName(isa);
-      EXPECT_TRUE(std::isinf(rows.scales[1])) << IsaName(isa);
+      EXPECT_TRUE(std::isnan(ScaleAt(rows.view, 0, 0))) << IsaName(isa);
+      EXPECT_TRUE(std::isinf(ScaleAt(rows.view, 0, 1))) << IsaName(isa);
       for (const int8_t code : rows.codes) ASSERT_GE(code, -127);
     }
   }

@@ -33,15 +33,9 @@ PlainBlock ReadBlock(const PackedWeights& weights, int64_t panel, int64_t index)
   return plain;
 }
 
-// The activation as one integer, whatever the number of its planes.
-int ActivationCode(const QuantizedRows& rows, int64_t row, int64_t k) {
-  const int8_t* codes = rows.codes + row * rows.planes * rows.k + k;
-  return rows.planes == 2 ? 128 * codes[0] + codes[rows.k] : codes[0];
-}
-
 void AddBlock(const PackedTraits& traits, const PlainBlock& block, const QuantizedRows& rows, int64_t row,
               int64_t index, float* acc) {
-  const float a_scale = rows.scales[row * (rows.k / kBlockK) + index];
+  const float a_scale = ScaleAt(rows, row, index);
   int codes[kBlockK];
   for (int k = 0; k < kBlockK; ++k) codes[k] = ActivationCode(rows, row, index * kBlockK + k);
   for (int r = 0; r < kPanelRows; ++r) {

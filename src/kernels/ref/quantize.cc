@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/packed_block.h"
 #include "kernels/ref/ref.h"
 
 namespace kvasir::kernels::ref {
@@ -32,17 +33,17 @@ void QuantizeBlock(const float* x, int64_t b, int64_t block, const QuantizedRows
   const bool zero = max < kSmallestMax;
   const float scale = zero ? 0.0f : max / static_cast<float>(limit);
   const float inverse = zero ? 0.0f : static_cast<float>(limit) / max;
-  out.scales[b * (out.k / kBlockK) + block] = scale;
-  int8_t* codes = out.codes + b * out.planes * out.k + block * kBlockK;
+  ScaleAt(out, b, block) = scale;
   int32_t sums[2] = {};
   for (int i = 0; i < kBlockK; ++i) {
     const int code = zero ? 0 : ToCode(x[i] * inverse, limit);
     sums[i / 16] += code;
     const int high = (code + 64) >> 7;
-    codes[i] = static_cast<int8_t>(out.planes == 2 ? high : code);
-    if (out.planes == 2) codes[out.k + i] = static_cast<int8_t>(code - 128 * high);
+    const int64_t k = block * kBlockK + i;
+    CodeAt(out, b, 0, k) = static_cast<int8_t>(out.planes == 2 ? high : code);
+    if (out.planes == 2) CodeAt(out, b, 1, k) = static_cast<int8_t>(code - 128 * high);
   }
-  for (int g = 0; g < 2; ++g) out.sums[b * (out.k / 16) + 2 * block + g] = sums[g];
+  for (int g = 0; g < 2; ++g) SumAt(out, b, 2 * block + g) = sums[g];
 }
 
 }  // namespace
