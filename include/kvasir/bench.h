@@ -35,6 +35,7 @@ struct BenchReport {
   std::vector<BenchRow> rows;
   std::string model;
   std::string isa;
+  std::string compute;  ///< The name of the compute mode, never "auto".
   size_t peak_resident_bytes = 0;
 };
 

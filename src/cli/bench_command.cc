@@ -77,7 +77,7 @@ nlohmann::ordered_json ReportJson(const BenchReport& report, const BenchOptions&
   }
   return {{"model", report.model},
           {"isa", report.isa},
-          {"compute", ComputeModeName(options.engine.compute)},
+          {"compute", report.compute},
           {"repetitions", options.plan.repetitions},
           {"peak_resident_bytes", report.peak_resident_bytes},
           {"limits", LimitsJson(report.limits)},

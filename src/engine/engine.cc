@@ -11,6 +11,7 @@
 #include "engine/engine_impl.h"
 #include "engine/memory_plan.h"
 #include "kernels/kernels.h"
+#include "model/precision.h"
 
 namespace kvasir {
 namespace {
@@ -64,6 +65,7 @@ Result<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& given) {
   KV_TRY(CheckIsaChoice());
   KV_ASSIGN(EngineOptions options, FillOptions(given));
   KV_ASSIGN(files::GgufFile gguf, files::GgufFile::Open(options.model));
+  if (options.compute == ComputeMode::kAuto) options.compute = model::AutomaticCompute(gguf);
   auto impl = std::make_unique<Impl>(std::move(gguf), options);
 
   KV_ASSIGN(const model::ModelConfig config, model::ReadConfig(impl->gguf, options.context_tokens));

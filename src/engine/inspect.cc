@@ -11,6 +11,7 @@
 #include "engine/memory_plan.h"
 #include "kernels/kernels.h"
 #include "model/model.h"
+#include "model/precision.h"
 
 namespace kvasir {
 namespace {
@@ -62,6 +63,7 @@ Result<ModelSummary> InspectModel(const EngineOptions& given) {
     options.kv_format = options.compute == ComputeMode::kExact ? KvFormat::kF32 : KvFormat::kF16;
   }
   KV_ASSIGN(const files::GgufFile gguf, files::GgufFile::Open(options.model));
+  if (options.compute == ComputeMode::kAuto) options.compute = model::AutomaticCompute(gguf);
   ModelSummary summary;
   summary.file_type = FileTypeName(gguf);
   summary.has_chat_template = gguf.metadata().Has("tokenizer.chat_template");

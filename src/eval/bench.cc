@@ -149,7 +149,9 @@ Result<BenchReport> RunBench(const EngineOptions& options, const BenchPlan& plan
   KV_ASSIGN(const std::unique_ptr<Engine> engine, Engine::Load(options));
   Engine::Impl& impl = engine->impl();
   KV_TRY(CheckPlan(plan, engine->options().context_tokens));
-  BenchReport report{.model = engine->info().name, .isa = std::string(engine->isa())};
+  BenchReport report{.model = engine->info().name,
+                     .isa = std::string(engine->isa()),
+                     .compute = std::string(ComputeModeName(engine->options().compute))};
   const size_t peak_of_loading = engine->memory().peak_resident_bytes;
   report.limits = MeasureLimits(engine->options().threads, engine->info().weight_bytes_per_token, kLimitSeconds);
   ResetPeakMemory();

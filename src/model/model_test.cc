@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "model/precision.h"
 #include "model/tiny_model_test_support.h"
 
 namespace kvasir::model {
@@ -73,6 +74,11 @@ TEST(ReadConfig, LocalAndGlobalLayersOfGemma) {
   EXPECT_EQ(config->rope_of_layer, (std::vector<int>{1, 1, 1, 1, 1, 0, 1}));
   EXPECT_FLOAT_EQ(config->embedding_scale, 8);
   EXPECT_FLOAT_EQ(config->attention_scale, 0.25);
+}
+
+TEST(AutomaticCompute, IsPreciseForASmallModel) {
+  const auto gguf = files::GgufFile::Open(TinyModel{}.Write("automatic"));
+  EXPECT_EQ(AutomaticCompute(*gguf), ComputeMode::kPrecise);
 }
 
 TEST(PlanWeights, IsWhatLoadingTakes) {

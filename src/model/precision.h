@@ -6,6 +6,7 @@
 // a sixth of a layer's arithmetic. docs/quality.md has the measured frontier.
 #pragma once
 
+#include "files/gguf_reader.h"
 #include "kvasir/options.h"
 #include "ops/operators.h"
 
@@ -20,6 +21,11 @@ struct PrecisionPolicy {
   ops::Precision head;
 };
 
+/// `mode` is not kAuto.
 [[nodiscard]] PrecisionPolicy PrecisionOf(ComputeMode mode);
+
+/// What ComputeMode::kAuto means for this file: a small model is fast enough to be computed precisely and would lose
+/// visibly, a large one is neither.
+[[nodiscard]] ComputeMode AutomaticCompute(const files::GgufFile& gguf);
 
 }  // namespace kvasir::model
