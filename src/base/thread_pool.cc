@@ -11,6 +11,9 @@ namespace {
 // than a time slice. Then the thread sleeps in the kernel.
 constexpr int kSpins = 1000;
 
+constexpr int kShareBits = 16;
+constexpr uint64_t kShareMask = (uint64_t{1} << kShareBits) - 1;
+
 void Pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -30,10 +33,10 @@ T AwaitChange(const std::atomic<T>& value, T old) {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
-  KV_CHECK(threads >= 1);
+ThreadPool::ThreadPool(int threads) : ticket_(static_cast<uint64_t>(threads)) {  // run 0, nothing left to claim
+  KV_CHECK(threads >= 1 && threads <= static_cast<int>(kShareMask));
   workers_.reserve(static_cast<size_t>(threads) - 1);
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { Work(i); });
+  for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { Work(); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -47,20 +50,33 @@ void ThreadPool::RunRaw(Job job, void* context) {
   if (workers_.empty()) return job(context, 0);
   job_ = job;
   context_ = context;
-  running_.store(static_cast<int32_t>(workers_.size()), std::memory_order_relaxed);
+  unfinished_.store(size(), std::memory_order_relaxed);
+  const uint64_t run = (ticket_.load(std::memory_order_relaxed) >> kShareBits) + 1;
+  ticket_.store(run << kShareBits, std::memory_order_release);
   epoch_.fetch_add(1, std::memory_order_release);
   epoch_.notify_all();
-  job(context, 0);
-  for (int32_t left; (left = running_.load(std::memory_order_acquire)) != 0;) AwaitChange(running_, left);
+  ClaimShares();
+  for (int32_t left; (left = unfinished_.load(std::memory_order_acquire)) != 0;) AwaitChange(unfinished_, left);
 }
 
-void ThreadPool::Work(int thread) {
+// A claim succeeds only on the ticket of the run that is under way, and that run cannot end before the claimed share
+// has: so job_ and context_ are the right ones after it, however late this thread comes.
+void ThreadPool::ClaimShares() {
+  uint64_t ticket = ticket_.load(std::memory_order_acquire);
+  while ((ticket & kShareMask) < static_cast<uint64_t>(size())) {
+    if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
+    job_(context_, static_cast<int>(ticket & kShareMask));
+    if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_one();
+    ticket = ticket_.load(std::memory_order_acquire);
+  }
+}
+
+void ThreadPool::Work() {
   uint32_t seen = 0;
   while (true) {
     seen = AwaitChange(epoch_, seen);
     if (stopping_) return;
-    job_(context_, thread);
-    if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) running_.notify_one();
+    ClaimShares();
   }
 }
 
