@@ -107,7 +107,9 @@ inline constexpr int kRowGroup = 8;
 // Attention over pages. A page holds P = 64 tokens of one layer and one KV head, first their keys, then their values.
 //   kF32, kF16: K [D][64] (keys in lanes: for each feature 64 keys contiguous), V [64][D].
 //   kQ8: signed bytes -127..127 with an f16 scale per token and 32 features, element = code * scale. Two neighbours
-//        stand together, so that a pair of products is one operation:
+//        stand together, so that a pair of products is one operation. Keys are stored rotated, each block of features
+//        times Sylvester's matrix of +1 and -1, which evens out features that are always large; as the matrix times
+//        itself is 32 (16 for a last block of 16), a query times the matrix / 32 gives the same product with the key.
 //        K: codes [D/2][64][2] (two features), scales [ceil(D/32)][64]; V: codes [32][D][2] (two tokens), scales alike.
 inline constexpr int kPageTokens = 64;
 enum class PageFormat : uint8_t { kF32, kF16, kQ8 };

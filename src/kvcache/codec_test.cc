@@ -49,7 +49,8 @@ TEST_P(EachCodecTest, WhatIsEncodedIsLoadedAgain) {
     codec().Load(Table(), page_.data(), kHeadDim, slot, key.data(), value.data());
     for (int d = 0; d < kHeadDim; ++d) {
       const size_t i = static_cast<size_t>(slot * kHeadDim + d);
-      ASSERT_NEAR(key[static_cast<size_t>(d)], keys_[i], 2e-2f);  // 8 bits of a block whose largest is below 5
+      ASSERT_NEAR(key[static_cast<size_t>(d)], keys_[i],
+                  5e-2f);  // 8 bits of a block whose largest is below 5, or, rotated, 20
       ASSERT_NEAR(value[static_cast<size_t>(d)], values_[i], 2e-2f);
     }
   }

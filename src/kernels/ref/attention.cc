@@ -4,6 +4,7 @@
 // all in double. Scores are computed twice so that nothing has to be allocated and the code stays the textbook formula.
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -37,6 +38,7 @@ struct Floats {
   static size_t ValueIndex(int head_dim, int slot, int d) {
     return static_cast<size_t>(kPageTokens + slot) * head_dim + d;
   }
+  static void Query(const float* q, int head_dim, double* out) { std::copy_n(q, head_dim, out); }
   static float Key(const std::byte* page, int /*head_dim*/, int slot, int d) {
     return Decode(Read<Stored>(page, KeyIndex(slot, d)));
   }
@@ -72,6 +74,27 @@ struct Q8 {
     return static_cast<size_t>(slot / 2 * head_dim + d) * 2 + slot % 2;
   }
   using Index = size_t (*)(int head_dim, int slot, int d);
+
+  // out = factor * H x for a block of n features, H Sylvester's matrix of +1 and -1.
+  template <typename To>
+  static void Rotate(const float* x, int n, float factor, To* out) {
+    for (int j = 0; j < n; ++j) {
+      To sum = 0;
+      for (int i = 0; i < n; ++i) {
+        const auto bits = static_cast<unsigned>(i & j);
+        sum += std::popcount(bits) % 2 == 0 ? static_cast<To>(x[i]) : -static_cast<To>(x[i]);
+      }
+      out[j] = static_cast<To>(factor) * sum;
+    }
+  }
+  template <typename To>
+  static void RotateBlocks(const float* x, int head_dim, bool back, To* out) {
+    for (int first = 0; first < head_dim; first += kQ8BlockFeatures) {
+      const int n = std::min(kQ8BlockFeatures, head_dim - first);
+      Rotate(x + first, n, back ? 1.0F / static_cast<float>(n) : 1.0F, out + first);
+    }
+  }
+  static void Query(const float* q, int head_dim, double* out) { RotateBlocks(q, head_dim, true, out); }
 
   static size_t HalfBytes(int head_dim) { return PageBytes(PageFormat::kQ8, head_dim) / 2; }
   static size_t ScaleIndex(int head_dim, int slot, int d) {  // in units of an f16
@@ -114,16 +137,18 @@ struct Q8 {
     }
   }
   static void Store(std::byte* page, int head_dim, int slot, const float* key, const float* value) {
-    StoreHalf(page, head_dim, slot, key, KeyIndex);
+    std::array<float, kMaxHeadDim> rotated;
+    RotateBlocks(key, head_dim, false, rotated.data());
+    StoreHalf(page, head_dim, slot, rotated.data(), KeyIndex);
     StoreHalf(page + HalfBytes(head_dim), head_dim, slot, value, ValueIndex);
   }
 };
 
 template <typename Format>
-double Score(const AttendArgs& args, const float* q, const std::byte* page, int slot) {
+double Score(const AttendArgs& args, const double* q, const std::byte* page, int slot) {
   double score = 0;
   for (int d = 0; d < args.head_dim; ++d) {
-    score += static_cast<double>(q[d]) * Format::Key(page, args.head_dim, slot, d);
+    score += q[d] * Format::Key(page, args.head_dim, slot, d);
   }
   return args.softcap == 0 ? score : args.softcap * std::tanh(score / args.softcap);
 }
@@ -142,7 +167,9 @@ void ForEachVisibleKey(const AttendArgs& args, int32_t position, Visit visit) {
 
 template <typename Format>
 void AttendRow(const AttendArgs& args, int row) {
-  const float* q = args.q + static_cast<size_t>(row) * args.head_dim;
+  std::array<double, kMaxHeadDim> query;
+  Format::Query(args.q + static_cast<size_t>(row) * args.head_dim, args.head_dim, query.data());
+  const double* q = query.data();
   float* out = args.out + static_cast<size_t>(row) * args.head_dim;
   const int32_t position = args.row_positions[row];
 
@@ -205,7 +232,9 @@ void LoadKvF16(const std::byte* page, int head_dim, int slot, float* key, float*
   Load<F16>(page, head_dim, slot, key, value);
 }
 void LoadKvQ8(const std::byte* page, int head_dim, int slot, float* key, float* value) {
-  Load<Q8>(page, head_dim, slot, key, value);
+  std::array<float, kMaxHeadDim> rotated;
+  Load<Q8>(page, head_dim, slot, rotated.data(), value);
+  Q8::RotateBlocks(rotated.data(), head_dim, true, key);
 }
 
 }  // namespace kvasir::kernels::ref
