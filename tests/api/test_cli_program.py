@@ -74,7 +74,7 @@ def test_version_names_the_kernels(kvasir):
     (["run", "-m", "x", "-p", "x", "--top-p", "2"], "--top-p is 2, but it must be from 0 to 1"),
     (["run", "-m", "x", "-p", "x", "--seed", "-1"], "--seed is '-1', but it must be a whole number from 0 to"),
     (["run", "-m", "x", "-p", "x", "--mirostat", "1"], "--mirostat is 1, but it must be 0"),
-    (["run", "-m", "x", "-p", "x", "--compute", "best"], "--compute is 'best', but it must be one of fast,"),
+    (["run", "-m", "x", "-p", "x", "--compute", "best"], "--compute is 'best', but it must be one of auto, fast,"),
     (["run", "-m", "x", "-p", "x", "--kv", "f8"], "--kv is 'f8', but it must be one of auto, f32, f16, q8"),
     (["run", "-m", "x", "-p", "x", "--stop", ""], "--stop is empty"),
     (["run", "-m", "x", "-p", "x", "--samplers", "top_k;spice"], "spice"),
@@ -194,7 +194,7 @@ def test_fish_completes(kvasir, smollm2):
     assert offers("kvasir ") >= {"run", "chat", "eval"}
     assert offers("kvasir eval ") == {"ppl", "kld", "golden"}
     assert offers("kvasir run --comp") == {"--compute"}
-    assert offers("kvasir run --compute ") == {"fast", "balanced", "precise", "exact"}
+    assert offers("kvasir run --compute ") == {"auto", "fast", "balanced", "precise", "exact"}
     assert "smollm2" in offers("kvasir run -m smo")
     assert offers("kvasir eval ppl --chu") == {"--chunks"}
 
