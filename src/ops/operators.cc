@@ -12,11 +12,13 @@ namespace {
 using kernels::kBlockK;
 using kernels::kPanelRows;
 
-// Up to this many rows a product is bound by reading the weights: one even, contiguous share per thread streams best.
-// Above it the arithmetic counts, and threads take pieces as they become free.
+// Up to this many rows a product is bound by reading the weights: long contiguous pieces stream best, and where all is
+// read in some microseconds, one even share per thread. Above it the arithmetic counts.
 constexpr int64_t kStreamingRows = 8;
-constexpr int64_t kPanelGrain = 4;         // panels that the kernels keep in flight
-constexpr int64_t kPanelPiece = 2;         // panels a thread takes at least with many rows: a register tile
+constexpr size_t kEvenShares = size_t{1} << 20;      // bytes of weights
+constexpr int64_t kStreamPiece = int64_t{64} << 10;  // bytes of weights
+constexpr int64_t kPanelGrain = 4;                   // panels that the kernels keep in flight
+constexpr int64_t kPanelPiece = 2;                   // panels a thread takes at least with many rows: a register tile
 constexpr int64_t kGatePanels = 8;         // panels of a gate whose outputs stay in the cache until they are quantised
 constexpr int64_t kSerialElements = 4096;  // less elementwise work than this is not worth waking a thread for
 
@@ -147,12 +149,11 @@ void Operators::AddNormalized(float* x, const float* y, int64_t rows, std::span<
 // -- Products ------------------------------------------------------------------------------------------------------
 
 template <typename F>
-void Operators::ForPanels(int64_t rows, int64_t panels, F&& fn) {
-  if (rows <= kStreamingRows) {
-    pool_.For(panels, kPanelGrain, fn);
-  } else {
-    pool_.ForDynamic(panels, kPanelPiece, fn);
-  }
+void Operators::ForPanels(int64_t rows, int64_t panels, size_t bytes, F&& fn) {
+  if (rows > kStreamingRows) return pool_.ForDynamic(panels, kPanelPiece, fn);
+  if (bytes < kEvenShares) return pool_.For(panels, kPanelGrain, fn);
+  const auto panel_bytes = static_cast<int64_t>(bytes) / panels;
+  pool_.ForDynamic(panels, (kStreamPiece / panel_bytes + kPanelGrain) / kPanelGrain * kPanelGrain, fn);
 }
 
 void Operators::Multiply(const Activation& activation, const Weight& weight, int64_t panel_begin, int64_t panel_end,
@@ -202,12 +203,14 @@ void Operators::MultiplySource(const Activation& activation, const Weight& weigh
 
 void Operators::Project(const Activation& activation, std::initializer_list<Projection> projections) {
   int64_t panels = 0;
+  size_t bytes = 0;
   for (const Projection& projection : projections) {
     KV_CHECK(projection.weight->k() == activation.k);
     panels += projection.weight->panels();
+    bytes += projection.weight->bytes();
   }
   // The panels of all weights, one after the other, are one range; a share of it may touch several weights.
-  ForPanels(activation.rows, panels, [&](int64_t begin, int64_t end, int thread) {
+  ForPanels(activation.rows, panels, bytes, [&](int64_t begin, int64_t end, int thread) {
     int64_t first = 0;
     for (const Projection& projection : projections) {
       const int64_t last = first + projection.weight->panels();
@@ -223,7 +226,7 @@ void Operators::Project(const Activation& activation, std::initializer_list<Proj
 
 void Operators::ProjectAdd(const Activation& activation, const Weight& weight, float* x) {
   KV_CHECK(weight.k() == activation.k);
-  ForPanels(activation.rows, weight.panels(), [&](int64_t begin, int64_t end, int thread) {
+  ForPanels(activation.rows, weight.panels(), weight.bytes(), [&](int64_t begin, int64_t end, int thread) {
     Multiply(activation, weight, begin, end, x, weight.n(), true, thread);
   });
 }
@@ -235,7 +238,7 @@ Activation Operators::GatedProject(const Activation& activation, const Weight& g
   const int64_t n = gate.n();
   if (next.form() == WeightForm::kPacked && precision != Precision::kF32) {
     const Activation gated = Quantised(gated_codes_, activation.rows, n, precision);
-    ForPanels(activation.rows, gate.panels(), [&](int64_t begin, int64_t end, int thread) {
+    ForPanels(activation.rows, gate.panels(), gate.bytes() + up.bytes(), [&](int64_t begin, int64_t end, int thread) {
       for (int64_t first = begin; first < end; first += kGatePanels) {
         GatePiece(activation, gate, up, function, first, std::min(end, first + kGatePanels), thread, gated);
       }
@@ -243,7 +246,7 @@ Activation Operators::GatedProject(const Activation& activation, const Weight& g
     return gated;
   }
   const auto combine = function == GateFunction::kSilu ? kernels_.silu_mul : kernels_.gelu_mul;
-  ForPanels(activation.rows, gate.panels(), [&](int64_t begin, int64_t end, int thread) {
+  ForPanels(activation.rows, gate.panels(), gate.bytes() + up.bytes(), [&](int64_t begin, int64_t end, int thread) {
     Multiply(activation, gate, begin, end, out, n, false, thread);
     Multiply(activation, up, begin, end, scratch, n, false, thread);
     const int64_t first = begin * kPanelRows;

@@ -151,7 +151,7 @@ class Operators {
   void MultiplySource(const Activation& activation, const Weight& weight, int64_t panel, float* out, int64_t out_stride,
                       bool accumulate, int thread);
   template <typename F>
-  void ForPanels(int64_t rows, int64_t panels, F&& fn);
+  void ForPanels(int64_t rows, int64_t panels, size_t bytes, F&& fn);
   void RunAttendItem(const AttentionSpec& spec, const SequenceRows& sequence, const AttendItem& item,
                      const std::byte* next, const float* q, const Batch& batch, float* out, int thread);
   void MergePartials(const Batch& batch, const AttentionSpec& spec, float* out);
