@@ -49,8 +49,8 @@ struct EngineOptions {
   int context_tokens = 0;
   /// Upper bound of all KV pages, in bytes. 0: what one sequence of `context_tokens` needs.
   size_t kv_budget_bytes = 0;
-  /// Keep the packed weights in ${XDG_CACHE_HOME:-~/.cache}/kvasir/packed, as large as the model, and read them from there
-  /// at the next start. A file that does not belong to the model, or was damaged, is ignored and written anew.
+  /// Keep the packed weights in ${XDG_CACHE_HOME:-~/.cache}/kvasir/packed, as large as the model, and read them from
+  /// there at the next start. A file that does not belong to the model, or was damaged, is ignored and written anew.
   bool packed_cache = false;
   /// Called on the loading thread.
   std::function<void(const LoadProgress&)> on_progress;

@@ -21,9 +21,9 @@ namespace kvasir::model {
 struct LoadOptions {
   ComputeMode compute = ComputeMode::kPrecise;
   base::ThreadPool* pool = nullptr;
-  int max_rows = 512;      ///< The largest batch Forward will be given.
+  int max_rows = 512;        ///< The largest batch Forward will be given.
   std::string packed_cache;  ///< File of packed weights to read, or to write when it is not of this model; empty: none.
-  int context_tokens = 0;  ///< The longest sequence wanted; 0: the trained context. Some rotations depend on it.
+  int context_tokens = 0;    ///< The longest sequence wanted; 0: the trained context. Some rotations depend on it.
   std::function<void(const LoadProgress&)> on_progress;
 };
 
