@@ -99,8 +99,15 @@ class Terminal:
     def send(self, text: str):
         os.write(self.fd, text.encode())
 
+    def type(self, text: str):
+        """Sends keys to the line editor, once it reads them: what comes while it takes the terminal over may be lost."""
+        end = time.monotonic() + 5
+        while termios.tcgetattr(self.fd)[3] & termios.ICANON and time.monotonic() < end:
+            self._read(0.01)
+        self.send(text)
+
     def line(self, text: str):
-        self.send(text + "\r")
+        self.type(text + "\r")
 
     def wait(self, timeout: float = SCREEN_TIMEOUT) -> int:
         """The exit code, or minus the signal."""

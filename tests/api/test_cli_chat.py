@@ -124,7 +124,7 @@ def test_on_a_terminal(chat):
     assert tokens(screen)[1] == 0
     assert "Rome" in ask(screen, "And of Italy?")
     assert tokens(screen)[1] > 40  # the first exchange was not computed again
-    screen.send("\x04")
+    screen.type("\x04")
     assert screen.wait() == 0
 
 
@@ -166,9 +166,9 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(chat):
     screen.expect(r"peak memory")
     screen.expect(PROMPT)
     for _ in range(3):
-        screen.send("half a line")
+        screen.type("half a line")
         screen.expect("half a line")
-        screen.send("\x03")  # at the prompt it gives up the line, as often as one likes
+        screen.type("\x03")  # at the prompt it gives up the line, as often as one likes
         screen.expect(PROMPT)
     screen.line("/exit")
     assert screen.wait() == 0
@@ -221,7 +221,7 @@ def test_several_lines_show_another_prompt(chat, tmp_path):
     screen.expect(PROMPT)
     screen.line('"""never sent')
     screen.expect(MORE)
-    screen.send("\x03")  # gives up the whole message
+    screen.type("\x03")  # gives up the whole message
     screen.expect(PROMPT)
     saved = tmp_path / "chat.json"
     screen.line(f"/save {saved}")
@@ -236,16 +236,16 @@ def test_history_is_kept_for_the_next_time(chat, kvasir):
     assert screen.wait() == 0
     assert (kvasir.home / "state/kvasir/history").exists()
     screen = chat("-n", "2")
-    screen.send("\x1b[A\x1b[A")  # past /exit
+    screen.type("\x1b[A\x1b[A")  # past /exit
     screen.expect("Gr\u00fc\u00dfe an alle")
-    screen.send("\r")
+    screen.type("\r")
     screen.expect("peak memory")
 
 
 def test_a_home_that_cannot_be_written(chat):
     screen = chat("-n", "2", XDG_STATE_HOME="/proc/nowhere")
     ask(screen, "Hello")
-    screen.send("\x04")
+    screen.type("\x04")
     assert screen.wait() == 0
 
 
@@ -264,5 +264,5 @@ def test_a_narrow_terminal(terminal, smollm2):
     screen = terminal("chat", "-m", smollm2, "-n", "4", columns=30)
     screen.expect(PROMPT)
     ask(screen, "Say something that is longer than this terminal is wide, please.")
-    screen.send("\x04")
+    screen.type("\x04")
     assert screen.wait() == 0
