@@ -28,7 +28,6 @@ from harness import models, results
 from harness.places import BUILD_HINT, CPUS, KVASIR, die, note, run
 
 PROMPT = "Once upon a time there was a small dog that"  # ten tokens in most vocabularies
-BYTES_PER_ELEMENT = {"f32": 4, "f16": 2, "q8": 1 + 2 / 32}  # 8-bit pages keep a scale per 32 elements
 
 
 def bench(model: pathlib.Path, options: argparse.Namespace, prompts: str, generate: int, depths: str) -> dict:
@@ -43,9 +42,9 @@ def seconds_per_token(row: dict) -> float:
     return 1 / row["max_tokens_per_second"]
 
 
-def shape_of(model: pathlib.Path) -> dict:
-    """The model's shape, as kvasir inspect reports it."""
-    return json.loads(run([KVASIR, "inspect", model, "--json"], BUILD_HINT))
+def shape_of(model: pathlib.Path, options: argparse.Namespace) -> dict:
+    """The model's shape and memory plan, as kvasir inspect reports them."""
+    return json.loads(run([KVASIR, "inspect", model, "--kv", options.kv, "--json"], BUILD_HINT))
 
 
 def token_scaling(model: pathlib.Path, shape: dict, options: argparse.Namespace) -> dict:
@@ -55,8 +54,8 @@ def token_scaling(model: pathlib.Path, shape: dict, options: argparse.Namespace)
     middle = [depth + options.generate / 2 for depth in depths]  # depth grows while tokens are generated
     slope, start = np.polyfit(middle, seconds, 1)
     error = max(abs(start + slope * depth - value) / value for depth, value in zip(middle, seconds))
-    kv_bytes = 2 * shape["layers"] * shape["kv_heads"] * shape["head_dim"] * BYTES_PER_ELEMENT[options.kv]
-    least = kv_bytes / (report["limits"]["read_gb_per_second"] * 1e9)
+    kv_bytes = shape["plan"]["kv_bytes_per_token"]
+    least = kv_bytes / (report["rows"][-1]["read_gb_per_second"] * 1e9)  # the deepest: both weights and cache
     return {"depths": depths, "seconds": seconds, "start": start, "slope": slope, "kv_bytes_per_token": kv_bytes,
             "least_slope": least, "percent_of_limit": 100 * least / slope, "largest_error": error,
             "limits": report["limits"]}
@@ -141,7 +140,7 @@ def report_text(name: str, kv: str, token: dict, prompt: dict, start: dict) -> s
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2", help="an installed model, or llama-1b-q4_0, llama-8b-q4_0")
-    parser.add_argument("--kv", default="f16", choices=list(BYTES_PER_ELEMENT))
+    parser.add_argument("--kv", default="f16", choices=["f32", "f16", "q8"])
     parser.add_argument("--depths", default="0,1000,2000,4000,6000,8000")
     parser.add_argument("--prompts", default="500,1000,2000,4000,8000")
     parser.add_argument("--generate", type=int, default=32, help="tokens generated at each depth (default 32)")
@@ -150,7 +149,7 @@ def main() -> None:
     parser.add_argument("-t", "--threads", type=int, default=CPUS)
     options = parser.parse_args()
     model = models.path_of(options.model)
-    shape = shape_of(model)
+    shape = shape_of(model, options)
     note("cold start")
     start = cold_start(model, options)
     note("time per generated token against depth")

@@ -26,6 +26,7 @@ struct BenchRow {
   double tokens_per_second = 0;  ///< median of the repetitions
   double min_tokens_per_second = 0;
   double max_tokens_per_second = 0;
+  double read_gb_per_second = 0;  ///< Measured before the row, over as many bytes as its last step reads.
   double percent_of_limit = 0;
   std::string bound;  ///< Which limit binds: "memory", "int8" or "fma".
 };
@@ -35,7 +36,7 @@ struct BenchReport {
   std::vector<BenchRow> rows;
   std::string model;
   std::string isa;
-  std::string compute;  ///< The name of the compute mode, never "auto".
+  std::string compute;  ///< The name of the compute mode.
   size_t peak_resident_bytes = 0;
 };
 

@@ -47,7 +47,7 @@ struct MemoryReport {
   size_t kv_bytes = 0;      ///< Live KV pages.
   size_t kv_budget_bytes = 0;
   size_t activation_bytes = 0;
-  size_t peak_resident_bytes = 0;  ///< Of the whole process, from the system.
+  size_t peak_resident_bytes = 0;  ///< Of the whole process, without what MeasureLimits took.
 };
 
 /// Why a generation ended.

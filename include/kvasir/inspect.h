@@ -72,7 +72,11 @@ struct MachineLimits {
   double int8_tops = 0;   ///< u8 x s8 dot products, 2 operations per multiply-add.
   double fma_gflops = 0;  ///< f32 multiply-adds, 2 operations each.
 };
-/// Measures for about `seconds` with `threads` threads and a buffer of `buffer_bytes`.
+/// The best rate of sequential reads over a buffer of `buffer_bytes` by `threads` threads within `seconds`, in GB/s; 0
+/// where there is no memory for the buffer.
+[[nodiscard]] double MeasureReadRate(int threads, size_t buffer_bytes, double seconds);
+
+/// Measures all of them for about `seconds` with `threads` threads and a buffer of `buffer_bytes`.
 [[nodiscard]] MachineLimits MeasureLimits(int threads, size_t buffer_bytes, double seconds);
 
 }  // namespace kvasir

@@ -15,9 +15,8 @@ namespace kvasir {
 /// How activations are represented in the products with the weights. Weights are always what the file holds.
 /// docs/quality.md has the measured frontier of divergence against speed.
 enum class ComputeMode {
-  kAuto,      ///< kPrecise below 400 million weights per token, kBalanced from there on. The default.
   kFast,      ///< 8-bit activations with a scale per 32 values everywhere.
-  kBalanced,  ///< 8-bit, but 15-bit where it buys most (see model/precision.h).
+  kBalanced,  ///< 8-bit, but 15-bit where it buys most (see model/precision.h). The default.
   kPrecise,   ///< 15-bit activations everywhere: twice the arithmetic, none of the loss.
   kExact,     ///< f32 activations, f32 cache: the truth that everything else is measured against.
 };
@@ -41,7 +40,7 @@ struct LoadProgress {
 struct EngineOptions {
   /// Path of a GGUF file (the first part of a split one), or the name of an installed model ("smollm2").
   std::string model;
-  ComputeMode compute = ComputeMode::kAuto;
+  ComputeMode compute = ComputeMode::kBalanced;
   KvFormat kv_format = KvFormat::kAuto;
   /// Worker threads, the caller's included. 0: one per CPU this process may run on.
   int threads = 0;

@@ -34,19 +34,13 @@ const MachineLimits& StatsMaker::limits() {
   cost_.exact = engine_.options().compute == ComputeMode::kExact;
   // The header was read before, so this cannot fail unless the file is gone; then the limit of prompts is memory's.
   if (const auto summary = InspectModel(engine_.options())) cost_.multiply_adds = MultiplyAdds(summary->tensors);
-  peak_.Pause();
   limits_ = MeasureLimits(engine_.options().threads, std::min(weights, kMaxBufferBytes), kMeasureSeconds);
-  peak_.Resume();
   return *limits_;
-}
-
-size_t StatsMaker::peak_bytes() {
-  return peak_.Read();
 }
 
 AnswerStats StatsMaker::Make(const Generation& answer) {
   AnswerStats stats;
-  stats.peak_bytes = peak_bytes();
+  stats.peak_bytes = engine_.memory().peak_resident_bytes;
   stats.cached_tokens = answer.cached_tokens;
   stats.prompt_tokens = answer.prompt_tokens - answer.cached_tokens;
   stats.answer_tokens = static_cast<int>(answer.tokens.size());

@@ -6,7 +6,6 @@
 #include <string>
 
 #include "cli/limits.h"
-#include "cli/peak_memory.h"
 #include "kvasir/engine.h"
 
 namespace kvasir::cli {
@@ -28,18 +27,14 @@ struct AnswerStats {
 /// first answer asks for them, never before it.
 class StatsMaker {
  public:
-  explicit StatsMaker(const Engine& engine)
-      : engine_(engine), peak_([&engine] { return engine.memory().peak_resident_bytes; }) {}
+  explicit StatsMaker(const Engine& engine) : engine_(engine) {}
   [[nodiscard]] AnswerStats Make(const Generation& answer);
   [[nodiscard]] const MachineLimits& limits();
-  /// Peak memory of the process, without the buffer that the measurement of the limits reads.
-  [[nodiscard]] size_t peak_bytes();
 
  private:
   const Engine& engine_;
   std::optional<MachineLimits> limits_;
   TokenCost cost_;
-  PeakMemory peak_;
 };
 
 /// "prompt 812 tok/s (63% of limit) · answer 88.1 tok/s (71%) · KV 3.10 MB · peak memory 214 MB": under 100 columns.

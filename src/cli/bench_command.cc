@@ -72,6 +72,7 @@ nlohmann::ordered_json ReportJson(const BenchReport& report, const BenchOptions&
                     {"tokens_per_second", row.tokens_per_second},
                     {"min_tokens_per_second", row.min_tokens_per_second},
                     {"max_tokens_per_second", row.max_tokens_per_second},
+                    {"read_gb_per_second", row.read_gb_per_second},
                     {"percent_of_limit", row.percent_of_limit},
                     {"bound", row.bound}});
   }

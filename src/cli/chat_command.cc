@@ -193,7 +193,7 @@ void Chat::ShowStats() {
                    model_.tokens_in_cache(), engine_.options().context_tokens));
   Note(fmt::format("memory: weights {} · KV {} of {} · activations {} · peak of the process {}",
                    FormatBytes(memory.weight_bytes), FormatBytes(memory.kv_bytes), FormatBytes(memory.kv_budget_bytes),
-                   FormatBytes(memory.activation_bytes), FormatBytes(stats_.peak_bytes())));
+                   FormatBytes(memory.activation_bytes), FormatBytes(memory.peak_resident_bytes)));
   Note(fmt::format("this machine: reads {} GB/s · int8 {} TOPS · f32 {} GFLOPS · {} threads, {}",
                    FormatFigure(limits.read_gb_per_second), FormatFigure(limits.int8_tops),
                    FormatFigure(limits.fma_gflops), limits.threads, engine_.isa()));

@@ -93,7 +93,7 @@ TEST(Flags, ChoicesAreListed) {
   EXPECT_EQ(options.kv_format, KvFormat::kQ8);
   EXPECT_EQ(ErrorOf(app, {"--kv", "k=q8,v=f16"}), "--kv is 'k=q8,v=f16', but it must be one of auto, f32, f16, q8");
   EXPECT_EQ(ErrorOf(app, {"--compute", "best"}),
-            "--compute is 'best', but it must be one of auto, fast, balanced, precise, exact");
+            "--compute is 'best', but it must be one of fast, balanced, precise, exact");
 }
 
 TEST(Flags, RealNumbersAreFinite) {

@@ -30,10 +30,11 @@ CLI::Option* AddThreadsFlag(CLI::App& app, int& threads) {
 }
 
 void AddPrecisionFlags(CLI::App& app, EngineOptions& options) {
-  AddChoice(app, "--compute", {"auto", "fast", "balanced", "precise", "exact"},
-            "precision of the arithmetic: from 8-bit activations to plain f32 (default auto: precise for small models, "
-            "else balanced)",
-            [&options](std::string_view name) { options.compute = ParseComputeMode(name).value(); })
+  AddChoice(
+      app, "--compute", {"fast", "balanced", "precise", "exact"},
+      "precision of the arithmetic: from 8-bit activations to plain f32 (default balanced: 8 bits, and 15 where it "
+      "buys most)",
+      [&options](std::string_view name) { options.compute = ParseComputeMode(name).value(); })
       ->group(kGroup);
   AddChoice(
       app, "--kv", {"auto", "f32", "f16", "q8"},

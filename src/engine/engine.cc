@@ -4,26 +4,16 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 #include <string>
 
 #include "base/check.h"
 #include "engine/engine_impl.h"
 #include "engine/memory_plan.h"
+#include "engine/peak_memory.h"
 #include "kernels/kernels.h"
-#include "model/precision.h"
 
 namespace kvasir {
 namespace {
-
-// Not from getrusage(): its mark survives exec() and may be that of the program that started this one.
-size_t PeakResidentBytes() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmHWM:")) return std::strtoull(line.c_str() + 6, nullptr, 10) * 1024;
-  }
-  return 0;
-}
 
 // KVASIR_ISA is a wish; one that cannot be granted is an error, not a silent change of speed.
 Status CheckIsaChoice() {
@@ -50,9 +40,7 @@ Result<EngineOptions> FillOptions(const EngineOptions& given) {
         ErrorCode::kInvalidArgument,
         fmt::format("the context is {} tokens; it must be positive, or 0 for the model's own", options.context_tokens));
   }
-  if (options.kv_format == KvFormat::kAuto) {
-    options.kv_format = options.compute == ComputeMode::kExact ? KvFormat::kF32 : KvFormat::kF16;
-  }
+  options.kv_format = ResolveKvFormat(options);
   return options;
 }
 
@@ -63,9 +51,8 @@ Engine::~Engine() = default;
 
 Result<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& given) {
   KV_TRY(CheckIsaChoice());
-  KV_ASSIGN(EngineOptions options, FillOptions(given));
+  KV_ASSIGN(const EngineOptions options, FillOptions(given));
   KV_ASSIGN(files::GgufFile gguf, files::GgufFile::Open(options.model));
-  if (options.compute == ComputeMode::kAuto) options.compute = model::AutomaticCompute(gguf);
   auto impl = std::make_unique<Impl>(std::move(gguf), options);
 
   KV_ASSIGN(const model::ModelConfig config, model::ReadConfig(impl->gguf, options.context_tokens));
@@ -125,7 +112,7 @@ MemoryReport Engine::memory() const {
           .kv_bytes = pages.live_bytes,
           .kv_budget_bytes = pages.budget_bytes,
           .activation_bytes = impl_->model->activation_bytes(),
-          .peak_resident_bytes = PeakResidentBytes()};
+          .peak_resident_bytes = ProcessPeakMemory().Read()};
 }
 
 }  // namespace kvasir

@@ -11,7 +11,6 @@
 #include "engine/memory_plan.h"
 #include "kernels/kernels.h"
 #include "model/model.h"
-#include "model/precision.h"
 
 namespace kvasir {
 namespace {
@@ -59,11 +58,8 @@ std::string FirstLineWith(const char* path, std::string_view label) {
 Result<ModelSummary> InspectModel(const EngineOptions& given) {
   EngineOptions options = given;
   KV_ASSIGN(options.model, ResolveModel(given.model));
-  if (options.kv_format == KvFormat::kAuto) {
-    options.kv_format = options.compute == ComputeMode::kExact ? KvFormat::kF32 : KvFormat::kF16;
-  }
+  options.kv_format = ResolveKvFormat(options);
   KV_ASSIGN(const files::GgufFile gguf, files::GgufFile::Open(options.model));
-  if (options.compute == ComputeMode::kAuto) options.compute = model::AutomaticCompute(gguf);
   ModelSummary summary;
   summary.file_type = FileTypeName(gguf);
   summary.has_chat_template = gguf.metadata().Has("tokenizer.chat_template");

@@ -7,6 +7,7 @@
 
 #include "base/aligned.h"
 #include "base/thread_pool.h"
+#include "engine/peak_memory.h"
 #include "kernels/kernels.h"
 #include "kvasir/inspect.h"
 
@@ -32,30 +33,47 @@ double BestRate(base::ThreadPool& pool, double seconds, const std::function<doub
   return best;
 }
 
+// Memory taken while one of these lives does not count as the engine's.
+class NotCounted {
+ public:
+  NotCounted() { ProcessPeakMemory().Pause(); }
+  ~NotCounted() { ProcessPeakMemory().Resume(); }
+  NotCounted(const NotCounted&) = delete;
+  NotCounted& operator=(const NotCounted&) = delete;
+};
+
+// In bytes per second.
+double ReadRate(base::ThreadPool& pool, size_t buffer_bytes, double seconds) {
+  constexpr size_t kUnit = 4096;
+  const NotCounted not_counted;
+  const auto threads = static_cast<size_t>(pool.size());
+  const size_t share = std::max(kUnit, buffer_bytes / threads / kUnit * kUnit);
+  auto buffer = base::AlignedBuffer::Create(share * threads, base::AlignedBuffer::Pages::kHuge);
+  if (!buffer) return 0;
+  const kernels::KernelTable& kernels = kernels::TableOf(kernels::ChosenIsa());
+  pool.Run([&](int thread) { std::memset(buffer->data() + share * static_cast<size_t>(thread), 1, share); });
+  volatile uint64_t sink = 0;  // keeps the compiler from leaving the work out
+  return BestRate(pool, seconds, [&](int thread) {
+    sink = sink + kernels.read_stream(buffer->data() + share * static_cast<size_t>(thread), share);
+    return static_cast<double>(share);
+  });
+}
+
 }  // namespace
 
-MachineLimits MeasureLimits(int threads, size_t buffer_bytes, double seconds) {
-  constexpr size_t kUnit = 4096;
-  constexpr int64_t kIterations = 200'000;
-  MachineLimits limits;
-  limits.threads = threads;
+double MeasureReadRate(int threads, size_t buffer_bytes, double seconds) {
   base::ThreadPool pool(threads);
-  const kernels::KernelTable& kernels = kernels::TableOf(kernels::ChosenIsa());
-  volatile uint64_t sink = 0;  // keeps the compiler from leaving the work out
+  return ReadRate(pool, buffer_bytes, seconds) / 1e9;
+}
 
-  const size_t share = std::max(kUnit, buffer_bytes / static_cast<size_t>(threads) / kUnit * kUnit);
-  if (auto buffer =
-          base::AlignedBuffer::Create(share * static_cast<size_t>(threads), base::AlignedBuffer::Pages::kHuge)) {
-    pool.Run([&](int thread) { std::memset(buffer->data() + share * static_cast<size_t>(thread), 1, share); });
-    limits.read_buffer_bytes = buffer->size();
-    limits.read_gb_per_second =
-        BestRate(pool, seconds / 3,
-                 [&](int thread) {
-                   sink = sink + kernels.read_stream(buffer->data() + share * static_cast<size_t>(thread), share);
-                   return static_cast<double>(share);
-                 }) /
-        1e9;
-  }
+MachineLimits MeasureLimits(int threads, size_t buffer_bytes, double seconds) {
+  constexpr int64_t kIterations = 200'000;
+  base::ThreadPool pool(threads);
+  MachineLimits limits{.threads = threads,
+                       .read_gb_per_second = ReadRate(pool, buffer_bytes, seconds / 3) / 1e9,
+                       .read_buffer_bytes = buffer_bytes};
+  const kernels::KernelTable& kernels = kernels::TableOf(kernels::ChosenIsa());
+  volatile uint64_t sink = 0;
   limits.int8_tops = BestRate(pool, seconds / 3,
                               [&](int) {
                                 int64_t ops = 0;

@@ -60,6 +60,11 @@ kernels::PageFormat PageFormatOf(KvFormat format) {
 
 }  // namespace
 
+KvFormat ResolveKvFormat(const EngineOptions& options) {
+  if (options.kv_format != KvFormat::kAuto) return options.kv_format;
+  return options.compute == ComputeMode::kExact ? KvFormat::kF32 : KvFormat::kF16;
+}
+
 size_t AvailableMemoryBytes() {
   size_t available = ReadNumber("/proc/meminfo", "MemAvailable:") * 1024;
   const size_t limit = ReadNumber("/sys/fs/cgroup/memory.max", "");

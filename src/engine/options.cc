@@ -18,9 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::pair<std::string_view, ComputeMode>, 5> kComputeModes = {
-    {{"auto", ComputeMode::kAuto},
-     {"fast", ComputeMode::kFast},
+constexpr std::array<std::pair<std::string_view, ComputeMode>, 4> kComputeModes = {
+    {{"fast", ComputeMode::kFast},
      {"balanced", ComputeMode::kBalanced},
      {"precise", ComputeMode::kPrecise},
      {"exact", ComputeMode::kExact}}};

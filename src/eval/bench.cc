@@ -2,7 +2,8 @@
 //
 // A product with weights is bound by reading them (decode) or by its multiply-adds (prompts); attention by reading the
 // cache or by f32 multiply-adds. The limit of a row is the time that the binding resources take at the rates measured
-// just before with the same threads and footprint; the percentage is that time over the measured one.
+// just before with the same threads and footprint; the percentage is that time over the measured one. The footprint
+// grows with the depth: small weights may fit a cache that they no longer fit beside the keys and values.
 
 #include "kvasir/bench.h"
 
@@ -10,7 +11,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <numeric>
 
 #include "base/check.h"
@@ -22,15 +22,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr double kLimitSeconds = 1.5;
-
-// Forgets the process's peak of memory, so that the buffer of the limits does not count as the engine's. Linux keeps
-// the mark; where it cannot be reset the peak that is reported is only larger.
-void ResetPeakMemory() {
-  if (std::FILE* file = std::fopen("/proc/self/clear_refs", "w")) {
-    (void)std::fputs("5", file);
-    (void)std::fclose(file);
-  }
-}
+constexpr double kReadSeconds = 0.5;
 
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -134,6 +126,7 @@ BenchRow Summarise(BenchRow row, std::vector<double> seconds, const StepCost& to
                    double least) {
   std::sort(seconds.begin(), seconds.end());
   const double tokens = row.prompt + row.generate;
+  row.read_gb_per_second = limits.read_gb_per_second;
   row.tokens_per_second = tokens / seconds[seconds.size() / 2];
   row.min_tokens_per_second = tokens / seconds.back();
   row.max_tokens_per_second = tokens / seconds.front();
@@ -152,19 +145,23 @@ Result<BenchReport> RunBench(const EngineOptions& options, const BenchPlan& plan
   BenchReport report{.model = engine->info().name,
                      .isa = std::string(engine->isa()),
                      .compute = std::string(ComputeModeName(engine->options().compute))};
-  const size_t peak_of_loading = engine->memory().peak_resident_bytes;
   report.limits = MeasureLimits(engine->options().threads, engine->info().weight_bytes_per_token, kLimitSeconds);
-  ResetPeakMemory();
   KV_ASSIGN(const std::unique_ptr<Session> session, engine->NewSession());
   Stopwatch stopwatch(*session, engine->info().vocabulary);
   KV_TRY(stopwatch.Fill(32));  // touch the weights once
 
+  MachineLimits limits = report.limits;
   const auto finish = [&](BenchRow row, const std::vector<double>& seconds, const StepCost& cost, double least) {
-    report.rows.push_back(Summarise(std::move(row), seconds, cost, report.limits, least));
+    report.rows.push_back(Summarise(std::move(row), seconds, cost, limits, least));
     if (on_row) on_row(report.rows.back());
   };
   std::string bound;
   for (const int depth : plan.depths) {
+    if (depth > 0) {
+      const StepCost step = CostOf(impl, 1, depth);
+      const auto bytes = static_cast<size_t>(step.weight_bytes + step.kv_bytes);
+      limits.read_gb_per_second = MeasureReadRate(engine->options().threads, bytes, kReadSeconds);
+    }
     for (const int prompt : plan.prompts) {
       if (prompt == 0) continue;
       std::vector<double> seconds;
@@ -175,8 +172,7 @@ Result<BenchReport> RunBench(const EngineOptions& options, const BenchPlan& plan
       }
       double least = 0;
       for (int done = 0; done < prompt; done += kMaxBatchRows) {
-        least +=
-            LeastSeconds(CostOf(impl, std::min(kMaxBatchRows, prompt - done), depth + done), report.limits, &bound);
+        least += LeastSeconds(CostOf(impl, std::min(kMaxBatchRows, prompt - done), depth + done), limits, &bound);
       }
       finish({.prompt = prompt, .depth = depth}, seconds, CostOf(impl, prompt, depth), least);
     }
@@ -189,11 +185,11 @@ Result<BenchReport> RunBench(const EngineOptions& options, const BenchPlan& plan
         seconds.push_back(elapsed);
       }
       double least = 0;
-      for (int t = 0; t < generate; ++t) least += LeastSeconds(CostOf(impl, 1, depth + t), report.limits, &bound);
+      for (int t = 0; t < generate; ++t) least += LeastSeconds(CostOf(impl, 1, depth + t), limits, &bound);
       finish({.generate = generate, .depth = depth}, seconds, CostOf(impl, 1, depth), least);
     }
   }
-  report.peak_resident_bytes = std::max(peak_of_loading, engine->memory().peak_resident_bytes);
+  report.peak_resident_bytes = engine->memory().peak_resident_bytes;
   return report;
 }
 

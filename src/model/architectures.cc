@@ -59,18 +59,11 @@ Result<std::unique_ptr<Model>> LoadModel(const files::GgufFile& gguf, const Load
 Result<WeightPlan> PlanWeights(const files::GgufFile& gguf, ComputeMode compute, int max_rows) {
   KV_ASSIGN(const ModelConfig config, ReadConfig(gguf, 0));
   WeightPlan plan;
-  bool has_head = false;
+  if (compute != ComputeMode::kExact) plan.weight_bytes = PackedWeightBytes(gguf);
   bool gate_in_f32 = compute == ComputeMode::kExact;
   for (const tensor::TensorView& view : gguf.tensors()) {
-    has_head = has_head || view.name == "output.weight";
     const bool is_float = tensor::Traits(view.dtype).block_elements == 1;
     gate_in_f32 = gate_in_f32 || (is_float && view.name.ends_with("ffn_down.weight"));
-    if (view.dims < 2 || compute == ComputeMode::kExact) continue;
-    if (view.name != "token_embd.weight") plan.weight_bytes += ops::Weight::PackedBytes(view);
-  }
-  if (const tensor::TensorView* embedding = gguf.FindTensor("token_embd.weight");
-      embedding != nullptr && !has_head && compute != ComputeMode::kExact) {
-    plan.weight_bytes += ops::Weight::PackedBytes(*embedding);
   }
   const auto max_k = static_cast<size_t>(std::max({config.embedding, config.q_features(), config.feed_forward}));
   const auto rows = static_cast<size_t>(max_rows);

@@ -52,9 +52,8 @@ Result<std::unique_ptr<Decoder>> Decoder::Load(const files::GgufFile& gguf, cons
 Status Decoder::LoadWeights(const files::GgufFile& gguf, const LoadOptions& options) {
   const bool exact = options.compute == ComputeMode::kExact;
   if (!exact) {
-    KV_ASSIGN(const WeightPlan plan, PlanWeights(gguf, options.compute, options.max_rows));
     // Each weight begins on a cache line of its own.
-    const size_t bytes = plan.weight_bytes + gguf.tensors().size() * base::kCacheLineBytes;
+    const size_t bytes = PackedWeightBytes(gguf) + gguf.tensors().size() * base::kCacheLineBytes;
     KV_ASSIGN(weights_, ops::WeightArena::Create(bytes));
   }
   std::optional<PackedCache> cache;

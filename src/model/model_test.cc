@@ -76,11 +76,6 @@ TEST(ReadConfig, LocalAndGlobalLayersOfGemma) {
   EXPECT_FLOAT_EQ(config->attention_scale, 0.25);
 }
 
-TEST(AutomaticCompute, IsPreciseForASmallModel) {
-  const auto gguf = files::GgufFile::Open(TinyModel{}.Write("automatic"));
-  EXPECT_EQ(AutomaticCompute(*gguf), ComputeMode::kPrecise);
-}
-
 TEST(PlanWeights, IsWhatLoadingTakes) {
   for (const ComputeMode mode : {ComputeMode::kBalanced, ComputeMode::kExact}) {
     const auto gguf = files::GgufFile::Open(TinyModel{}.Write("plan"));

@@ -13,12 +13,19 @@ namespace {
 
 constexpr size_t kReadAheadBytes = size_t{64} << 20;
 
-// The tensors that become weights: all matrices, but an embedding only where it is the head as well.
+}  // namespace
+
 bool IsWeight(const files::GgufFile& gguf, const tensor::TensorView& view) {
   return view.dims >= 2 && (view.name != "token_embd.weight" || gguf.FindTensor("output.weight") == nullptr);
 }
 
-}  // namespace
+size_t PackedWeightBytes(const files::GgufFile& gguf) {
+  size_t bytes = 0;
+  for (const tensor::TensorView& view : gguf.tensors()) {
+    if (IsWeight(gguf, view)) bytes += ops::Weight::PackedBytes(view);
+  }
+  return bytes;
+}
 
 WeightLoader::WeightLoader(const files::GgufFile& gguf, bool exact, base::ThreadPool& pool, ops::WeightArena& arena,
                            std::function<void(const LoadProgress&)> on_progress)

@@ -15,6 +15,12 @@
 
 namespace kvasir::model {
 
+/// Whether `view` becomes a weight: all matrices do, but an embedding only where it is the head as well.
+[[nodiscard]] bool IsWeight(const files::GgufFile& gguf, const tensor::TensorView& view);
+
+/// Bytes of all weights of `gguf`, packed.
+[[nodiscard]] size_t PackedWeightBytes(const files::GgufFile& gguf);
+
 /// Used while a model loads. Errors name the tensor, the shape found and the shape wanted.
 ///
 /// The file is read through its map. Bytes that are packed are dropped from the map at once, and the system is asked to

@@ -175,7 +175,7 @@ def test_bash_completes(kvasir, smollm2):
     assert complete(kvasir, "to") == {"tokenize"}
     assert complete(kvasir, "eval", "") >= {"ppl", "kld", "golden"}
     assert complete(kvasir, "run", "--comp") == {"--compute"}
-    assert complete(kvasir, "run", "--compute", "") == {"auto", "fast", "balanced", "precise", "exact"}
+    assert complete(kvasir, "run", "--compute", "") == {"fast", "balanced", "precise", "exact"}
     assert "smollm2" in complete(kvasir, "run", "-m", "smo")
     assert "smollm2" in complete(kvasir, "inspect", "")
     assert complete(kvasir, "eval", "ppl", "--chu") == {"--chunks"}
@@ -194,7 +194,7 @@ def test_fish_completes(kvasir, smollm2):
     assert offers("kvasir ") >= {"run", "chat", "eval"}
     assert offers("kvasir eval ") == {"ppl", "kld", "golden"}
     assert offers("kvasir run --comp") == {"--compute"}
-    assert offers("kvasir run --compute ") == {"auto", "fast", "balanced", "precise", "exact"}
+    assert offers("kvasir run --compute ") == {"fast", "balanced", "precise", "exact"}
     assert "smollm2" in offers("kvasir run -m smo")
     assert offers("kvasir eval ppl --chu") == {"--chunks"}
 
