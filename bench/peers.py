@@ -4,7 +4,8 @@
 The peer is llama.cpp as PyPI's llama-cpp-python ships it, built natively with its own CMake files in a cache outside the
 tree. It is measured with flash attention and weight repacking off and on, over a cache of the same element type as ours, and
 the best figure counts. Kvasir and the peer take turns (A B A B), so that a machine whose speed drifts is fair to both; each
-row gives the median of the ratios of the turns. Writes bench/results/DATE-COMMIT.json after every row; a run of all rows
+row gives the median of the ratios of the turns. Deep caches, which the peer fills slowly, are measured in one turn, with the
+settings that were best on the same model before. Writes bench/results/DATE-COMMIT.json after every row; a run of all rows
 also updates the table of the README.
 
     ./dev bench peers                     all rows: hours on a small machine, because the peer fills deep caches slowly
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from harness import models, peer, places, results
 from harness.places import CPUS, KVASIR, die, note, run
 
+DEEP = 4000  # tokens in the cache from which on a row has one turn and few settings
 KEEP_WITHIN = 0.85  # of the peer's best setting in the first turn: slower ones are not measured again
 
 
@@ -90,10 +92,27 @@ def our_speed(model: pathlib.Path, row: Row, threads: int) -> tuple[dict, dict]:
     return report["rows"][0], report
 
 
-def measure(row: Row, program: pathlib.Path, threads: int, turns: int) -> tuple[dict, dict]:
-    """All turns of one row."""
+def settings_of(row: Row, done: list[dict]) -> list[dict]:
+    """The peer's settings that a row tries: all, or behind a deep cache those that earlier rows of the model leave. Whether
+    weights are repacked matters alike at any depth, flash attention only where there is a cache."""
+    settings = peer.variants(row.kv)
+    if row.depth < DEEP:
+        return settings
+    for earlier in done:
+        if earlier["model"] != row.model:
+            continue
+        best = max(earlier["peer_settings"], key=lambda tried: max(tried["tokens_per_second"], default=0))
+        settings = [s for s in settings if s["repack"] == best["repack"]] or settings
+        if earlier["depth"] > 0 and earlier["kv"] == row.kv:
+            settings = [s for s in settings if s["fa"] == best["fa"]] or settings
+    return settings
+
+
+def measure(row: Row, program: pathlib.Path, threads: int, turns: int, done: list[dict]) -> tuple[dict, dict]:
+    """All turns of one row; `done` are the rows before it."""
     model = models.path_of(row.model)
-    tried = {json.dumps(variant): [] for variant in peer.variants(row.kv)}
+    turns = 1 if row.depth >= DEEP else turns
+    tried = {json.dumps(variant): [] for variant in settings_of(row, done)}
     kept = list(tried)
     ours, theirs, percent = [], [], []
     for turn in range(turns):
@@ -144,7 +163,7 @@ def main() -> None:
     program = options.peer or peer.build()
     result = results.describe() | {"threads": options.threads, "peer": str(options.peer or peer.NAME), "rows": []}
     for row in rows:
-        figures, report = measure(row, program, options.threads, turns)
+        figures, report = measure(row, program, options.threads, turns, result["rows"])
         result["rows"].append(figures | {"limits": report["limits"]})
         result["isa"] = report["isa"]
         path = results.write(result)
