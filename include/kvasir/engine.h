@@ -55,12 +55,42 @@ enum class FinishReason {
   kStop,       ///< The model ended its answer, or a stop string appeared.
   kLength,     ///< max_tokens, or the context is full.
   kCancelled,  ///< The callback returned false, or the flag was set.
+  kDeadline,   ///< The time allowed for it was over (Submission::timeout).
+};
+
+/// A token and the natural logarithm of the probability that the model gave it, before any sampling stage.
+struct ScoredToken {
+  int32_t token = -1;
+  double logprob = 0;  ///< At most 0; minus infinity for an impossible token.
+};
+
+/// What the model thought of one token of a text.
+struct TokenScores {
+  ScoredToken chosen;
+  /// How many tokens are more likely; those with the same logit and a lower id count. 0 = the greedy choice.
+  int32_t rank = 0;
+  /// The SamplingOptions::n_probs most likely tokens, most likely first; `chosen` has the same bits here.
+  std::vector<ScoredToken> top;
 };
 
 /// One token as it is generated.
 struct TokenEvent {
-  int32_t token = 0;
+  int32_t token = 0;      ///< -1 for the text that was held back to the end, which belongs to no new token.
   std::string_view text;  ///< Text that became complete with this token: whole code points, maybe empty.
+  /// Where Request::logprobs asks for it, else null. Valid during the call.
+  const TokenScores* scores = nullptr;
+};
+
+/// Which tokens may come next: a grammar, a schema, a list of choices. One object serves one request; it is called on
+/// the thread that generates, Mask before each token and Accept after it.
+class TokenConstraint {
+ public:
+  virtual ~TokenConstraint() = default;
+  /// One bit per token of the vocabulary (bit i % 32 of word i / 32), set where token i may come next; empty: any may.
+  /// Valid until the next call. An error ends the request with that error.
+  [[nodiscard]] virtual Result<std::span<const uint32_t>> Mask() = 0;
+  /// The token that was chosen.
+  virtual void Accept(int32_t token) = 0;
 };
 
 /// What to do when the context is full.
@@ -78,12 +108,21 @@ struct Request {
   SamplingOptions sampling;
   /// Generation ends before the first of these appears in the text; they are not part of the answer.
   std::vector<std::string> stop;
+  /// Generation ends before one of these tokens, as with the model's own end of text.
+  std::vector<int32_t> stop_tokens;
   bool ignore_end_of_text = false;
+  /// Report the scores of each generated token, with SamplingOptions::n_probs alternatives.
+  bool logprobs = false;
+  /// Report the scores of the prompt's tokens from the second on. Every one of them has then to be computed, so no part
+  /// of the prompt is taken from a cache.
+  bool prompt_logprobs = false;
+  /// Restricts the tokens that may be chosen; null: none is excluded.
+  std::shared_ptr<TokenConstraint> constraint;
   ContextFull context_full = ContextFull::kStop;
   int sink_tokens = 4;
-  /// Called on the calling thread for each token; return false to cancel.
+  /// Called on the thread that generates (a session's caller) for each token; return false to cancel.
   std::function<bool(const TokenEvent&)> on_token;
-  /// Called after each chunk of the prompt, with tokens done and in all; return false to cancel.
+  /// Called there after each chunk of the prompt, with tokens done and in all; return false to cancel.
   std::function<bool(int done, int total)> on_prompt;
   /// When set and true, the generation ends at the next layer.
   const std::atomic<bool>* cancel = nullptr;
@@ -95,14 +134,17 @@ struct Generation {
   std::vector<int32_t> tokens;
   FinishReason reason = FinishReason::kStop;
   int prompt_tokens = 0;
-  int cached_tokens = 0;  ///< Of the prompt, found in the session's cache.
+  int cached_tokens = 0;  ///< Of the prompt, found in a cache and not computed.
   double prompt_seconds = 0;
-  double decode_seconds = 0;  ///< From the first generated token to the last.
-  size_t kv_bytes = 0;        ///< Live pages of this session at the end.
-  uint64_t seed = 0;          ///< The seed that was used.
+  double decode_seconds = 0;               ///< From the first generated token to the last.
+  size_t kv_bytes = 0;                     ///< Pages of this sequence at the end, shared ones included.
+  uint64_t seed = 0;                       ///< The seed that was used.
+  std::vector<TokenScores> scores;         ///< One per token where Request::logprobs asks for them.
+  std::vector<TokenScores> prompt_scores;  ///< Of prompt tokens 1, 2, ... where Request::prompt_logprobs asks for them.
 };
 
-/// One conversation: a token sequence and its KV cache. Not thread-safe; sessions of one engine take turns.
+/// One conversation: a token sequence and its KV cache. Not thread-safe; sessions of one engine take turns. To compute
+/// many requests together, see kvasir/scheduler.h.
 class Session {
  public:
   ~Session();

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "base/thread_pool.h"
@@ -36,6 +37,9 @@ struct Engine::Impl {
 
 /// The file that EngineOptions::packed_cache means for the model file `model`.
 [[nodiscard]] std::string PackedCachePath(const std::string& model);
+
+/// kInvalidArgument, naming the first of `tokens` that is not in the vocabulary.
+[[nodiscard]] Status CheckTokens(const Engine::Impl& engine, std::span<const int32_t> tokens);
 
 /// Rows of the largest batch: a prompt is computed in pieces of this many tokens.
 inline constexpr int kMaxBatchRows = 512;

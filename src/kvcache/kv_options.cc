@@ -80,13 +80,18 @@ size_t BytesDuringStep(const KvShape& shape, kernels::PageFormat format, int64_t
 }
 
 size_t PeakBytes(const KvShape& shape, kernels::PageFormat format, int64_t context, int64_t step) {
+  return BytesToGrow(shape, format, 0, context, step);
+}
+
+size_t BytesToGrow(const KvShape& shape, kernels::PageFormat format, int64_t held_blocks, int64_t context,
+                   int64_t step) {
+  const int64_t added = std::max<int64_t>(BlocksFor(context) - held_blocks, 0);
   int64_t blocks = 0;
   for (int layer = 0; layer < shape.layers; ++layer) {
     const int64_t window = shape.window(layer);
-    const int64_t all = BlocksFor(context);
     // window - 1 earlier positions and the step's own, wherever they lie relative to the pages.
     const int64_t local = BlocksFor(window - 1 + std::max<int64_t>(step, 1) - 1) + 1;
-    blocks += window == 0 ? all : std::min(all, local);
+    blocks += window == 0 ? added : std::min(added, local);
   }
   return BytesOfBlocks(shape, format, blocks);
 }

@@ -68,4 +68,10 @@ constexpr int64_t FirstVisible(int64_t position, int window) {
 /// A bound on BytesDuringStep of every step of at most `step` tokens up to `context`: what admission must reserve.
 [[nodiscard]] size_t PeakBytes(const KvShape& shape, kernels::PageFormat format, int64_t context, int64_t step);
 
+/// A bound on the bytes that a sequence allocates, in steps of at most `step` tokens, until it holds `context` tokens,
+/// when it starts from `held_blocks` blocks that it need not allocate. Those bytes are enough, and where no layer has a
+/// window, all of them are needed.
+[[nodiscard]] size_t BytesToGrow(const KvShape& shape, kernels::PageFormat format, int64_t held_blocks, int64_t context,
+                                 int64_t step);
+
 }  // namespace kvasir::kvcache

@@ -1,0 +1,176 @@
+// The scheduler: many requests at once over one engine.
+//
+//   auto engine = kvasir::Engine::Load({.model = "smollm2", .kv_budget_bytes = 1 << 30});
+//   auto scheduler = kvasir::Scheduler::Create(**engine);
+//   auto id = (*scheduler)->Submit({.request = {.prompt = tokens, .on_token = Show}, .on_done = Finish});
+//
+// One thread computes all requests together, a token of each per step ("continuous batching"), and long prompts in
+// pieces beside them. What a request gets does not depend on the others: the same tokens as alone in a Session, bit for
+// bit, for the same seed.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kvasir/engine.h"
+#include "kvasir/result.h"
+
+namespace kvasir {
+
+/// Names a request for as long as its scheduler lives; never 0.
+using RequestId = uint64_t;
+
+struct SchedulerOptions {
+  /// Requests that are computed together at most, 1 to 512. Further ones wait.
+  int max_running = 64;
+  /// Requests that may wait; one more is refused with kResourceExhausted.
+  int max_waiting = 512;
+  /// The time between two tokens of a stream that prompts may cause: they are computed in pieces that fit. 0: no
+  /// target, prompts are computed in pieces of 512 tokens.
+  double itl_target_ms = 100;
+  /// Keep computed prompts while there is memory, and start a request from the longest beginning that is held.
+  bool prefix_cache = true;
+};
+
+/// Why the part of a prompt that was found in the cache ends where it ends.
+enum class CacheMiss {
+  kNone,            ///< All of the prompt was held; its last token is always computed.
+  kDisabled,        ///< SchedulerOptions::prefix_cache is off.
+  kPromptLogprobs,  ///< Request::prompt_logprobs needs the computation itself.
+  kDiverged,        ///< A held text begins alike and differs at this token.
+  kNotHeld,         ///< Nothing held goes on here: never computed under this tenant and salt, or evicted.
+  kNoMemory,        ///< A beginning was held, but using it would not have left the memory to go on.
+};
+[[nodiscard]] std::string_view CacheMissName(CacheMiss miss);
+
+/// Where and why the match with the cache ended.
+struct CacheReport {
+  int matched_tokens = 0;  ///< = Generation::cached_tokens: the first token that was computed is this one.
+  CacheMiss reason = CacheMiss::kNotHeld;
+};
+
+/// The end of a request: what a Session would have returned, and what scheduling did to it.
+struct Completion {
+  Generation generation;
+  CacheReport cache;
+  double queue_seconds = 0;  ///< From Submit until it was first computed.
+  int preemptions = 0;       ///< How often its memory was taken and its tokens were computed again.
+};
+
+/// A request and how it is to be treated.
+struct Submission {
+  /// As for Session::Generate, except: its callbacks are called on the scheduler's thread, and ContextFull::kShift is
+  /// refused, because a shifted context could not be computed again after a preemption.
+  Request request;
+  /// Who asks, for example an API key. Tenants take turns in the queue, and share no cached content.
+  std::string tenant;
+  /// Cached content is shared only between requests of a tenant with the same salt.
+  std::string cache_salt;
+  /// Higher ones are admitted first; when memory is short, lower ones are preempted.
+  int priority = 0;
+  /// After so much time since Submit the request ends with FinishReason::kDeadline and the text it has. 0: never.
+  std::chrono::milliseconds timeout{0};
+  /// Shown in SchedulerStats.
+  std::string label;
+  /// Called exactly once for each accepted submission, on the scheduler's thread, after the last other callback.
+  std::function<void(Result<Completion>)> on_done;
+};
+
+enum class RequestPhase {
+  kWaiting,     ///< In the queue: new, or preempted.
+  kPrompt,      ///< Its prompt is being computed.
+  kGenerating,  ///< It produces tokens.
+};
+[[nodiscard]] std::string_view RequestPhaseName(RequestPhase phase);
+
+/// One request, as an observer sees it.
+struct RequestView {
+  RequestId id = 0;
+  std::string label;
+  std::string tenant;
+  int priority = 0;
+  RequestPhase phase = RequestPhase::kWaiting;
+  int prompt_tokens = 0;
+  int cached_tokens = 0;
+  int computed_tokens = 0;  ///< Tokens in its cache now, those from the prefix cache included.
+  int generated_tokens = 0;
+  int preemptions = 0;
+  size_t kv_bytes = 0;  ///< Pages it refers to, shared ones included.
+  double age_seconds = 0;
+};
+
+/// What a scheduler is doing and has done. Counters only grow.
+struct SchedulerStats {
+  int running = 0;
+  int waiting = 0;
+  int64_t accepted = 0;   ///< Submissions taken.
+  int64_t refused = 0;    ///< Submissions refused because the queue was full.
+  int64_t completed = 0;  ///< Ended by themselves: stop or length.
+  int64_t cancelled = 0;  ///< Ended by a cancellation or a deadline.
+  int64_t failed = 0;     ///< Ended with an error.
+  int64_t steps = 0;
+  int64_t prompt_tokens = 0;  ///< Computed; not those from the cache, nor those computed again.
+  int64_t generated_tokens = 0;
+  int64_t cached_tokens = 0;      ///< Of prompts, taken from the cache.
+  int64_t recomputed_tokens = 0;  ///< Computed again after a preemption.
+  int64_t preemptions = 0;
+  int64_t prefix_lookups = 0;
+  int64_t prefix_hits = 0;     ///< Lookups that found at least one token.
+  int64_t evicted_blocks = 0;  ///< Blocks of 64 tokens that the prefix cache gave up for memory.
+  size_t kv_budget_bytes = 0;
+  size_t kv_bytes = 0;         ///< Live pages.
+  size_t kv_shared_bytes = 0;  ///< Of those, in use by two or more running requests.
+  size_t kv_cached_bytes = 0;  ///< Of those, held for reuse only; given up when memory is needed.
+  double last_step_ms = 0;
+  int prompt_chunk_tokens = 0;  ///< Rows that a step beside running streams now leaves to prompts.
+  std::vector<RequestView> requests;
+};
+
+/// Computes many requests together. All functions are thread-safe, and those not marked otherwise may be called from
+/// callbacks. Callbacks run on the one thread that computes: what they do delays every request, so they must hand over
+/// and return; a client that reads slowly needs a buffer, not a callback that waits.
+class Scheduler {
+ public:
+  /// `engine` must outlive the scheduler. Errors: options out of range.
+  [[nodiscard]] static Result<std::unique_ptr<Scheduler>> Create(Engine& engine, const SchedulerOptions& options = {});
+  /// Stops.
+  ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  /// Queues a request; returns at once. Errors, after which no callback comes: kInvalidArgument for whatever
+  /// Session::Generate refuses (a prompt longer than the context: both numbers are named) and for a prompt whose pages
+  /// exceed the whole budget; kUnsupported for ContextFull::kShift; kResourceExhausted when the queue is full;
+  /// kCancelled after Drain or Stop.
+  [[nodiscard]] Result<RequestId> Submit(Submission submission);
+
+  /// Ends a request with FinishReason::kCancelled, at the latest after the step in progress. False when there is no
+  /// such request, for example because it has just ended.
+  bool Cancel(RequestId id);
+
+  /// Submits and waits. Not from callbacks. Errors: as Submit's and Session::Generate's.
+  [[nodiscard]] Result<Completion> Run(Submission submission);
+
+  [[nodiscard]] SchedulerStats Stats() const;
+
+  /// Accepts nothing more and waits until all accepted requests have ended; at most `timeout`, then false. Not from
+  /// callbacks.
+  bool Drain(std::chrono::milliseconds timeout);
+  /// Accepts nothing more, cancels what there is, and waits for the last callback. Not from callbacks.
+  void Stop();
+
+  [[nodiscard]] const SchedulerOptions& options() const;
+
+ private:
+  struct Impl;
+  explicit Scheduler(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kvasir

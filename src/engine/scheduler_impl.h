@@ -1,0 +1,75 @@
+// What a Scheduler holds, shared by its files: scheduler.cc (the API), scheduler_loop.cc (the thread and its steps),
+// admission.cc (who may start, and who must give way).
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/engine_impl.h"
+#include "engine/request_queue.h"
+#include "engine/scheduled_request.h"
+#include "engine/step_pace.h"
+#include "kvasir/scheduler.h"
+
+namespace kvasir {
+
+/// The lists of requests change under `mutex` only, and only the scheduler's thread changes `running` and takes from
+/// `queue`; so that thread reads both without the mutex. Callbacks run without it.
+struct Scheduler::Impl {
+  Impl(Engine::Impl& engine, const SchedulerOptions& options);
+
+  // scheduler.cc: any thread.
+  [[nodiscard]] Status CheckSubmission(const Submission& submission) const;
+  [[nodiscard]] Result<RequestId> Submit(Submission submission);
+  bool Cancel(RequestId id);
+  void CancelAll();
+  void AbandonStepIfUnwanted();
+  [[nodiscard]] SchedulerStats Stats() const;
+  [[nodiscard]] RequestView ViewOf(const ScheduledRequest& request) const;
+
+  // scheduler_loop.cc: the scheduler's thread.
+  void Loop();
+  [[nodiscard]] bool WaitForWork();
+  void EndUnwanted();
+  [[nodiscard]] std::vector<ScheduledRequest*> PlanStep();
+  [[nodiscard]] Status ComputeStep(std::span<ScheduledRequest* const> step);
+  void Advance(ScheduledRequest& request);
+  void End(ScheduledRequest& request, Result<FinishReason> reason);
+  void Conclude(std::unique_ptr<ScheduledRequest> request, Result<FinishReason> reason);
+
+  // admission.cc: the scheduler's thread.
+  void Admit();
+  [[nodiscard]] bool TryAdmit(ScheduledRequest& request);
+  [[nodiscard]] size_t PromisedBytes() const;
+  [[nodiscard]] bool Extend(ScheduledRequest& request, int rows);
+  [[nodiscard]] ScheduledRequest* WeakestBelow(const ScheduledRequest& request) const;
+  void Preempt(ScheduledRequest& request);
+  [[nodiscard]] size_t BytesToReach(const ScheduledRequest& request, int64_t held_blocks) const;
+
+  Engine::Impl& engine;
+  const SchedulerOptions options;
+  StepPace pace;
+
+  mutable std::mutex mutex;
+  std::condition_variable work;  // something was submitted or cancelled, or is to stop
+  std::condition_variable idle;  // `open` has become 0
+  RequestQueue queue;
+  std::vector<std::unique_ptr<ScheduledRequest>> running;  // in order of admission
+  std::unordered_map<RequestId, ScheduledRequest*> by_id;  // of both lists
+  bool accepting = true;
+  bool stopping = false;
+  int64_t open = 0;  // accepted requests whose on_done has not returned
+  RequestId last_id = 0;
+  int64_t last_admission = 0;
+  SchedulerStats counters;                // its counters only; Stats fills in the rest
+  std::atomic<bool> step_cancel = false;  // nobody wants the step in progress any more
+
+  std::thread thread;
+};
+
+}  // namespace kvasir

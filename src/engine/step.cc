@@ -1,0 +1,77 @@
+#include "engine/step.h"
+
+#include <algorithm>
+#include <mutex>
+#include <vector>
+
+#include "base/check.h"
+
+namespace kvasir {
+namespace {
+
+// A batch and what it points to.
+struct Gathered {
+  std::vector<int32_t> tokens;
+  std::vector<int32_t> positions;
+  std::vector<kvcache::KvView> views;
+  std::vector<ops::SequenceRows> sequences;
+  std::vector<int32_t> logit_rows;
+  struct Place {  // of one of logit_rows
+    size_t sequence;
+    int index;
+  };
+  std::vector<Place> places;
+};
+
+Gathered Gather(std::span<const StepRows> rows) {
+  Gathered batch;
+  batch.views.reserve(rows.size());
+  for (size_t s = 0; s < rows.size(); ++s) {
+    const kvcache::KvSequence& sequence = *rows[s].sequence;
+    const int32_t start = sequence.committed();
+    const int32_t count = sequence.length() - start;
+    const auto first_row = static_cast<int>(batch.tokens.size());
+    batch.views.push_back(sequence.View());
+    batch.sequences.push_back({.kv = &batch.views.back(), .first_row = first_row, .num_rows = count});
+    for (int32_t i = 0; i < count; ++i) {
+      batch.tokens.push_back(sequence.tokens()[static_cast<size_t>(start + i)]);
+      batch.positions.push_back(start + i);
+      if (i < rows[s].first_logits) continue;
+      batch.logit_rows.push_back(first_row + i);
+      batch.places.push_back({.sequence = s, .index = i});
+    }
+  }
+  return batch;
+}
+
+}  // namespace
+
+Status RunStep(Engine::Impl& engine, std::span<const StepRows> rows, const std::atomic<bool>* cancel) {
+  const Gathered gathered = Gather(rows);
+  KV_CHECK(gathered.tokens.size() <= static_cast<size_t>(kMaxBatchRows));
+  const ops::Batch batch{.tokens = gathered.tokens,
+                         .positions = gathered.positions,
+                         .sequences = gathered.sequences,
+                         .logit_rows = gathered.logit_rows,
+                         .cancel = cancel};
+  const auto on_logits = [&](int i, std::span<const float> logits) {
+    const Gathered::Place& place = gathered.places[static_cast<size_t>(i)];
+    rows[place.sequence].on_logits(place.index, logits);
+  };
+  Status status;
+  {
+    const std::lock_guard lock(engine.step);
+    status = engine.model->Forward(batch, on_logits);
+  }
+  for (const StepRows& each : rows) {
+    if (status) {
+      each.sequence->Commit();
+      each.sequence->ReleaseOutsideWindow();
+    } else {
+      KV_CHECK(each.sequence->Truncate(each.sequence->committed()).has_value());
+    }
+  }
+  return status;
+}
+
+}  // namespace kvasir

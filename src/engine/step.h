@@ -1,0 +1,28 @@
+// One step of the model: the new tokens of one or more sequences, computed together.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "engine/engine_impl.h"
+#include "kvcache/kv_sequence.h"
+
+namespace kvasir {
+
+/// What one sequence brings to a step: the tokens it was extended by since its last commit.
+struct StepRows {
+  kvcache::KvSequence* sequence = nullptr;
+  /// The first of those tokens whose logits are wanted, counted from 0; their number or more: none.
+  int first_logits = 0;
+  /// Takes the logits [V] of token `index` (counted from 0), in ascending order, while the step is computed.
+  std::function<void(int index, std::span<const float> logits)> on_logits;
+};
+
+/// Computes the open tokens of all `rows`, kMaxBatchRows at most in all, as one batch, and commits them. After an error
+/// every sequence is as it was before it was extended. The results of a row do not depend on the others. Takes its turn
+/// among all steps of the engine. Errors: kCancelled when `cancel` was seen set (it is read at each layer), no memory.
+[[nodiscard]] Status RunStep(Engine::Impl& engine, std::span<const StepRows> rows, const std::atomic<bool>* cancel);
+
+}  // namespace kvasir
