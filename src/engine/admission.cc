@@ -14,17 +14,18 @@
 
 namespace kvasir {
 
-// Bytes it will allocate until everything it has so far is computed, with `held_blocks` blocks in place.
-size_t Scheduler::Impl::BytesToReach(const ScheduledRequest& request, int64_t held_blocks) const {
+// Bytes it will allocate until everything it has so far is computed, with `held_blocks` blocks in place, in steps of at
+// most `step` tokens.
+size_t Scheduler::Impl::BytesToReach(const ScheduledRequest& request, int64_t held_blocks, int step) const {
   return kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.format, held_blocks,
-                              static_cast<int64_t>(request.generator.tokens().size()), kMaxBatchRows);
+                              static_cast<int64_t>(request.generator.tokens().size()), step);
 }
 
 // Bytes that running requests still need for their prompts, and a block for each that may need one soon.
 size_t Scheduler::Impl::PromisedBytes() const {
   size_t bytes = 0;
   for (const auto& request : running) {
-    bytes += BytesToReach(*request, kvcache::BlocksFor(request->sequence->length()));
+    bytes += BytesToReach(*request, kvcache::BlocksFor(request->sequence->length()), kMaxBatchRows);
     bytes += kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.format, 0, kernels::kPageTokens, 1);
   }
   return bytes;
@@ -35,71 +36,141 @@ void Scheduler::Impl::Admit() {
     const std::lock_guard lock(mutex);
     for (const auto& item : queue.items()) item->passed_over = false;
   }
-  while (running.size() < static_cast<size_t>(options.max_running)) {
+  while (true) {
     ScheduledRequest* next = nullptr;
     {
       const std::lock_guard lock(mutex);  // others push meanwhile
       next = queue.Next();
     }
+    // Nobody overtakes one for whom there is no room, or a large request would wait for ever.
     if (next == nullptr || !TryAdmit(*next)) break;
   }
 }
 
+// Starts a request, or passes over it where it is to wait for what another computes. False: there is no room.
 bool Scheduler::Impl::TryAdmit(ScheduledRequest& request) {
-  const kvcache::PoolStats pages = engine.pages->stats();
-  const size_t available = pages.budget_bytes - pages.live_bytes;
-  if (BytesToReach(request, 0) + PromisedBytes() > available) {
-    request.passed_over = true;
-    return false;
+  request.passed_over = true;
+  if (StillBeingComputed(request)) return true;
+  while (running.size() >= static_cast<size_t>(options.max_running)) {
+    ScheduledRequest* weaker = WeakestBelow(request, true);
+    if (weaker == nullptr) return false;
+    Preempt(*weaker);
   }
-  auto sequence = kvcache::KvSequence::Create(*engine.pages, engine.kv_shape, engine.kv_options);
-  KV_CHECK(sequence.has_value());  // the engine checked shape and options
-  request.sequence.emplace(std::move(*sequence));
-  request.phase = RequestPhase::kPrompt;
-  request.computed_tokens = request.sequence->length();
-  const bool first = request.queue_seconds < 0;
-  if (first) {
-    request.queue_seconds = std::chrono::duration<double>(SchedulerClock::now() - request.submitted).count();
-    request.generator.Begin(request.cache.matched_tokens);
+  kvcache::PrefixMatch match = FindPrefix(request);
+  if (IsBeingComputed(request, match)) return true;
+  CacheReport report = Explain(request, match);
+  if (!MakeRoom(request, BytesToReach(request, match.length / kernels::kPageTokens, kMaxBatchRows))) {
+    if (!running.empty()) return false;
+    // With nobody to wait for it starts with what there is: without the blocks it would share, whose place it may need,
+    // and token by token, which takes the least room where layers have windows.
+    if (match.length > 0) report = {.matched_tokens = 0, .reason = CacheMiss::kNoMemory};
+    match = {};
+    if (!MakeRoom(request, BytesToReach(request, 0, 1))) return EndIfTooLarge(request);
   }
-  const std::lock_guard lock(mutex);
-  request.admission = ++last_admission;
-  if (first) queue.Charge(request.submission.tenant, request.remaining());
-  running.push_back(queue.Take(&request));
+  if (request.queue_seconds < 0) request.cache = report;
+  Start(request, match);
   return true;
 }
 
-// The weakest running request that is weaker than `request`, if any.
-ScheduledRequest* Scheduler::Impl::WeakestBelow(const ScheduledRequest& request) const {
+// Ends a request whose tokens have outgrown the whole budget: it was preempted when it could hardly go on. One that
+// only waits for sessions of the engine to free memory stays. Returns whether it ended.
+bool Scheduler::Impl::EndIfTooLarge(ScheduledRequest& request) {
+  if (BytesToReach(request, 0, 1) <= engine.pages->budget_bytes()) return false;
+  std::unique_ptr<ScheduledRequest> owned;
+  {
+    const std::lock_guard lock(mutex);
+    owned = queue.Take(&request);
+  }
+  Conclude(std::move(owned), FinishReason::kLength);
+  return true;
+}
+
+// Frees memory until `bytes` are available beside what is promised to running requests: first cached blocks, then the
+// pages of requests with a lower priority.
+bool Scheduler::Impl::MakeRoom(const ScheduledRequest& request, size_t bytes) {
+  while (true) {
+    const kvcache::PoolStats pages = engine.pages->stats();
+    const size_t available = pages.budget_bytes - pages.live_bytes;
+    const size_t needed = bytes + PromisedBytes();
+    if (needed <= available) return true;
+    const size_t missing = needed - available;
+    if (prefixes.ReclaimableBytes(missing) >= missing) {
+      prefixes.Reclaim(missing);
+      continue;
+    }
+    ScheduledRequest* weaker = WeakestBelow(request, true);
+    if (weaker == nullptr) return false;
+    Preempt(*weaker);
+  }
+}
+
+// Makes a queued request a running one that holds `match`.
+void Scheduler::Impl::Start(ScheduledRequest& request, const kvcache::PrefixMatch& match) {
+  std::vector<kvcache::SealObserver*> observers;
+  if (options.prefix_cache) observers.push_back(&prefixes);
+  auto sequence = kvcache::KvSequence::Create(*engine.pages, engine.kv_shape, request.kv_options, std::move(observers));
+  KV_CHECK(sequence.has_value());  // the engine checked shape and options
+  sequence->Adopt(match.blocks, match.length);
+  request.sequence.emplace(std::move(*sequence));
+  request.phase = RequestPhase::kPrompt;
+  request.computed_tokens = match.length;
+  request.kv_bytes = request.sequence->bytes();
+  const bool first = request.queue_seconds < 0;
+  if (first) {
+    request.queue_seconds = std::chrono::duration<double>(SchedulerClock::now() - request.submitted).count();
+    request.cached_tokens = match.length;
+    request.generator.Begin(match.length);
+  }
+  const std::lock_guard lock(mutex);
+  request.admission = ++last_admission;
+  if (first) {
+    queue.Charge(request.submission.tenant, request.remaining());
+    counters.cached_tokens += match.length;
+    counters.prefix_lookups += options.prefix_cache ? 1 : 0;
+    counters.prefix_hits += match.length > 0 ? 1 : 0;
+  }
+  running.push_back(queue.Take(&request));
+}
+
+// The weakest running request that is weaker than `request`, if any; `by_priority_alone`: that has a lower priority.
+ScheduledRequest* Scheduler::Impl::WeakestBelow(const ScheduledRequest& request, bool by_priority_alone) const {
   ScheduledRequest* weakest = nullptr;
   for (const auto& other : running) {
-    if (request.Outranks(*other) && (weakest == nullptr || weakest->Outranks(*other))) weakest = other.get();
+    const bool weaker =
+        by_priority_alone ? request.submission.priority > other->submission.priority : request.Outranks(*other);
+    if (weaker && (weakest == nullptr || weakest->Outranks(*other))) weakest = other.get();
   }
   return weakest;
 }
 
-// Reserves slots for the next `rows` tokens of a running request, at the expense of weaker ones if need be. False when
-// the request had to give way itself, or has ended.
+// Reserves slots for the next `rows` tokens of a running request, at the expense of the cache and of weaker requests if
+// need be; for fewer tokens where it is alone and the budget is that small. False when the request had to give way
+// itself, or has ended.
 bool Scheduler::Impl::Extend(ScheduledRequest& request, int rows) {
-  const auto next =
-      request.generator.tokens().subspan(static_cast<size_t>(request.sequence->length()), static_cast<size_t>(rows));
+  const int length = request.sequence->length();
   while (true) {
+    const auto next = request.generator.tokens().subspan(static_cast<size_t>(length), static_cast<size_t>(rows));
     const Status status = request.sequence->Extend(next);
     if (status) return true;
     if (status.error().code != ErrorCode::kResourceExhausted) {
       End(request, std::unexpected(status.error()));
       return false;
     }
-    if (ScheduledRequest* weaker = WeakestBelow(request)) {
+    const size_t bytes = kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.format, length / kernels::kPageTokens,
+                                              length + rows, rows);
+    if (prefixes.Reclaim(std::max<size_t>(bytes, 1)) > 0) continue;
+    if (ScheduledRequest* weaker = WeakestBelow(request, false)) {
       Preempt(*weaker);
     } else if (running.size() > 1) {
       Preempt(request);
       return false;
+    } else if (rows > 1) {
+      rows = (rows + 1) / 2;
     } else if (request.generator.generated() > 0) {
-      End(request, FinishReason::kLength);  // alone, and the budget holds no more
+      End(request, FinishReason::kLength);  // the budget holds no more
       return false;
     } else {
-      Preempt(request);  // sessions hold the memory: wait for them
+      Preempt(request);  // sessions of the engine hold the memory
       return false;
     }
   }
@@ -107,7 +178,7 @@ bool Scheduler::Impl::Extend(ScheduledRequest& request, int rows) {
 
 // Takes the pages of a running request and queues it again.
 void Scheduler::Impl::Preempt(ScheduledRequest& request) {
-  request.sequence.reset();
+  DropSequence(request);
   request.computed_tokens = 0;
   request.kv_bytes = 0;
   request.phase = RequestPhase::kWaiting;
@@ -119,6 +190,13 @@ void Scheduler::Impl::Preempt(ScheduledRequest& request) {
   KV_CHECK(found != running.end());
   queue.Push(std::move(*found));
   running.erase(found);
+}
+
+// Gives up a request's pages. Those of sealed blocks stay in the prefix index until their memory is needed.
+void Scheduler::Impl::DropSequence(ScheduledRequest& request) {
+  if (!request.sequence) return;
+  prefixes.Touch(request.sequence->sealed());
+  request.sequence.reset();
 }
 
 }  // namespace kvasir

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "engine/generator.h"
 #include "kvasir/scheduler.h"
@@ -49,6 +50,12 @@ struct ScheduledRequest {
   int highest_computed = 0;   // tokens beyond this were never computed before
   CacheReport cache;
   bool passed_over = false;  // in the present round of admission
+
+  // Prefix sharing.
+  kvcache::KvOptions kv_options;                 // with the salt of its tenant
+  std::vector<kvcache::BlockHash> block_hashes;  // of the full blocks of its tokens, as of its last attempt to start
+  RequestId computes_for_us = 0;                 // a running request that computes our block ...
+  size_t awaited_block = 0;                      // ... of this number
 
   std::atomic<bool> cancelled = false;
   std::atomic<bool> in_step = false;

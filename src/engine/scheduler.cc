@@ -67,7 +67,7 @@ const SchedulerOptions& Scheduler::options() const {
 }
 
 Scheduler::Impl::Impl(Engine::Impl& engine, const SchedulerOptions& options)
-    : engine(engine), options(options), pace(options.itl_target_ms / 1e3, kMaxBatchRows) {}
+    : engine(engine), options(options), pace(options.itl_target_ms / 1e3, kMaxBatchRows), prefixes(engine.kv_shape) {}
 
 Status Scheduler::Impl::CheckSubmission(const Submission& submission) const {
   if (submission.request.context_full == ContextFull::kShift) {
@@ -86,14 +86,16 @@ Result<RequestId> Scheduler::Impl::Submit(Submission submission) {
   KV_TRY(CheckSubmission(submission));
   KV_ASSIGN(Generator generator, Generator::Create(engine, std::exchange(submission.request, {})));
   const size_t prompt = generator.prompt().size();
-  const size_t bytes =
-      kvcache::PeakBytes(engine.kv_shape, engine.kv_options.format, static_cast<int64_t>(prompt), kMaxBatchRows);
+  const size_t bytes = kvcache::PeakBytes(engine.kv_shape, engine.kv_options.format, static_cast<int64_t>(prompt), 1);
   if (bytes > engine.pages->budget_bytes()) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("the prompt's {} tokens need {} bytes of cache, but the budget is {} bytes; shorten the "
                             "prompt or load the model with a larger cache",
                             prompt, bytes, engine.pages->budget_bytes()));
   }
+  kvcache::KvOptions kv_options = engine.kv_options;
+  // The length in front tells ("ab", "c") from ("a", "bc").
+  kv_options.tenant_salt = fmt::format("{}:{}{}", submission.tenant.size(), submission.tenant, submission.cache_salt);
   const std::lock_guard lock(mutex);
   if (!accepting) return Fail(ErrorCode::kCancelled, "the scheduler is stopping and accepts no more requests");
   if (queue.size() >= static_cast<size_t>(options.max_waiting)) {
@@ -102,6 +104,7 @@ Result<RequestId> Scheduler::Impl::Submit(Submission submission) {
                                                            queue.size(), options.max_waiting));
   }
   auto request = std::make_unique<ScheduledRequest>(++last_id, std::move(submission), std::move(generator));
+  request->kv_options = std::move(kv_options);
   by_id[last_id] = request.get();
   queue.Enter(request->submission.tenant);
   queue.Push(std::move(request));
@@ -184,8 +187,12 @@ RequestView Scheduler::Impl::ViewOf(const ScheduledRequest& request) const {
 
 SchedulerStats Scheduler::Impl::Stats() const {
   const kvcache::PoolStats pages = engine.pages->stats();
+  const kvcache::PrefixStats prefix = prefixes.stats();
   const std::lock_guard lock(mutex);
   SchedulerStats stats = counters;
+  stats.evicted_blocks = prefix.evicted_blocks;
+  stats.kv_shared_bytes = prefix.shared_bytes;
+  stats.kv_cached_bytes = prefix.unused_bytes;
   stats.running = static_cast<int>(running.size());
   stats.waiting = static_cast<int>(queue.size());
   stats.kv_budget_bytes = pages.budget_bytes;

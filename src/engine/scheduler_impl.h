@@ -1,5 +1,5 @@
 // What a Scheduler holds, shared by its files: scheduler.cc (the API), scheduler_loop.cc (the thread and its steps),
-// admission.cc (who may start, and who must give way).
+// admission.cc (who may start, and who must give way), prefix_sharing.cc (where a request starts from).
 #pragma once
 
 #include <atomic>
@@ -15,6 +15,7 @@
 #include "engine/scheduled_request.h"
 #include "engine/step_pace.h"
 #include "kvasir/scheduler.h"
+#include "kvcache/prefix_index.h"
 
 namespace kvasir {
 
@@ -45,15 +46,26 @@ struct Scheduler::Impl {
   // admission.cc: the scheduler's thread.
   void Admit();
   [[nodiscard]] bool TryAdmit(ScheduledRequest& request);
+  [[nodiscard]] bool MakeRoom(const ScheduledRequest& request, size_t bytes);
+  [[nodiscard]] bool EndIfTooLarge(ScheduledRequest& request);
+  void Start(ScheduledRequest& request, const kvcache::PrefixMatch& match);
   [[nodiscard]] size_t PromisedBytes() const;
+  [[nodiscard]] size_t BytesToReach(const ScheduledRequest& request, int64_t held_blocks, int step) const;
   [[nodiscard]] bool Extend(ScheduledRequest& request, int rows);
-  [[nodiscard]] ScheduledRequest* WeakestBelow(const ScheduledRequest& request) const;
+  [[nodiscard]] ScheduledRequest* WeakestBelow(const ScheduledRequest& request, bool by_priority_alone) const;
   void Preempt(ScheduledRequest& request);
-  [[nodiscard]] size_t BytesToReach(const ScheduledRequest& request, int64_t held_blocks) const;
+  void DropSequence(ScheduledRequest& request);
+
+  // prefix_sharing.cc: the scheduler's thread.
+  [[nodiscard]] kvcache::PrefixMatch FindPrefix(ScheduledRequest& request);
+  [[nodiscard]] bool IsBeingComputed(ScheduledRequest& request, const kvcache::PrefixMatch& match);
+  [[nodiscard]] bool StillBeingComputed(const ScheduledRequest& request) const;
+  [[nodiscard]] CacheReport Explain(const ScheduledRequest& request, const kvcache::PrefixMatch& match) const;
 
   Engine::Impl& engine;
   const SchedulerOptions options;
   StepPace pace;
+  kvcache::PrefixIndex prefixes;  // outlives the sequences of all requests
 
   mutable std::mutex mutex;
   std::condition_variable work;  // something was submitted or cancelled, or is to stop

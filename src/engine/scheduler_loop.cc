@@ -182,7 +182,7 @@ void Scheduler::Impl::End(ScheduledRequest& request, Result<FinishReason> reason
 // The end of a request that is in no list any more: its pages go back, then its caller is told.
 void Scheduler::Impl::Conclude(std::unique_ptr<ScheduledRequest> request, Result<FinishReason> reason) {
   const size_t kv_bytes = request->sequence ? request->sequence->bytes() : 0;
-  request->sequence.reset();
+  DropSequence(*request);
   Result<Completion> result = std::unexpected(Error{});
   if (reason) {
     const double waited = std::chrono::duration<double>(SchedulerClock::now() - request->submitted).count();

@@ -183,6 +183,29 @@ KvSequence KvSequence::Fork() const {
   return fork;
 }
 
+void KvSequence::Adopt(std::span<const HeldBlock> blocks, int32_t length) {
+  KV_CHECK(tokens_.empty() && static_cast<size_t>(BlocksFor(length)) == blocks.size());
+  for (const HeldBlock& block : blocks) {
+    KV_CHECK(block.tokens.size() == kPageTokens && block.pages.size() == tables_.size());
+    tokens_.insert(tokens_.end(), block.tokens.begin(), block.tokens.end());
+    sealed_.push_back(block.hash);
+  }
+  committed_ = this->length();
+  for (int layer = 0; layer < shape_.layers; ++layer) {
+    const int32_t first_block = NeededBlock(layer, length);
+    first_block_[static_cast<size_t>(layer)] = first_block;
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      HeadTable& table = tables_[index(layer, head)];
+      for (size_t block = static_cast<size_t>(first_block); block < blocks.size(); ++block) {
+        table.pages.push_back(blocks[block].pages[index(layer, head)]);
+        KV_CHECK(static_cast<bool>(table.pages.back()));
+      }
+    }
+  }
+  RefreshRefs(0);
+  KV_CHECK(Truncate(length).has_value());
+}
+
 size_t KvSequence::bytes() const {
   size_t pages = 0;
   for (const HeadTable& table : tables_) pages += table.pages.size();

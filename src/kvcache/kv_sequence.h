@@ -67,6 +67,11 @@ class KvSequence {
   /// progress. Costs no page; observers are not told again of blocks sealed before.
   [[nodiscard]] KvSequence Fork() const;
 
+  /// Starts this empty sequence from held blocks of the same root: it then holds their first `length` tokens, at least
+  /// one of the last block, and shares their pages until it writes to one. Costs no page; observers are not told. Every
+  /// page that a query at `length` or later sees must be there.
+  void Adopt(std::span<const HeldBlock> blocks, int32_t length);
+
   /// Context shift: keeps the first `sinks` tokens (rounded up to whole pages), drops the whole pages that follow until
   /// at least `drop_tokens` are gone, moves the rest down to close the gap, and turns its keys by that distance with
   /// `rotate`. Returns the number of tokens dropped (a multiple of 64). Shared pages are copied first; all or nothing:

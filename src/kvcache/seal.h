@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "kvcache/block.h"
 #include "kvcache/page_pool.h"
@@ -22,6 +23,13 @@ struct SealedBlock {
   int32_t index = 0;                ///< Positions 64 * index ... 64 * index + 63.
   std::span<const int32_t> tokens;  ///< The 64 tokens.
   std::span<const Page> pages;      ///< [L * KVH]; all present, all full.
+};
+
+/// A sealed block that is kept beyond the sequence that made it.
+struct HeldBlock {
+  BlockHash hash;
+  std::vector<int32_t> tokens;  ///< The 64 tokens.
+  std::vector<Page> pages;      ///< [L * KVH]; empty where a layer with a window no longer needs them.
 };
 
 /// Someone who wants to know of sealed blocks.
