@@ -236,16 +236,16 @@ Activation Operators::GatedProject(const Activation& activation, const Weight& g
                                    float* scratch) {
   KV_CHECK(gate.n() == up.n() && gate.k() == activation.k && up.k() == activation.k && next.k() == gate.n());
   const int64_t n = gate.n();
+  const Combine combine = function == GateFunction::kSilu ? kernels_.silu_mul : kernels_.gelu_mul;
   if (next.form() == WeightForm::kPacked && precision != Precision::kF32) {
     const Activation gated = Quantised(gated_codes_, activation.rows, n, precision);
     ForPanels(activation.rows, gate.panels(), gate.bytes() + up.bytes(), [&](int64_t begin, int64_t end, int thread) {
       for (int64_t first = begin; first < end; first += kGatePanels) {
-        GatePiece(activation, gate, up, function, first, std::min(end, first + kGatePanels), thread, gated);
+        GatePiece(activation, gate, up, combine, first, std::min(end, first + kGatePanels), thread, gated);
       }
     });
     return gated;
   }
-  const auto combine = function == GateFunction::kSilu ? kernels_.silu_mul : kernels_.gelu_mul;
   ForPanels(activation.rows, gate.panels(), gate.bytes() + up.bytes(), [&](int64_t begin, int64_t end, int thread) {
     Multiply(activation, gate, begin, end, out, n, false, thread);
     Multiply(activation, up, begin, end, scratch, n, false, thread);
@@ -258,9 +258,8 @@ Activation Operators::GatedProject(const Activation& activation, const Weight& g
 
 // A few panels of gate and up at a time, so that their outputs are combined and quantised while they are in the cache
 // and never written to memory as floats.
-void Operators::GatePiece(const Activation& activation, const Weight& gate, const Weight& up, GateFunction function,
+void Operators::GatePiece(const Activation& activation, const Weight& gate, const Weight& up, Combine combine,
                           int64_t begin, int64_t end, int thread, const Activation& out) {
-  const auto combine = function == GateFunction::kSilu ? kernels_.silu_mul : kernels_.gelu_mul;
   const int64_t first = begin * kPanelRows;
   const int64_t width = (end - begin) * kPanelRows;
   const int64_t used = std::min(end * kPanelRows, gate.n()) - first;

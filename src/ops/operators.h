@@ -135,7 +135,7 @@ class Operators {
 
   Operators(base::ThreadPool& pool, const OperatorLimits& limits);
   Status Allocate();
-  /// Storage for the codes of an activation, which `fill` writes: they stay valid until the storage is asked for again.
+  /// Storage for the codes of an activation, which stay valid until the storage is asked for again.
   struct CodeStorage {
     base::AlignedBuffer codes;   // s8 [2 * max_rows, max_k]
     base::AlignedBuffer scales;  // f32 [max_rows, max_k/32]
@@ -144,8 +144,10 @@ class Operators {
   [[nodiscard]] static Activation Quantised(CodeStorage& storage, int64_t rows, int64_t k, Precision precision);
   template <typename F>
   void ForRows(int64_t rows, int64_t k, F&& fn);
-  void GatePiece(const Activation& activation, const Weight& gate, const Weight& up, GateFunction function,
-                 int64_t begin, int64_t end, int thread, const Activation& out);
+  /// x[i] = function(x[i]) * y[i], the two factors of a gate.
+  using Combine = void (*)(float* x, const float* y, int64_t n);
+  void GatePiece(const Activation& activation, const Weight& gate, const Weight& up, Combine combine, int64_t begin,
+                 int64_t end, int thread, const Activation& out);
   void Multiply(const Activation& activation, const Weight& weight, int64_t panel_begin, int64_t panel_end, float* out,
                 int64_t out_stride, bool accumulate, int thread);
   void MultiplySource(const Activation& activation, const Weight& weight, int64_t panel, float* out, int64_t out_stride,
