@@ -14,13 +14,14 @@ using kernels::kPanelRows;
 
 // Up to this many rows a product is bound by reading the weights: long contiguous pieces stream best, and where all is
 // read in some microseconds, one even share per thread. Above it the arithmetic counts.
-constexpr int64_t kStreamingRows = 8;
+constexpr int64_t kStreamingRows = 16;
 constexpr size_t kEvenShares = size_t{1} << 20;      // bytes of weights
 constexpr int64_t kStreamPiece = int64_t{64} << 10;  // bytes of weights
 constexpr int64_t kPanelGrain = 4;                   // panels that the kernels keep in flight
 constexpr int64_t kPanelPiece = 2;                   // panels a thread takes at least with many rows: a register tile
-constexpr int64_t kGatePanels = 8;         // panels of a gate whose outputs stay in the cache until they are quantised
-constexpr int64_t kSerialElements = 4096;  // less elementwise work than this is not worth waking a thread for
+constexpr int64_t kGatePanels = 8;                   // panels of a gate taken at once, at least, ...
+constexpr int64_t kGateOutputs = int64_t{16} << 10;  // ... and so many outputs: in the cache until they are quantised
+constexpr int64_t kSerialElements = 4096;            // less elementwise work than this is not worth waking a thread for
 
 }  // namespace
 
@@ -44,7 +45,8 @@ Status Operators::Allocate() {
     KV_ASSIGN(storage->scales, base::AlignedBuffer::Create(elements / 32 * sizeof(float)));
     KV_ASSIGN(storage->sums, base::AlignedBuffer::Create(elements / 16 * sizeof(int32_t)));
   }
-  const size_t gate_bytes = static_cast<size_t>(2 * limits_.max_rows * kGatePanels * kPanelRows) * sizeof(float);
+  const int64_t gate_outputs = std::max(kGateOutputs, limits_.max_rows * kGatePanels * kPanelRows);
+  const size_t gate_bytes = 2 * static_cast<size_t>(gate_outputs) * sizeof(float);
   for (int thread = 0; thread < pool_.size(); ++thread) {
     KV_ASSIGN(base::AlignedBuffer scratch, base::AlignedBuffer::Create(kernels::kMatmulScratchBytes));
     matmul_scratch_.push_back(std::move(scratch));
@@ -239,9 +241,11 @@ Activation Operators::GatedProject(const Activation& activation, const Weight& g
   const Combine combine = function == GateFunction::kSilu ? kernels_.silu_mul : kernels_.gelu_mul;
   if (next.form() == WeightForm::kPacked && precision != Precision::kF32) {
     const Activation gated = Quantised(gated_codes_, activation.rows, n, precision);
+    const int64_t at_once =
+        std::max(kGatePanels, kGateOutputs / (activation.rows * kPanelRows) / kGatePanels * kGatePanels);
     ForPanels(activation.rows, gate.panels(), gate.bytes() + up.bytes(), [&](int64_t begin, int64_t end, int thread) {
-      for (int64_t first = begin; first < end; first += kGatePanels) {
-        GatePiece(activation, gate, up, combine, first, std::min(end, first + kGatePanels), thread, gated);
+      for (int64_t first = begin; first < end; first += at_once) {
+        GatePiece(activation, gate, up, combine, first, std::min(end, first + at_once), thread, gated);
       }
     });
     return gated;

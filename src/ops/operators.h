@@ -166,7 +166,7 @@ class Operators {
   CodeStorage codes_;
   CodeStorage gated_codes_;                          // of GatedProject, which reads codes_
   std::vector<base::AlignedBuffer> matmul_scratch_;  // per thread
-  std::vector<base::AlignedBuffer> gate_scratch_;    // per thread: f32 [2, max_rows, 16 * kGatePanels]
+  std::vector<base::AlignedBuffer> gate_scratch_;    // per thread: f32, outputs of gate and of up
   std::vector<base::AlignedBuffer> panel_scratch_;   // per thread: f32 [2, 16, max_k], for source weights
   std::vector<AttendItem> items_;
   std::vector<std::vector<float>> attend_scratch_;  // per thread
