@@ -121,7 +121,7 @@ TEST(MatmulQuantizedTest, LongRows) {
 TEST(MatmulQuantizedTest, EveryWidth) {
   for (const DType dtype : kTypes) {
     const bool super = tensor::Traits(dtype).block_elements == 256;
-    for (const int64_t n : {1, 15, 16, 17, 33, 320}) {
+    for (const int64_t n : {1, 15, 16, 17, 33, 48, 80, 96, 112, 320}) {
       for (const int64_t b : {1, 3, 10}) CheckAgainstReference({dtype, n, super ? 512 : 160, b, 1, false}, 200 + n);
     }
   }

@@ -18,7 +18,7 @@ constexpr int64_t kStreamingRows = 16;
 constexpr size_t kEvenShares = size_t{1} << 20;      // bytes of weights
 constexpr int64_t kStreamPiece = int64_t{64} << 10;  // bytes of weights
 constexpr int64_t kPanelGrain = 4;                   // panels that the kernels keep in flight
-constexpr int64_t kPanelPiece = 2;                   // panels a thread takes at least with many rows: a register tile
+constexpr int64_t kPanelPiece = 2;                   // panels a thread takes at least: a block of the next product's K
 constexpr int64_t kGatePanels = 8;                   // panels of a gate taken at once, at least, ...
 constexpr int64_t kGateOutputs = int64_t{16} << 10;  // ... and so many outputs: in the cache until they are quantised
 constexpr int64_t kSerialElements = 4096;            // less elementwise work than this is not worth waking a thread for
@@ -153,7 +153,7 @@ void Operators::AddNormalized(float* x, const float* y, int64_t rows, std::span<
 template <typename F>
 void Operators::ForPanels(int64_t rows, int64_t panels, size_t bytes, F&& fn) {
   if (rows > kStreamingRows) return pool_.ForDynamic(panels, kPanelPiece, fn);
-  if (bytes < kEvenShares) return pool_.For(panels, kPanelGrain, fn);
+  if (bytes < kEvenShares) return pool_.For(panels, kPanelPiece, fn);
   const auto panel_bytes = static_cast<int64_t>(bytes) / panels;
   pool_.ForDynamic(panels, (kStreamPiece / panel_bytes + kPanelGrain) / kPanelGrain * kPanelGrain, fn);
 }
