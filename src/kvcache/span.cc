@@ -17,7 +17,13 @@ SpanRange VisibleSpans(std::span<const kernels::PageRef> pages, int32_t first_ro
 }
 
 std::span<const kernels::PageRef> PagesOfSpan(std::span<const kernels::PageRef> pages, int32_t index) {
+  if (pages.empty()) return {};
   const auto from = [&](int64_t position) {
+    // Where no page is missing, arithmetic finds it: a search through the pages of a long context misses the cache.
+    const int64_t guess = (position - pages.front().first_position) / kernels::kPageTokens;
+    if (guess >= 0 && guess < std::ssize(pages) && pages[static_cast<size_t>(guess)].first_position == position) {
+      return pages.begin() + guess;
+    }
     return std::ranges::lower_bound(pages, position, {},
                                     [](const kernels::PageRef& page) -> int64_t { return page.first_position; });
   };
@@ -25,25 +31,39 @@ std::span<const kernels::PageRef> PagesOfSpan(std::span<const kernels::PageRef> 
   return {from(first), from(first + kSpanTokens)};
 }
 
-void MergePartial(float* __restrict o, float* lse, const float* __restrict other_o, float other_lse, int head_dim) {
+void MergePartial(float* __restrict o, MergeState* state, const float* __restrict part_o, float part_lse,
+                  int head_dim) {
   constexpr float kNoKeySeen = -std::numeric_limits<float>::infinity();
-  if (other_lse == kNoKeySeen) return;
-  if (*lse == kNoKeySeen) {
-    std::copy_n(other_o, head_dim, o);
-    *lse = other_lse;
+  if (part_lse == kNoKeySeen) return;
+  if (state->reference == kNoKeySeen) {
+    std::copy_n(part_o, head_dim, o);
+    *state = {.reference = part_lse, .weight = 1};
     return;
   }
-  const double max = std::max(*lse, other_lse);
-  const double weight = std::exp(*lse - max);
-  const double other_weight = std::exp(other_lse - max);
-  const double sum = weight + other_weight;
-  const auto share = static_cast<float>(weight / sum);
-  const auto other_share = static_cast<float>(other_weight / sum);
+  float kept = 1;
+  float added = 1;
+  if (part_lse > state->reference) {
+    kept = std::exp(state->reference - part_lse);
+    state->reference = part_lse;
+  } else {
+    added = std::exp(part_lse - state->reference);
+  }
+  state->weight = kept * state->weight + added;
   // Sixteen at a time: a trip count that is known makes the compiler use vectors also at -O2.
   for (int d = 0; d < head_dim; d += 16) {
-    for (int i = d; i < d + 16; ++i) o[i] = share * o[i] + other_share * other_o[i];
+    for (int i = d; i < d + 16; ++i) o[i] = kept * o[i] + added * part_o[i];
   }
-  *lse = static_cast<float>(max + std::log(sum));
+}
+
+void FinishMerge(float* o, const MergeState& state, int head_dim) {
+  if (state.weight == 0) {
+    std::fill_n(o, head_dim, 0.0F);
+    return;
+  }
+  const float inverse = 1 / state.weight;
+  for (int d = 0; d < head_dim; d += 16) {
+    for (int i = d; i < d + 16; ++i) o[i] *= inverse;
+  }
 }
 
 }  // namespace kvasir::kvcache

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include "kernels/kernels.h"
@@ -32,10 +33,21 @@ struct SpanRange {
 /// The pages of span `index`, to be passed to a kernel whole: rows skip by themselves what they do not see.
 [[nodiscard]] std::span<const kernels::PageRef> PagesOfSpan(std::span<const kernels::PageRef> pages, int32_t index);
 
-/// Merges the attention result (other_o, other_lse) over one set of keys into (o, lse) over a disjoint set.
+/// What has been merged into a row's `o`: the sum over its parts of exp(lse - reference) * (the part's o), and of
+/// exp(lse - reference) alone in `weight`, with the largest lse as reference. Its lse is reference + ln(weight).
+struct MergeState {
+  float reference = -std::numeric_limits<float>::infinity();
+  float weight = 0;
+};
+
+/// Merges the attention result (part_o, part_lse) over one set of keys into (o, state) over the disjoint sets before.
 ///
-/// Shapes: o, other_o [D], D a multiple of 16. Numerics: weights are formed in double; lse = -inf (no key seen) on one
-/// side leaves the other's bits as they are. Source: the identity of docs/life-of-a-page.md.
-void MergePartial(float* o, float* lse, const float* other_o, float other_lse, int head_dim);
+/// Shapes: o, part_o [D], D a multiple of 16; `o` need not hold anything before the first merge. A part with lse = -inf
+/// (no key seen) changes nothing. The bits depend on the order of the parts. Source: docs/life-of-a-page.md.
+void MergePartial(float* __restrict o, MergeState* state, const float* __restrict part_o, float part_lse, int head_dim);
+
+/// Makes `o` the result over all merged parts, with the bits of the only one where one alone saw a key; zero where none
+/// did.
+void FinishMerge(float* o, const MergeState& state, int head_dim);
 
 }  // namespace kvasir::kvcache

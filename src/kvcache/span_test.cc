@@ -106,8 +106,14 @@ Partial Attend(const std::vector<float>& scores, const std::vector<std::vector<f
 }
 
 Partial Merged(Partial a, const Partial& b) {
-  MergePartial(a.o.data(), &a.lse, b.o.data(), b.lse, static_cast<int>(a.o.size()));
-  return a;
+  const int dim = static_cast<int>(a.o.size());
+  Partial merged{std::vector<float>(dim, std::nanf(""))};  // what is there before the first merge does not count
+  MergeState state;
+  MergePartial(merged.o.data(), &state, a.o.data(), a.lse, dim);
+  MergePartial(merged.o.data(), &state, b.o.data(), b.lse, dim);
+  FinishMerge(merged.o.data(), state, dim);
+  merged.lse = state.reference + std::log(state.weight);
+  return merged;
 }
 
 void ExpectNear(const Partial& a, const Partial& b) {
@@ -153,6 +159,27 @@ TEST_P(MergeTest, NothingSeenOnOneSideLeavesTheOthersBits) {
     EXPECT_EQ(merged.o, some.o);
   }
   EXPECT_EQ(Merged(none, none).lse, kNone);
+  EXPECT_EQ(Merged(none, none).o, std::vector<float>(dim(), 0.0f));
+}
+
+TEST_P(MergeTest, ManyPartsStayAsExactAsTwo) {
+  std::vector<float> o(dim());
+  MergeState state;
+  for (size_t begin = 0; begin < 90; begin += 3) {
+    const Partial part = Over(begin, begin + 3);
+    MergePartial(o.data(), &state, part.o.data(), part.lse, dim());
+  }
+  FinishMerge(o.data(), state, dim());
+  ExpectNear({o, state.reference + std::log(state.weight)}, Over(0, 90));
+}
+
+TEST_P(MergeTest, ANaNShows) {
+  for (const bool first : {false, true}) {
+    Partial bad = Over(0, 20);
+    bad.lse = std::nanf("");
+    const Partial merged = first ? Merged(bad, Over(20, 90)) : Merged(Over(20, 90), bad);
+    EXPECT_TRUE(std::isnan(merged.o[0])) << first;
+  }
 }
 
 TEST_P(MergeTest, FarApartScoresDoNotOverflow) {

@@ -4,11 +4,12 @@
 // rows (prefill); both must keep all threads busy, and neither the split nor the number of threads may change a bit of
 // the result. The idea: the pages of a head are cut into spans, a function of position alone (kvcache/span.h). Each
 // span gives (o, lse); the spans of a row are merged in ascending order. Decode hands out spans, prefill hands out
-// tiles of rows and walks their spans in order: the same merges in the same order, hence the same bits. Source: split-K
-// decoding ("flash decoding").
+// tiles of rows and walks their spans in order: the same merges in the same order, hence the same bits. Whoever
+// finishes the last span of some rows merges them, so that nobody waits for a second round. Source: split-K decoding
+// ("flash decoding").
 
 #include <algorithm>
-#include <limits>
+#include <atomic>
 
 #include "base/check.h"
 #include "ops/operators.h"
@@ -18,10 +19,6 @@ namespace {
 
 // Rows (tokens x grouped heads) up to which a sequence's attention is split by span instead of by rows.
 constexpr int kSplitRows = 16;
-// Where spans are handed out, each thread takes so many times: few enough that it mostly goes on in neighbouring
-// memory, many enough that no thread waits long for another.
-constexpr int64_t kTakesPerThread = 4;
-constexpr float kNoKeySeen = -std::numeric_limits<float>::infinity();
 
 }  // namespace
 
@@ -61,9 +58,11 @@ void Operators::PrepareHeads(const Batch& batch, const AttentionSpec& spec, cons
   }
 }
 
-void Operators::Attend(const Batch& batch, const AttentionSpec& spec, const float* q, float* out) {
+// Fills items_ and merges_, and makes room for the partials.
+void Operators::PlanAttend(const Batch& batch, const AttentionSpec& spec) {
   const int group = spec.heads / spec.kv_heads;
   items_.clear();
+  merges_.clear();
   int64_t partial_size = 0;
   for (size_t s = 0; s < batch.sequences.size(); ++s) {
     const SequenceRows& sequence = batch.sequences[s];
@@ -77,35 +76,44 @@ void Operators::Attend(const Batch& batch, const AttentionSpec& spec, const floa
         const size_t last_row = static_cast<size_t>(sequence.first_row + row_end - 1);
         const kvcache::SpanRange spans =
             kvcache::VisibleSpans(pages, batch.positions[first_row], batch.positions[last_row], spec.window);
-        if (!split || spans.size() == 1) {
-          items_.push_back({static_cast<int>(s), h, row, row_end, spans, -1});
+        if (!split || spans.size() <= 1) {
+          items_.push_back({static_cast<int>(s), h, row, row_end, spans});
           continue;
         }
+        const auto first = static_cast<int64_t>(items_.size());
+        const auto merge = static_cast<int32_t>(merges_.size());
+        merges_.push_back({.first = first, .last = first + spans.size(), .unfinished = spans.size()});
         for (int32_t span = spans.begin; span < spans.end; ++span) {
-          items_.push_back({static_cast<int>(s), h, row, row_end, {span, span + 1}, partial_size});
+          items_.push_back({static_cast<int>(s), h, row, row_end, {span, span + 1}, partial_size, merge});
           partial_size += static_cast<int64_t>(row_end - row) * group * (spec.head_dim + 1);
         }
       }
     }
   }
   if (static_cast<int64_t>(partials_.size()) < partial_size) partials_.resize(static_cast<size_t>(partial_size));
+}
 
-  const auto num_items = static_cast<int64_t>(items_.size());
-  const int64_t grain = partial_size == 0 ? 1 : std::max<int64_t>(1, num_items / (pool_.size() * kTakesPerThread));
+void Operators::Attend(const Batch& batch, const AttentionSpec& spec, const float* q, float* out) {
+  PlanAttend(batch, spec);
   const auto first_page = [&](int64_t i) {
     const AttendItem& item = items_[static_cast<size_t>(i)];
     const auto& kv = *batch.sequences[static_cast<size_t>(item.sequence)].kv;
     const auto refs = kvcache::PagesOfSpan(kv.pages(spec.layer, item.kv_head).refs, item.spans.begin);
     return refs.empty() ? nullptr : refs.front().data;
   };
-  pool_.ForDynamic(num_items, grain, [&](int64_t begin, int64_t end, int thread) {
+  pool_.ForDynamic(static_cast<int64_t>(items_.size()), 1, [&](int64_t begin, int64_t end, int thread) {
     for (int64_t i = begin; i < end; ++i) {
       const AttendItem& item = items_[static_cast<size_t>(i)];
       const std::byte* next = i + 1 < end ? first_page(i + 1) : nullptr;
       RunAttendItem(spec, batch.sequences[static_cast<size_t>(item.sequence)], item, next, q, batch, out, thread);
+      if (item.merge < 0) continue;
+      AttendMerge& merge = merges_[static_cast<size_t>(item.merge)];
+      // What the other threads wrote of their items must be visible to the one that merges.
+      if (std::atomic_ref(merge.unfinished).fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        MergePartials(batch, spec, merge, out);
+      }
     }
   });
-  if (partial_size > 0) MergePartials(batch, spec, out);
 }
 
 void Operators::RunAttendItem(const AttentionSpec& spec, const SequenceRows& sequence, const AttendItem& item,
@@ -118,7 +126,7 @@ void Operators::RunAttendItem(const AttentionSpec& spec, const SequenceRows& seq
   const size_t block = static_cast<size_t>(rows) * static_cast<size_t>(d);
   constexpr size_t kKernelFloats = kernels::kAttendScratchBytes / sizeof(float);
   constexpr size_t kLineFloats = base::kCacheLineBytes / sizeof(float);
-  const size_t needed = kLineFloats + kKernelFloats + 3 * block + 3 * static_cast<size_t>(rows);
+  const size_t needed = kLineFloats + kKernelFloats + 3 * block + 4 * static_cast<size_t>(rows);
   if (scratch.size() < needed) scratch.resize(needed);
   const size_t misplaced = reinterpret_cast<uintptr_t>(scratch.data()) / sizeof(float) % kLineFloats;
   float* kernel_scratch = scratch.data() + (kLineFloats - misplaced) % kLineFloats;
@@ -126,8 +134,8 @@ void Operators::RunAttendItem(const AttentionSpec& spec, const SequenceRows& seq
   float* part = queries + block;
   float* total = part + block;
   float* part_lse = total + block;
-  float* total_lse = part_lse + rows;
-  auto* positions = reinterpret_cast<int32_t*>(total_lse + rows);
+  auto* states = reinterpret_cast<kvcache::MergeState*>(part_lse + rows);
+  auto* positions = reinterpret_cast<int32_t*>(states + rows);
 
   for (int t = 0; t < tokens; ++t) {
     const int64_t b = sequence.first_row + item.row_begin + t;
@@ -166,16 +174,16 @@ void Operators::RunAttendItem(const AttentionSpec& spec, const SequenceRows& seq
     return;
   }
 
-  std::fill(total, total + block, 0.0F);
-  std::fill(total_lse, total_lse + rows, kNoKeySeen);
+  std::fill(states, states + rows, kvcache::MergeState{});
   for (int32_t span = item.spans.begin; span < item.spans.end; ++span) {
     set_pages(span);
     attend(args);
     for (int r = 0; r < rows; ++r) {
-      kvcache::MergePartial(total + static_cast<int64_t>(r) * d, &total_lse[r], part + static_cast<int64_t>(r) * d,
+      kvcache::MergePartial(total + static_cast<int64_t>(r) * d, &states[r], part + static_cast<int64_t>(r) * d,
                             part_lse[r], d);
     }
   }
+  for (int r = 0; r < rows; ++r) kvcache::FinishMerge(total + static_cast<int64_t>(r) * d, states[r], d);
   for (int t = 0; t < tokens; ++t) {
     const int64_t b = sequence.first_row + item.row_begin + t;
     const float* source = total + static_cast<int64_t>(t) * group * d;
@@ -184,31 +192,22 @@ void Operators::RunAttendItem(const AttentionSpec& spec, const SequenceRows& seq
   }
 }
 
-void Operators::MergePartials(const Batch& batch, const AttentionSpec& spec, float* out) {
+void Operators::MergePartials(const Batch& batch, const AttentionSpec& spec, const AttendMerge& merge, float* out) {
   const int d = spec.head_dim;
   const int group = spec.heads / spec.kv_heads;
-  // Items of the same rows follow each other in the order of their spans.
-  for (size_t first = 0; first < items_.size();) {
-    const AttendItem& head = items_[first];
-    size_t last = first + 1;
-    while (last < items_.size() && items_[last].sequence == head.sequence && items_[last].kv_head == head.kv_head &&
-           items_[last].row_begin == head.row_begin) {
-      ++last;
+  const AttendItem& head = items_[static_cast<size_t>(merge.first)];
+  const int rows = (head.row_end - head.row_begin) * group;
+  const int first_row = batch.sequences[static_cast<size_t>(head.sequence)].first_row + head.row_begin;
+  for (int r = 0; r < rows; ++r) {
+    const int64_t b = first_row + r / group;
+    float* o = out + ((b * spec.heads + static_cast<int64_t>(head.kv_head) * group) + r % group) * d;
+    kvcache::MergeState state;
+    for (int64_t i = merge.first; i < merge.last; ++i) {
+      const float* partial = partials_.data() + items_[static_cast<size_t>(i)].partial;
+      kvcache::MergePartial(o, &state, partial + static_cast<int64_t>(r) * d,
+                            partial[static_cast<int64_t>(rows) * d + r], d);
     }
-    const int rows = (head.row_end - head.row_begin) * group;
-    const int first_row = batch.sequences[static_cast<size_t>(head.sequence)].first_row + head.row_begin;
-    for (int r = 0; r < rows && head.partial >= 0; ++r) {
-      const int64_t b = first_row + r / group;
-      float* o = out + ((b * spec.heads + static_cast<int64_t>(head.kv_head) * group) + r % group) * d;
-      std::fill(o, o + d, 0.0F);
-      float lse = kNoKeySeen;
-      for (size_t i = first; i < last; ++i) {
-        const float* partial = partials_.data() + items_[i].partial;
-        kvcache::MergePartial(o, &lse, partial + static_cast<int64_t>(r) * d,
-                              partial[static_cast<int64_t>(rows) * d + r], d);
-      }
-    }
-    first = last;
+    kvcache::FinishMerge(o, state, d);
   }
 }
 

@@ -131,6 +131,13 @@ class Operators {
     int row_end = 0;
     kvcache::SpanRange spans;
     int64_t partial = -1;  // offset of this item's (o, lse) in `partials_`; -1: the item covers all spans itself
+    int32_t merge = -1;    // where it has a partial: its entry in `merges_`
+  };
+  /// The items [first, last) are the spans, in order, of the same rows.
+  struct AttendMerge {
+    int64_t first = 0;
+    int64_t last = 0;
+    int32_t unfinished = 0;  // items to be waited for; the thread that finishes the last one merges
   };
 
   Operators(base::ThreadPool& pool, const OperatorLimits& limits);
@@ -156,7 +163,8 @@ class Operators {
   void ForPanels(int64_t rows, int64_t panels, size_t bytes, F&& fn);
   void RunAttendItem(const AttentionSpec& spec, const SequenceRows& sequence, const AttendItem& item,
                      const std::byte* next, const float* q, const Batch& batch, float* out, int thread);
-  void MergePartials(const Batch& batch, const AttentionSpec& spec, float* out);
+  void PlanAttend(const Batch& batch, const AttentionSpec& spec);
+  void MergePartials(const Batch& batch, const AttentionSpec& spec, const AttendMerge& merge, float* out);
 
   const kernels::KernelTable& kernels_;
   base::ThreadPool& pool_;
@@ -169,6 +177,7 @@ class Operators {
   std::vector<base::AlignedBuffer> gate_scratch_;    // per thread: f32, outputs of gate and of up
   std::vector<base::AlignedBuffer> panel_scratch_;   // per thread: f32 [2, 16, max_k], for source weights
   std::vector<AttendItem> items_;
+  std::vector<AttendMerge> merges_;
   std::vector<std::vector<float>> attend_scratch_;  // per thread
   std::vector<float> partials_;                     // (o, lse) of each item of a decode step
 };
