@@ -61,9 +61,17 @@ std::string EngineTest::path_;
 // The prompt crosses pages (64), spans (256) and the window of the local layers (16) many times.
 TEST_F(EngineTest, LogitsDoNotDependOnChunksOrThreads) {
   const std::vector<int32_t> tokens = SomeTokens(600);
-  for (const ComputeMode mode : {ComputeMode::kExact, ComputeMode::kBalanced, ComputeMode::kPrecise}) {
+  struct Case {
+    ComputeMode mode;
+    KvFormat kv;
+  };
+  for (const auto [mode, kv] :
+       {Case{ComputeMode::kExact, KvFormat::kAuto}, Case{ComputeMode::kBalanced, KvFormat::kAuto},
+        Case{ComputeMode::kBalanced, KvFormat::kQ8}, Case{ComputeMode::kPrecise, KvFormat::kAuto}}) {
+    SCOPED_TRACE(KvFormatName(kv));
     EngineOptions options = Options();
     options.compute = mode;
+    options.kv_format = kv;
     const std::vector<float> whole = AllLogits(options, tokens, 0);
     ASSERT_EQ(whole.size(), tokens.size() * model::TinyModel::kVocabulary);
     for (const int chunk : {1, 7, 64, 200}) {
