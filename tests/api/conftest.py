@@ -156,6 +156,38 @@ def data() -> Path:
     return DATA
 
 
+@pytest.fixture
+def serve(tmp_path):
+    """Starts servers that end with the test."""
+    from serving import Server
+    started = []
+
+    def start(*args, **kwargs) -> Server:
+        installed(kwargs.get("model", "smollm2"))
+        started.append(Server(tmp_path, *args, **kwargs))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop(signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """One server for all tests that leave it as it was."""
+    from serving import Server
+    installed("smollm2")
+    started = Server(tmp_path_factory.mktemp("home"), "--ctx", "2048", "--max-body", "2M")
+    yield started
+    assert started.stop() == 0, started.log
+
+
+@pytest.fixture(scope="session")
+def client(server):
+    import openai
+    return openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0, timeout=120)
+
+
 def installed(name: str) -> str:
     if not (MODELS / f"{name}.gguf").exists():
         pytest.skip(f"{name} is not installed in {MODELS}; './dev models {name}' fetches it")

@@ -1,0 +1,57 @@
+// What all handlers share: the model, once it is loaded, and the server's own state.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "kvasir/engine.h"
+#include "kvasir/scheduler.h"
+#include "server/json.h"
+#include "server/metrics.h"
+
+namespace kvasir::server {
+
+/// Sampling of requests that say nothing: OpenAI's defaults, which change nothing of what the model says.
+struct SamplingDefaults {
+  float temperature = 1;
+  float top_p = 1;
+  int top_k = 0;
+  float min_p = 0;
+};
+
+/// A loaded model and what serves it.
+struct Model {
+  std::unique_ptr<Engine> engine;
+  std::unique_ptr<Scheduler> scheduler;
+  const ChatTemplate* chat_template = nullptr;  ///< Null for base models.
+  std::string chat_template_problem;            ///< Why it is null.
+  std::string id;                               ///< What requests call it.
+  int64_t created = 0;                          ///< Seconds since 1970.
+  std::string fingerprint;                      ///< Changes with whatever may change an answer: build, file, precision.
+};
+
+struct App {
+  SamplingDefaults sampling;
+  JsonLimits json_limits;
+  bool metric_aliases = true;
+  std::string version;
+  Metrics metrics;
+  std::function<int()> connections = [] { return 0; };
+
+  /// Null while the model loads.
+  [[nodiscard]] const Model* model() const { return ready_.load(std::memory_order_acquire); }
+  void SetModel(std::unique_ptr<Model> model) {
+    model_ = std::move(model);
+    ready_.store(model_.get(), std::memory_order_release);
+  }
+
+ private:
+  std::unique_ptr<Model> model_;
+  std::atomic<const Model*> ready_{nullptr};
+};
+
+}  // namespace kvasir::server

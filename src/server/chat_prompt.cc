@@ -1,0 +1,145 @@
+#include "server/chat_prompt.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace kvasir::server {
+namespace {
+
+constexpr size_t kMostMessages = 10'000;
+
+// The text of a content that is a text or a list of text parts; null stays null.
+Json ReadContent(Fields& message, const std::string& path) {
+  const Json* content = message.Any("content");
+  if (content == nullptr) return nullptr;
+  if (content->is_string()) return *content;
+  if (!content->is_array()) {
+    message.Problem("content", fmt::format("is {}, but it must be a text or a list of parts", Shown(*content)));
+    return nullptr;
+  }
+  std::string text;
+  for (size_t i = 0; i < content->size(); ++i) {
+    Fields part((*content)[i], fmt::format("{}.content[{}]", path, i));
+    const std::string type = part.Text("type").value_or("");
+    if (part.ok() && type != "text" && type != "input_text") {
+      part.Problem("type", fmt::format("is {}, but this model reads parts of type \"text\" only", Shown(type)));
+    }
+    text += part.Text("text").value_or("");
+    if (ApiStatus status = part.Finish(); !status) message.Problem(std::move(status).error());
+  }
+  return text;
+}
+
+Json ReadToolCalls(const Json& calls, Fields& message, const std::string& path) {
+  Json read = Json::array();
+  for (size_t i = 0; i < calls.size(); ++i) {
+    Fields call(calls[i], fmt::format("{}.tool_calls[{}]", path, i));
+    Json out = {{"type", "function"}};
+    if (const auto id = call.Text("id")) out["id"] = *id;
+    if (const auto type = call.Text("type"); type && *type != "function") {
+      call.Problem("type", "must be \"function\"");
+    }
+    (void)call.Integer("index", 0, INT32_MAX);
+    if (const Json* function = call.Object("function")) {
+      Fields inner(*function, call.PathOf("function"));
+      const std::string name = inner.Text("name").value_or("");
+      if (name.empty()) inner.Problem("name", "is missing");
+      Json arguments = Json::object();
+      if (const Json* given = inner.Any("arguments")) {
+        arguments = *given;
+        if (given->is_string()) {
+          const auto parsed = ParseJson(given->get_ref<const std::string&>());
+          if (parsed && parsed->is_object()) arguments = *parsed;
+        }
+      }
+      out["function"] = {{"name", name}, {"arguments", arguments}};
+      if (ApiStatus status = inner.Finish(); !status) call.Problem(std::move(status).error());
+    } else {
+      call.Problem("function", "is missing");
+    }
+    if (ApiStatus status = call.Finish(); !status) message.Problem(std::move(status).error());
+    read.push_back(std::move(out));
+  }
+  return read;
+}
+
+Json ReadMessage(const Json& value, size_t index, Fields& request) {
+  const std::string path = fmt::format("messages[{}]", index);
+  Fields message(value, path);
+  std::string role = message.Text("role").value_or("");
+  constexpr auto kRoles = std::to_array<std::string_view>({"system", "developer", "user", "assistant", "tool"});
+  if (message.ok() && std::find(kRoles.begin(), kRoles.end(), role) == kRoles.end()) {
+    message.Problem("role", fmt::format("is {}, but it must be system, developer, user, assistant or tool",
+                                        role.empty() ? "missing" : Shown(role)));
+  }
+  if (role == "developer") role = "system";
+  Json out = {{"role", role}, {"content", ReadContent(message, path)}};
+  for (const char* name : {"name", "tool_call_id"}) {
+    if (const auto text = message.Text(name)) out[name] = *text;
+  }
+  const auto reasoning = message.Text("reasoning_content");
+  const auto reasoning_alias = message.Text("reasoning");
+  if (reasoning || reasoning_alias) out["reasoning_content"] = reasoning ? *reasoning : *reasoning_alias;
+  (void)message.Text("refusal");  // what an earlier answer of the API had beside its content; templates know neither
+  if (const Json* annotations = message.Array("annotations"); annotations != nullptr && !annotations->empty()) {
+    message.Problem("annotations", "must be empty");
+  }
+  if (const Json* calls = message.Array("tool_calls"); calls != nullptr && !calls->empty()) {
+    out["tool_calls"] = ReadToolCalls(*calls, message, path);
+  }
+  if (message.ok() && out["content"].is_null() && !out.contains("tool_calls")) {
+    message.Problem("content", "is missing");
+  }
+  if (ApiStatus status = message.Finish(); !status) request.Problem(std::move(status).error());
+  return out;
+}
+
+}  // namespace
+
+Json ReadConversation(Fields& fields) {
+  Json conversation = {{"messages", Json::array()}};
+  const Json* messages = fields.Array("messages");
+  if (messages == nullptr || messages->empty()) {
+    fields.Problem("messages", "must be a list of at least one message");
+    return conversation;
+  }
+  if (messages->size() > kMostMessages) {
+    fields.Problem("messages",
+                   fmt::format("has {} items, but it may have {} at most", messages->size(), kMostMessages));
+    return conversation;
+  }
+  for (size_t i = 0; i < messages->size() && fields.ok(); ++i) {
+    conversation["messages"].push_back(ReadMessage((*messages)[i], i, fields));
+  }
+  conversation["add_generation_prompt"] = fields.Bool("add_generation_prompt").value_or(true);
+  if (const Json* variables = fields.Object("chat_template_kwargs")) {
+    for (const auto& [name, value] : variables->items()) {
+      if (name == "messages" || name == "tools" || name == "add_generation_prompt") {
+        fields.Problem("chat_template_kwargs." + name, "cannot be set here");
+      }
+    }
+    conversation["chat_template_kwargs"] = *variables;
+  }
+  return conversation;
+}
+
+ApiResult<std::string> RenderConversation(const Model& model, const Json& conversation) {
+  if (model.chat_template == nullptr) return Refuse(400, model.chat_template_problem, "no_chat_template");
+  Result<std::string> text = model.chat_template->Apply(DumpJson(conversation));
+  if (text) return std::move(*text);
+  ApiError error = Refuse(400, text.error().message, "chat_template_error").error();
+  error.param = "messages";
+  return std::unexpected(std::move(error));
+}
+
+std::vector<int32_t> EncodeRendered(const Tokenizer& tokenizer, std::string_view rendered) {
+  std::vector<int32_t> tokens = tokenizer.Encode(rendered, {.add_special = false, .parse_special = true});
+  if (tokenizer.adds_bos() && (tokens.empty() || tokens.front() != tokenizer.bos())) {
+    tokens.insert(tokens.begin(), tokenizer.bos());
+  }
+  return tokens;
+}
+
+}  // namespace kvasir::server

@@ -1,0 +1,51 @@
+#include "server/exchange.h"
+
+#include <fmt/format.h>
+
+namespace kvasir::server {
+
+HttpResponse JsonResponse(const Json& value, int status) {
+  return {.head = {.status = status, .headers = {{"content-type", "application/json"}}},
+          .body = DumpJson(value) + "\n"};
+}
+
+HttpResponse ErrorResponse(const ApiError& error) {
+  HttpResponse response = JsonResponse(ErrorJson(error), error.status);
+  Headers& headers = response.head.headers;
+  if (error.retry_after_seconds > 0) {
+    headers.emplace_back("retry-after", fmt::to_string(error.retry_after_seconds));
+  } else if (error.status == 429 || error.status >= 500) {
+    headers.emplace_back("x-should-retry", "false");  // clients would try again, in vain
+  }
+  if (!error.allow.empty()) headers.emplace_back("allow", error.allow);
+  if (error.status == 401) headers.emplace_back("www-authenticate", "Bearer, Basic realm=\"kvasir\"");
+  return response;
+}
+
+std::shared_ptr<Exchange> Fixed(HttpResponse response) {
+  return std::make_shared<FixedExchange>(std::move(response));
+}
+
+std::string_view ReasonPhrase(int status) {
+  switch (status) {
+    case 200: return "OK";
+    case 204: return "No Content";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 408: return "Request Timeout";
+    case 413: return "Content Too Large";
+    case 415: return "Unsupported Media Type";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 503: return "Service Unavailable";
+    case 505: return "HTTP Version Not Supported";
+    default: return "Answer";
+  }
+}
+
+}  // namespace kvasir::server

@@ -1,0 +1,201 @@
+// Buckets and alias names are vLLM's, so that its public dashboards fit (serving.md A6).
+#include "server/metrics.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kvasir::server {
+namespace {
+
+constexpr auto kFirstTokenBounds = std::to_array<double>(
+    {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560});
+constexpr auto kInterTokenBounds = std::to_array<double>(
+    {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80});
+constexpr auto kRequestBounds = std::to_array<double>(
+    {0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680});
+constexpr auto kTokenBounds = std::to_array<double>(
+    {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10'000, 20'000, 50'000, 100'000, 200'000});
+
+std::string Escaped(std::string_view value) {
+  std::string out;
+  for (const char c : value) {
+    if (c == '\\' || c == '"') out += '\\';
+    out += c == '\n' ? ' ' : c;
+  }
+  return out;
+}
+
+void Header(std::string& out, std::string_view name, std::string_view type, std::string_view help) {
+  fmt::format_to(std::back_inserter(out), "# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+}
+
+struct Single {
+  const char* name;
+  const char* alias;  // vLLM's name of the same, or null
+  const char* type;
+  const char* help;
+  double value;
+};
+
+std::vector<Single> SchedulerMetrics(const SchedulerStats& s) {
+  const auto number = [](auto value) { return static_cast<double>(value); };
+  const double budget = std::max(1.0, number(s.kv_budget_bytes));
+  return {
+      {"kvasir_requests_running", "vllm:num_requests_running", "gauge", "Requests computed together now.",
+       number(s.running)},
+      {"kvasir_requests_waiting", "vllm:num_requests_waiting", "gauge", "Requests in the queue.", number(s.waiting)},
+      {"kvasir_requests_accepted_total", nullptr, "counter", "Requests taken into the queue.", number(s.accepted)},
+      {"kvasir_requests_refused_total", nullptr, "counter", "Requests refused because the queue was full.",
+       number(s.refused)},
+      {"kvasir_requests_cancelled_total", nullptr, "counter", "Requests ended by a cancellation or a deadline.",
+       number(s.cancelled)},
+      {"kvasir_requests_failed_total", nullptr, "counter", "Requests ended by an error.", number(s.failed)},
+      {"kvasir_steps_total", nullptr, "counter", "Steps of the scheduler.", number(s.steps)},
+      {"kvasir_prompt_tokens_total", nullptr, "counter", "Prompt tokens computed, without cached ones.",
+       number(s.prompt_tokens)},
+      {"kvasir_cached_tokens_total", "vllm:prefix_cache_hits_total", "counter", "Prompt tokens taken from the cache.",
+       number(s.cached_tokens)},
+      {"kvasir_generated_tokens_total", "vllm:generation_tokens_total", "counter", "Tokens generated.",
+       number(s.generated_tokens)},
+      {"kvasir_recomputed_tokens_total", nullptr, "counter", "Tokens computed again after a preemption.",
+       number(s.recomputed_tokens)},
+      {"kvasir_preemptions_total", "vllm:num_preemptions_total", "counter", "Requests whose memory was taken.",
+       number(s.preemptions)},
+      {"kvasir_prefix_lookups_total", nullptr, "counter", "Prompts looked up in the prefix cache.",
+       number(s.prefix_lookups)},
+      {"kvasir_prefix_hits_total", nullptr, "counter", "Lookups that found something.", number(s.prefix_hits)},
+      {"kvasir_evicted_blocks_total", nullptr, "counter", "Cache blocks given up for memory.",
+       number(s.evicted_blocks)},
+      {"kvasir_kv_budget_bytes", nullptr, "gauge", "Upper bound of all KV pages.", number(s.kv_budget_bytes)},
+      {"kvasir_kv_bytes", nullptr, "gauge", "Live KV pages.", number(s.kv_bytes)},
+      {"kvasir_kv_shared_bytes", nullptr, "gauge", "Of those, used by two or more requests.",
+       number(s.kv_shared_bytes)},
+      {"kvasir_kv_cached_bytes", nullptr, "gauge", "Of those, held for reuse only.", number(s.kv_cached_bytes)},
+      {"kvasir_kv_usage_ratio", "vllm:kv_cache_usage_perc", "gauge", "Pages in use by requests, of the budget.",
+       (number(s.kv_bytes) - number(s.kv_cached_bytes)) / budget},
+      {"kvasir_last_step_seconds", nullptr, "gauge", "Duration of the last step.", s.last_step_ms / 1e3},
+  };
+}
+
+void WriteSingle(std::string& out, std::string_view name, const Single& metric, std::string_view labels) {
+  Header(out, name, metric.type, metric.help);
+  fmt::format_to(std::back_inserter(out), "{}{{{}}} {}\n", name, labels, metric.value);
+}
+
+}  // namespace
+
+Histogram::Histogram(std::span<const double> upper_bounds)
+    : bounds_(upper_bounds.begin(), upper_bounds.end()), counts_(upper_bounds.size() + 1) {}
+
+void Histogram::Observe(double value) {
+  const auto place = std::lower_bound(bounds_.begin(), bounds_.end(), value) - bounds_.begin();
+  counts_[static_cast<size_t>(place)].fetch_add(1, std::memory_order_relaxed);
+  sum_.fetch_add(value, std::memory_order_relaxed);
+}
+
+void Histogram::Write(std::string& out, std::string_view name, std::string_view labels) const {
+  uint64_t total = 0;
+  for (size_t i = 0; i < counts_.size(); ++i) {
+    total += counts_[i].load(std::memory_order_relaxed);
+    const std::string bound = i < bounds_.size() ? fmt::format("{}", bounds_[i]) : "+Inf";
+    fmt::format_to(std::back_inserter(out), "{}_bucket{{{},le=\"{}\"}} {}\n", name, labels, bound, total);
+  }
+  fmt::format_to(std::back_inserter(out), "{}_sum{{{}}} {}\n", name, labels, sum_.load(std::memory_order_relaxed));
+  fmt::format_to(std::back_inserter(out), "{}_count{{{}}} {}\n", name, labels, total);
+}
+
+Metrics::Metrics()
+    : time_to_first_token(kFirstTokenBounds),
+      inter_token(kInterTokenBounds),
+      end_to_end(kRequestBounds),
+      queue(kRequestBounds),
+      prefill(kRequestBounds),
+      decode(kRequestBounds),
+      prompt_tokens(kTokenBounds),
+      generated_tokens(kTokenBounds) {}
+
+void Metrics::CountHttp(std::string_view route, int status) {
+  const std::lock_guard lock(mutex_);
+  ++http_[{std::string(route), status}];
+}
+
+void Metrics::CountFinished(std::string_view reason) {
+  const std::lock_guard lock(mutex_);
+  ++finished_[std::string(reason)];
+}
+
+void Metrics::WriteHistograms(std::string& out, std::string_view model, bool aliases) const {
+  struct Entry {
+    const char* name;
+    const char* alias;
+    const char* help;
+    const Histogram& histogram;
+  };
+  const Entry entries[] = {
+      {"kvasir_time_to_first_token_seconds", "vllm:time_to_first_token_seconds", "From the request to its first token.",
+       time_to_first_token},
+      {"kvasir_inter_token_seconds", "vllm:inter_token_latency_seconds", "Between two tokens of an answer.",
+       inter_token},
+      {"kvasir_request_seconds", "vllm:e2e_request_latency_seconds", "From the request to its last token.", end_to_end},
+      {"kvasir_queue_seconds", "vllm:request_queue_time_seconds", "In the queue.", queue},
+      {"kvasir_prefill_seconds", "vllm:request_prefill_time_seconds", "Computing the prompt.", prefill},
+      {"kvasir_decode_seconds", "vllm:request_decode_time_seconds", "From the first token to the last.", decode},
+      {"kvasir_request_prompt_tokens", "vllm:request_prompt_tokens", "Tokens per prompt.", prompt_tokens},
+      {"kvasir_request_generated_tokens", "vllm:request_generation_tokens", "Tokens per answer.", generated_tokens},
+  };
+  const std::string labels = fmt::format("model_name=\"{}\"", model);
+  for (const Entry& entry : entries) {
+    Header(out, entry.name, "histogram", entry.help);
+    entry.histogram.Write(out, entry.name, labels);
+    if (!aliases) continue;
+    Header(out, entry.alias, "histogram", entry.help);
+    entry.histogram.Write(out, entry.alias, labels + ",engine=\"0\"");
+  }
+}
+
+std::string Metrics::Text(const SchedulerStats* stats, std::string_view model, int connections, bool aliases) const {
+  std::string out;
+  const std::string name = Escaped(model);
+  Header(out, "kvasir_ready", "gauge", "1 when the model is loaded.");
+  fmt::format_to(std::back_inserter(out), "kvasir_ready {}\n", stats != nullptr ? 1 : 0);
+  Header(out, "kvasir_http_connections", "gauge", "Open connections.");
+  fmt::format_to(std::back_inserter(out), "kvasir_http_connections {}\n", connections);
+  Header(out, "kvasir_clients_left_total", "counter", "Answers whose client had gone before the end.");
+  fmt::format_to(std::back_inserter(out), "kvasir_clients_left_total {}\n", client_left_.load());
+  {
+    const std::lock_guard lock(mutex_);
+    Header(out, "kvasir_http_requests_total", "counter", "Requests by route and status.");
+    for (const auto& [key, count] : http_) {
+      fmt::format_to(std::back_inserter(out), "kvasir_http_requests_total{{route=\"{}\",status=\"{}\"}} {}\n",
+                     key.first, key.second, count);
+    }
+    for (const char* metric : {"kvasir_requests_finished_total", "vllm:request_success_total"}) {
+      if (metric[0] == 'v' && !aliases) continue;
+      Header(out, metric, "counter", "Answers by the reason for which they ended.");
+      for (const auto& [reason, count] : finished_) {
+        fmt::format_to(std::back_inserter(out), "{}{{model_name=\"{}\",finished_reason=\"{}\"}} {}\n", metric, name,
+                       reason, count);
+      }
+    }
+  }
+  if (stats != nullptr) {
+    const std::string labels = fmt::format("model_name=\"{}\"", name);
+    for (const Single& metric : SchedulerMetrics(*stats)) {
+      WriteSingle(out, metric.name, metric, labels);
+      if (aliases && metric.alias != nullptr) WriteSingle(out, metric.alias, metric, labels + ",engine=\"0\"");
+    }
+    if (aliases) {
+      // vLLM counts all prompt tokens here, and those looked up in the cache there.
+      const auto all = static_cast<double>(stats->prompt_tokens + stats->cached_tokens);
+      for (const char* metric : {"vllm:prompt_tokens_total", "vllm:prefix_cache_queries_total"}) {
+        WriteSingle(out, metric, {metric, nullptr, "counter", "Prompt tokens, cached ones included.", all},
+                    labels + ",engine=\"0\"");
+      }
+    }
+  }
+  WriteHistograms(out, name, aliases);
+  return out;
+}
+
+}  // namespace kvasir::server

@@ -1,0 +1,40 @@
+#include "server/routes.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+namespace kvasir::server {
+
+std::span<const Route> Routes() {
+  static constexpr auto kRoutes = std::to_array<Route>({
+      {"GET", "/health", HandleHealth, false, "200 when the model is loaded, 503 before; needs no key"},
+      {"GET", "/v1/models", HandleModels, true, "the model that is served"},
+      {"POST", "/v1/chat/completions", HandleChat, true, "answer a conversation"},
+      {"POST", "/v1/completions", HandleCompletion, true, "continue a text"},
+      {"POST", "/tokenize", HandleTokenize, true, "text to tokens"},
+      {"POST", "/detokenize", HandleDetokenize, true, "tokens to text"},
+      {"POST", "/apply-template", HandleApplyTemplate, true, "the text that a model sees of a conversation"},
+      {"GET", "/tokenizer_info", HandleTokenizerInfo, true, "the tokenizer's special tokens"},
+      {"GET", "/metrics", HandleMetrics, false, "counters and histograms for Prometheus"},
+      {"GET", "/slots", HandleSlots, true, "what is being computed, and what the cache holds"},
+      {"GET", "/openapi.json", HandleOpenApi, false, "the description of all this"},
+  });
+  return kRoutes;
+}
+
+ApiResult<const Route*> FindRoute(std::string_view method, std::string_view path) {
+  const std::string_view wanted = method == "HEAD" ? "GET" : method;
+  std::string allowed;
+  for (const Route& route : Routes()) {
+    if (path != route.path) continue;
+    if (wanted == route.method) return &route;
+    allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", route.method);
+  }
+  if (allowed.empty()) return Refuse(404, "there is nothing at this path; GET /openapi.json lists what there is");
+  ApiError error = Refuse(405, fmt::format("this path is for {}, not for {}", allowed, method.substr(0, 20))).error();
+  error.allow = allowed == "GET" ? "GET, HEAD, OPTIONS" : allowed + ", OPTIONS";
+  return std::unexpected(std::move(error));
+}
+
+}  // namespace kvasir::server

@@ -1,0 +1,89 @@
+#include "server/settings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "server/metrics.h"
+#include "server/setting_values.h"
+
+namespace kvasir::server {
+namespace {
+
+using ::testing::HasSubstr;
+
+const char* NoEnvironment(const char* /*name*/) {
+  return nullptr;
+}
+
+const char* OneVariable(const char* name) {
+  return std::string_view(name) == "KVASIR_SERVE_MAX_QUEUE" ? "8" : nullptr;
+}
+
+TEST(Settings, HaveNamesOfTheirOwn) {
+  std::set<std::string> names;
+  for (const Setting& setting : Settings()) EXPECT_TRUE(names.insert(setting.name).second) << setting.name;
+}
+
+// Whatever a setting says of itself can be said to it.
+TEST(Settings, TakeWhatTheyGive) {
+  const ServeSettings defaults;
+  for (const Setting& setting : Settings()) {
+    if (std::string_view(setting.name) == "model") continue;  // which has no default
+    ServeSettings settings;
+    for (const std::string& value : setting.get(defaults)) {
+      const Status status = setting.set(settings, value);
+      EXPECT_TRUE(status.has_value()) << setting.name << " " << value;
+    }
+    EXPECT_EQ(setting.get(settings), setting.get(defaults)) << setting.name;
+  }
+}
+
+TEST(GatherSettings, FlagsWinOverTheEnvironment) {
+  const std::vector<GivenSetting> flags = {{"max-queue", "9"}, {"cors-origin", "a"}, {"cors-origin", "b"}};
+  EXPECT_EQ(GatherSettings("", OneVariable, flags)->scheduler.max_waiting, 9);
+  EXPECT_EQ(GatherSettings("", OneVariable, {})->scheduler.max_waiting, 8);
+  EXPECT_EQ(GatherSettings("", NoEnvironment, {})->scheduler.max_waiting, 512);
+  EXPECT_THAT(GatherSettings("", NoEnvironment, flags)->cors_origins, testing::ElementsAre("a", "b"));
+}
+
+TEST(GatherSettings, NamesWhatIsWrong) {
+  const std::vector<GivenSetting> flags = {{"port", "70000"}};
+  EXPECT_EQ(GatherSettings("", NoEnvironment, flags).error().message,
+            "--port is '70000', but it must be a whole number from 0 to 65535");
+  EXPECT_THAT(GatherSettings("/nowhere/kvasir.toml", NoEnvironment, {}).error().message,
+              HasSubstr("/nowhere/kvasir.toml"));
+}
+
+TEST(ParseBytes, KnowsUnitsAndBounds) {
+  for (const auto& [text, bytes] : std::initializer_list<std::pair<const char*, size_t>>{
+           {"0", 0}, {"1", 1}, {"512K", 512 << 10}, {"64M", 64 << 20}, {"4G", size_t{4} << 30}, {"1000", 1000}}) {
+    EXPECT_EQ(ParseBytes(text), bytes);
+    EXPECT_EQ(FormatBytes(bytes), text);
+  }
+  for (const char* text : {"", "G", "-1", "1.5G", "4GB", "1T", "99999999999999999999", "99999999G"}) {
+    EXPECT_FALSE(ParseBytes(text).has_value()) << text;
+  }
+}
+
+TEST(Histogram, CountsUpToEachBound) {
+  const double bounds[] = {1, 2};
+  Histogram histogram(bounds);
+  for (const double value : {0.5, 1.0, 1.5, 9.0}) histogram.Observe(value);
+  std::string text;
+  histogram.Write(text, "h", "a=\"b\"");
+  EXPECT_EQ(text,
+            "h_bucket{a=\"b\",le=\"1\"} 2\nh_bucket{a=\"b\",le=\"2\"} 3\nh_bucket{a=\"b\",le=\"+Inf\"} 4\n"
+            "h_sum{a=\"b\"} 12\nh_count{a=\"b\"} 4\n");
+}
+
+TEST(Metrics, EscapeWhatAModelIsCalled) {
+  const SchedulerStats stats;
+  const std::string text = Metrics().Text(&stats, "a\"b\nc", 0, /*aliases=*/true);
+  EXPECT_THAT(text, HasSubstr("model_name=\"a\\\"b c\""));
+  EXPECT_THAT(Metrics().Text(nullptr, "", 0, false), HasSubstr("kvasir_ready 0"));
+}
+
+}  // namespace
+}  // namespace kvasir::server

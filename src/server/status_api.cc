@@ -1,0 +1,105 @@
+// What the server says about itself: /health, /v1/models, /metrics, /slots, /openapi.json.
+#include <fmt/format.h>
+
+#include "server/embedded_files.h"
+#include "server/routes.h"
+
+namespace kvasir::server {
+namespace {
+
+Json RequestJson(const RequestView& view) {
+  return {{"id", view.id},
+          {"request", view.label},
+          {"key", view.tenant},
+          {"priority", view.priority},
+          {"phase", RequestPhaseName(view.phase)},
+          {"prompt_tokens", view.prompt_tokens},
+          {"cached_tokens", view.cached_tokens},
+          {"computed_tokens", view.computed_tokens},
+          {"generated_tokens", view.generated_tokens},
+          {"preemptions", view.preemptions},
+          {"kv_bytes", view.kv_bytes},
+          {"age_seconds", view.age_seconds}};
+}
+
+}  // namespace
+
+Handled HandleHealth(const Call& call) {
+  if (call.model != nullptr) return Fixed(JsonResponse({{"status", "ok"}}));
+  ApiError loading = Refuse(503, "the model is still loading", "loading").error();
+  loading.retry_after_seconds = 1;
+  return std::unexpected(std::move(loading));
+}
+
+Handled HandleModels(const Call& call) {
+  const ModelInfo& info = call.model->engine->info();
+  const EngineOptions& options = call.model->engine->options();
+  const Json model = {{"id", call.model->id},
+                      {"object", "model"},
+                      {"created", call.model->created},
+                      {"owned_by", "kvasir"},
+                      {"max_model_len", options.context_tokens},
+                      {"meta",
+                       {{"name", info.name},
+                        {"architecture", info.architecture},
+                        {"n_ctx_train", info.trained_context},
+                        {"n_vocab", info.vocabulary},
+                        {"n_embd", info.embedding},
+                        {"size", info.file_bytes},
+                        {"compute", ComputeModeName(options.compute)},
+                        {"kv", KvFormatName(options.kv_format)},
+                        {"isa", call.model->engine->isa()}}}};
+  return Fixed(JsonResponse({{"object", "list"}, {"data", Json::array({model})}}));
+}
+
+Handled HandleMetrics(const Call& call) {
+  std::optional<SchedulerStats> stats;
+  if (call.model != nullptr) stats = call.model->scheduler->Stats();
+  const std::string text = call.app.metrics.Text(stats ? &*stats : nullptr, call.model != nullptr ? call.model->id : "",
+                                                 call.app.connections(), call.app.metric_aliases);
+  return Fixed({.head = {.status = 200, .headers = {{"content-type", "text/plain; version=0.0.4; charset=utf-8"}}},
+                .body = text});
+}
+
+Handled HandleOpenApi(const Call& /*call*/) {
+  for (const EmbeddedFile& file : EmbeddedFiles()) {
+    if (file.name != "openapi.json") continue;
+    return Fixed({.head = {.status = 200, .headers = {{"content-type", "application/json"}}},
+                  .body = std::string(file.content)});
+  }
+  return Refuse(500, "the description of the API is not part of this program", "internal_error");
+}
+
+Handled HandleSlots(const Call& call) {
+  const SchedulerStats stats = call.model->scheduler->Stats();
+  const MemoryReport memory = call.model->engine->memory();
+  Json requests = Json::array();
+  for (const RequestView& view : stats.requests) requests.push_back(RequestJson(view));
+  return Fixed(JsonResponse({
+      {"running", stats.running},
+      {"waiting", stats.waiting},
+      {"max_running", call.model->scheduler->options().max_running},
+      {"steps", stats.steps},
+      {"last_step_ms", stats.last_step_ms},
+      {"prompt_chunk_tokens", stats.prompt_chunk_tokens},
+      {"tokens",
+       {{"prompt", stats.prompt_tokens},
+        {"cached", stats.cached_tokens},
+        {"generated", stats.generated_tokens},
+        {"recomputed", stats.recomputed_tokens}}},
+      {"prefix_cache",
+       {{"lookups", stats.prefix_lookups}, {"hits", stats.prefix_hits}, {"evicted_blocks", stats.evicted_blocks}}},
+      {"memory",
+       {{"weights", memory.weight_bytes},
+        {"mapped", memory.mapped_bytes},
+        {"activations", memory.activation_bytes},
+        {"kv_budget", stats.kv_budget_bytes},
+        {"kv", stats.kv_bytes},
+        {"kv_shared", stats.kv_shared_bytes},
+        {"kv_cached", stats.kv_cached_bytes},
+        {"peak_resident", memory.peak_resident_bytes}}},
+      {"requests", std::move(requests)},
+  }));
+}
+
+}  // namespace kvasir::server
