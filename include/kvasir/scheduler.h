@@ -26,6 +26,8 @@ namespace kvasir {
 /// Names a request for as long as its scheduler lives; never 0.
 using RequestId = uint64_t;
 
+/// Memory for keys and values is the engine's, EngineOptions::kv_budget_bytes: by default what one whole context needs,
+/// which many requests can share, but more lets more of them run and more be kept.
 struct SchedulerOptions {
   /// Requests that are computed together at most, 1 to 512. Further ones wait.
   int max_running = 64;

@@ -1,12 +1,18 @@
-// Does batching pay? Aggregate speed of 1, 2, 4 and 8 requests at once, each with a prompt of 64 tokens of its own and
-// 64 generated ones, on the model named by KVASIR_BENCH_MODEL (default smollm2). Counters: generated tokens per second
-// in all, and the worst time between two tokens of a stream.
+// On the model named by KVASIR_BENCH_MODEL (default smollm2):
+//
+// Parallel/N: does batching pay? N requests at once, each with a prompt of 64 tokens of its own and 64 generated ones;
+// tokens/s counts the generated tokens of all.
+//
+// BesideAPrompt/T: does a stream keep its pace? One request generates while a prompt of 6,000 tokens is computed, with
+// a target of T milliseconds between two tokens (0: none); the gaps between its tokens from the one's start to the
+// other's, and how long that prompt took.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <future>
+#include <thread>
 #include <vector>
 
 #include "kvasir/scheduler.h"
@@ -18,62 +24,95 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kPromptTokens = 64;
 constexpr int kGeneratedTokens = 64;
+constexpr int kLongPromptTokens = 6000;
 
 Engine* BenchEngine(benchmark::State& state) {
   static const auto engine = [] {
     const char* model = std::getenv("KVASIR_BENCH_MODEL");
     return Engine::Load(
-        {.model = model != nullptr ? model : "smollm2", .context_tokens = 2048, .kv_budget_bytes = size_t{512} << 20});
+        {.model = model != nullptr ? model : "smollm2", .context_tokens = 8192, .kv_budget_bytes = size_t{512} << 20});
   }();
   if (engine) return engine->get();
   state.SkipWithError(engine.error().message.c_str());
   return nullptr;
 }
 
+// A request that runs to its end, and when its tokens came.
 struct Stream {
+  // Submits `prompt_tokens` arbitrary tokens, no two requests the same.
+  void Start(Scheduler& scheduler, int prompt_tokens, int max_tokens, benchmark::State& state) {
+    static int32_t next = 1;
+    Submission submission{
+        .request = {.max_tokens = max_tokens, .ignore_end_of_text = true},
+        .on_done = [this](const Result<Completion>&) { done.set_value(); },
+    };
+    for (int i = 0; i < prompt_tokens; ++i) {
+      submission.request.prompt.push_back((next = (next * 1103 + 12345) % 40000) + 100);
+    }
+    submission.request.sampling.temperature = 0;
+    submission.request.on_token = [this](const TokenEvent&) {
+      times.push_back(Clock::now());
+      return true;
+    };
+    if (!scheduler.Submit(std::move(submission))) state.SkipWithError("not accepted");
+  }
+  // Milliseconds between neighbouring tokens of which the later came in [from, to], ascending.
+  [[nodiscard]] std::vector<double> Gaps(Clock::time_point from, Clock::time_point to) const {
+    std::vector<double> gaps;
+    for (size_t i = 1; i < times.size(); ++i) {
+      if (times[i] < from || times[i] > to) continue;
+      gaps.push_back(std::chrono::duration<double, std::milli>(times[i] - times[i - 1]).count());
+    }
+    std::ranges::sort(gaps);
+    return gaps;
+  }
+
   std::promise<void> done;
-  Clock::time_point last;
-  double worst_gap = 0;
+  std::vector<Clock::time_point> times;  // written by the scheduler's thread until done
 };
 
 void Parallel(benchmark::State& state) {
   Engine* engine = BenchEngine(state);
   if (engine == nullptr) return;
-  const auto requests = static_cast<size_t>(state.range(0));
-  int32_t next = 1;
   int64_t tokens = 0;
-  double worst_gap = 0;
   for (auto _ : state) {
     const auto scheduler = Scheduler::Create(*engine, {.prefix_cache = false});
-    std::vector<Stream> streams(requests);
-    for (Stream& stream : streams) {
-      Submission submission;
-      for (int i = 0; i < kPromptTokens; ++i) {
-        submission.request.prompt.push_back((next = (next * 1103 + 12345) % 40000) + 100);
-      }
-      submission.request.max_tokens = kGeneratedTokens;
-      submission.request.ignore_end_of_text = true;
-      submission.request.sampling.temperature = 0;
-      submission.request.on_token = [&stream](const TokenEvent&) {
-        const Clock::time_point now = Clock::now();
-        const double gap = std::chrono::duration<double>(now - stream.last).count();
-        if (stream.last != Clock::time_point{}) stream.worst_gap = std::max(stream.worst_gap, gap);
-        stream.last = now;
-        return true;
-      };
-      submission.on_done = [&stream](const Result<Completion>&) { stream.done.set_value(); };
-      if (!(*scheduler)->Submit(std::move(submission))) state.SkipWithError("not accepted");
-    }
-    for (Stream& stream : streams) {
-      stream.done.get_future().wait();
-      worst_gap = std::max(worst_gap, stream.worst_gap);
-    }
-    tokens += static_cast<int64_t>(requests) * kGeneratedTokens;
+    std::vector<Stream> streams(static_cast<size_t>(state.range(0)));
+    for (Stream& stream : streams) stream.Start(**scheduler, kPromptTokens, kGeneratedTokens, state);
+    for (Stream& stream : streams) stream.done.get_future().wait();
+    tokens += state.range(0) * kGeneratedTokens;
   }
   state.counters["tokens/s"] = benchmark::Counter(static_cast<double>(tokens), benchmark::Counter::kIsRate);
-  state.counters["worst_gap_ms"] = worst_gap * 1e3;
 }
 BENCHMARK(Parallel)->Arg(1)->Arg(2)->Arg(4)->Arg(8)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(2);
+
+void BesideAPrompt(benchmark::State& state) {
+  Engine* engine = BenchEngine(state);
+  if (engine == nullptr) return;
+  std::vector<double> gaps;
+  double prompt_seconds = 0;
+  for (auto _ : state) {
+    const auto scheduler =
+        Scheduler::Create(*engine, {.itl_target_ms = static_cast<double>(state.range(0)), .prefix_cache = false});
+    Stream stream;
+    Stream prompt;
+    stream.Start(**scheduler, kPromptTokens, 4096, state);
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    const Clock::time_point from = Clock::now();
+    prompt.Start(**scheduler, kLongPromptTokens, 1, state);
+    prompt.done.get_future().wait();
+    const Clock::time_point to = Clock::now();
+    (*scheduler)->Stop();
+    gaps = stream.Gaps(from, to);
+    prompt_seconds = std::chrono::duration<double>(to - from).count();
+  }
+  if (gaps.empty()) return state.SkipWithError("the stream gave no token meanwhile");
+  state.counters["gap_p50_ms"] = gaps[gaps.size() / 2];
+  state.counters["gap_p99_ms"] = gaps[gaps.size() * 99 / 100];
+  state.counters["gap_max_ms"] = gaps.back();
+  state.counters["prompt_s"] = prompt_seconds;
+}
+BENCHMARK(BesideAPrompt)->Arg(50)->Arg(100)->Arg(0)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(1);
 
 }  // namespace
 }  // namespace kvasir

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "engine/prompt_share.h"
 #include "engine/scheduler_impl.h"
 #include "engine/step.h"
 
@@ -88,7 +89,7 @@ std::vector<ScheduledRequest*> Scheduler::Impl::PlanStep() {
   std::vector<ScheduledRequest*> streams;
   std::vector<ScheduledRequest*> prompts;
   for (const auto& request : running) (request->remaining() == 1 ? streams : prompts).push_back(request.get());
-  int room = pace.PromptRows(static_cast<int>(streams.size()));
+  const int room = pace.PromptRows(static_cast<int>(streams.size()));
   {
     const std::lock_guard lock(mutex);
     counters.prompt_chunk_tokens = room;
@@ -99,11 +100,10 @@ std::vector<ScheduledRequest*> Scheduler::Impl::PlanStep() {
     if (rows > 0 && request->sequence && Extend(*request, rows)) step.push_back(request);
   };
   for (ScheduledRequest* request : streams) plan(request, 1);
-  for (ScheduledRequest* request : prompts) {
-    const int rows = std::min(room, request->remaining());
-    room -= rows;
-    plan(request, rows);
-  }
+  std::vector<PromptWork> work;
+  for (const ScheduledRequest* request : prompts) work.push_back({request->remaining(), request->submission.priority});
+  const std::vector<int> rows = ShareRows(work, room);
+  for (size_t i = 0; i < prompts.size(); ++i) plan(prompts[i], rows[i]);
   std::erase_if(step, [](const ScheduledRequest* request) { return !request->sequence; });
   return step;
 }

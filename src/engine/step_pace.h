@@ -15,7 +15,7 @@ class StepPace {
   /// `target_seconds` between two tokens of a stream; 0: no target. A step has room for `max_rows` in all.
   StepPace(double target_seconds, int max_rows) : target_(target_seconds), max_rows_(max_rows) {}
 
-  /// Prompt rows of a step with so many streams: at least 1, unless the streams alone fill the step.
+  /// Prompt rows of a step with so many streams; none only where the streams alone fill the step.
   [[nodiscard]] int PromptRows(int streams) const;
   /// A step with so many rows of both kinds took `seconds`.
   void Observe(int streams, int prompt_rows, double seconds);

@@ -36,13 +36,15 @@ TEST(StepPace, PromptsGetAQuarterWhereStreamsAloneTakeTheTarget) {
   EXPECT_EQ(Settle(pace, 0.200, 1), 8);
 }
 
-TEST(StepPace, WithoutStreamsOrTargetThereIsNoLimit) {
+TEST(StepPace, WithoutStreamsAStepIsLimitedToASecondAndWithoutTargetByNothing) {
   StepPace pace(0.100, 512);
   EXPECT_EQ(pace.PromptRows(0), 512);
   EXPECT_LE(pace.PromptRows(4), 32);  // nothing is known yet
   pace.Observe(0, 512, 0.512);
   EXPECT_EQ(pace.PromptRows(0), 512);
   EXPECT_NEAR(pace.PromptRows(4), 100, 8);  // 1 ms a row
+  pace.Observe(0, 512, 512);                // a slow machine: the average rises to half a second a row
+  EXPECT_EQ(pace.PromptRows(0), 64);
   StepPace without(0, 512);
   EXPECT_EQ(without.PromptRows(12), 500);
 }
