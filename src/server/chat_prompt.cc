@@ -23,10 +23,14 @@ Json ReadContent(Fields& message, const std::string& path) {
   for (size_t i = 0; i < content->size(); ++i) {
     Fields part((*content)[i], fmt::format("{}.content[{}]", path, i));
     const std::string type = part.Text("type").value_or("");
-    if (part.ok() && type != "text" && type != "input_text") {
+    if (part.ok() && type != "text" && type != "input_text" && type != "output_text") {
       part.Problem("type", fmt::format("is {}, but this model reads parts of type \"text\" only", Shown(type)));
     }
     text += part.Text("text").value_or("");
+    if (type == "output_text") {  // what an earlier answer had beside its text
+      (void)part.Array("annotations");
+      (void)part.Array("logprobs");
+    }
     if (ApiStatus status = part.Finish(); !status) message.Problem(std::move(status).error());
   }
   return text;
@@ -65,9 +69,18 @@ Json ReadToolCalls(const Json& calls, Fields& message, const std::string& path) 
   return read;
 }
 
-Json ReadMessage(const Json& value, size_t index, Fields& request) {
-  const std::string path = fmt::format("messages[{}]", index);
+// What an item of a response's input has, besides what a message of a chat has.
+void ReadItem(Fields& message) {
+  if (const auto type = message.Text("type"); type && *type != "message") {
+    message.Problem("type", fmt::format("is {}, but it must be \"message\"", Shown(*type)));
+  }
+  (void)message.Text("id");
+  (void)message.Text("status");
+}
+
+Json ReadMessage(const Json& value, const std::string& path, Fields& request) {
   Fields message(value, path);
+  if (path.starts_with("input")) ReadItem(message);
   std::string role = message.Text("role").value_or("");
   constexpr auto kRoles = std::to_array<std::string_view>({"system", "developer", "user", "assistant", "tool"});
   if (message.ok() && std::find(kRoles.begin(), kRoles.end(), role) == kRoles.end()) {
@@ -98,21 +111,25 @@ Json ReadMessage(const Json& value, size_t index, Fields& request) {
 
 }  // namespace
 
-Json ReadConversation(Fields& fields) {
-  Json conversation = {{"messages", Json::array()}};
-  const Json* messages = fields.Array("messages");
+Json ReadMessages(Fields& fields, const char* member) {
+  Json read = Json::array();
+  const Json* messages = fields.Array(member);
   if (messages == nullptr || messages->empty()) {
-    fields.Problem("messages", "must be a list of at least one message");
-    return conversation;
+    fields.Problem(member, "must be a list of at least one message");
+    return read;
   }
   if (messages->size() > kMostMessages) {
-    fields.Problem("messages",
-                   fmt::format("has {} items, but it may have {} at most", messages->size(), kMostMessages));
-    return conversation;
+    fields.Problem(member, fmt::format("has {} items, but it may have {} at most", messages->size(), kMostMessages));
+    return read;
   }
   for (size_t i = 0; i < messages->size() && fields.ok(); ++i) {
-    conversation["messages"].push_back(ReadMessage((*messages)[i], i, fields));
+    read.push_back(ReadMessage((*messages)[i], fmt::format("{}[{}]", member, i), fields));
   }
+  return read;
+}
+
+Json ReadConversation(Fields& fields) {
+  Json conversation = {{"messages", ReadMessages(fields, "messages")}};
   conversation["add_generation_prompt"] = fields.Bool("add_generation_prompt").value_or(true);
   if (const Json* variables = fields.Object("chat_template_kwargs")) {
     for (const auto& [name, value] : variables->items()) {

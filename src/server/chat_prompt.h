@@ -18,6 +18,10 @@ namespace kvasir::server {
 /// arguments of earlier tool calls become objects, which is what templates expect. Problems are noted in `fields`.
 [[nodiscard]] Json ReadConversation(Fields& fields);
 
+/// The messages in the list `member` of a request, as templates take them. Beside what chats have, the items of a
+/// response's input are taken: of type "message", with parts of type "input_text" and "output_text".
+[[nodiscard]] Json ReadMessages(Fields& fields, const char* member);
+
 /// Renders with the model's template. 400 where the model has none, or where the template refuses; the message then
 /// names the template's line.
 [[nodiscard]] ApiResult<std::string> RenderConversation(const Model& model, const Json& conversation);

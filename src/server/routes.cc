@@ -11,6 +11,7 @@ std::span<const Route> Routes() {
       {"GET", "/health", HandleHealth, false, "200 when the model is loaded, 503 before; needs no key"},
       {"GET", "/v1/models", HandleModels, true, "the model that is served"},
       {"POST", "/v1/chat/completions", HandleChat, true, "answer a conversation"},
+      {"POST", "/v1/responses", HandleResponses, true, "answer a conversation, in OpenAI's newer words"},
       {"POST", "/v1/completions", HandleCompletion, true, "continue a text"},
       {"POST", "/tokenize", HandleTokenize, true, "text to tokens"},
       {"POST", "/detokenize", HandleDetokenize, true, "tokens to text"},

@@ -49,8 +49,9 @@ Handled HandleTokenize(const Call& call);
 Handled HandleDetokenize(const Call& call);
 Handled HandleApplyTemplate(const Call& call);
 Handled HandleTokenizerInfo(const Call& call);
-// chat_api.cc, completion_api.cc
+// chat_api.cc, responses_api.cc, completion_api.cc
 Handled HandleChat(const Call& call);
+Handled HandleResponses(const Call& call);
 Handled HandleCompletion(const Call& call);
 
 }  // namespace kvasir::server

@@ -8,6 +8,7 @@ from conftest import ROOT
 SPEC = json.loads((ROOT / "src/server/openapi.json").read_text())
 MESSAGES = [{"role": "user", "content": "Hi"}]
 BASE = {"/v1/chat/completions": {"messages": MESSAGES, "max_tokens": 1}, "/v1/completions": {"prompt": "Hi", "max_tokens": 1},
+        "/v1/responses": {"input": "Hi", "max_output_tokens": 1},
         "/tokenize": {"prompt": "Hi"}, "/detokenize": {"tokens": [1]}, "/apply-template": {"messages": MESSAGES}}
 # What else a member needs; None takes a member of BASE away.
 NEEDS = {"top_logprobs": {"logprobs": True}, "best_of": {"n": 1}, "max_completion_tokens": {"max_tokens": None},
@@ -44,6 +45,8 @@ def example(name: str, schema: dict):
         if name == "messages":
             return MESSAGES
         return [] if schema.get("maxItems") == 0 or schema["items"].get("type") == "object" else [example(name, schema["items"])]
+    if kind == "null":
+        return None
     if kind == "object":
         return {member: example(member, schema["properties"][member]) for member in schema.get("required", [])}
     return {"integer": 1, "number": 0.5, "boolean": False}[kind]
@@ -81,7 +84,7 @@ def test_every_member_is_taken_and_bounded(server, path, name, schema):
     assert good.status == 200, good.body
     schema = resolve(schema)
     bad = {"integer": [1.5, "x"], "number": ["x", True], "boolean": [1, "x"], "string": [1, []], "array": [1, {}],
-           "object": [1, []]}.get(schema.get("type"), [{"x": "y"}, True])
+           "object": [1, []], "null": ["x", 1]}.get(schema.get("type"), [{"x": "y"}, True])
     for bound, step in (("minimum", -1), ("maximum", 1)):
         if bound in schema:
             bad.append(schema[bound] + step)
