@@ -40,7 +40,7 @@ ThreadPool::ThreadPool(int threads) : ticket_(static_cast<uint64_t>(threads)) { 
 }
 
 ThreadPool::~ThreadPool() {
-  stopping_ = true;
+  stopping_.store(true, std::memory_order_relaxed);  // the epoch publishes it; a late worker may see it early
   epoch_.fetch_add(1, std::memory_order_release);
   epoch_.notify_all();
   for (std::thread& worker : workers_) worker.join();
@@ -75,7 +75,7 @@ void ThreadPool::Work() {
   uint32_t seen = 0;
   while (true) {
     seen = AwaitChange(epoch_, seen);
-    if (stopping_) return;
+    if (stopping_.load(std::memory_order_relaxed)) return;
     ClaimShares();
   }
 }

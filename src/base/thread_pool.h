@@ -80,7 +80,7 @@ class ThreadPool {
 
   Job job_ = nullptr;
   void* context_ = nullptr;
-  bool stopping_ = false;
+  std::atomic<bool> stopping_ = false;
   // Each on its own cache line: workers poll `epoch_`, everyone claims from `ticket_`, the caller polls `unfinished_`.
   alignas(64) std::atomic<uint32_t> epoch_{0};
   alignas(64) std::atomic<uint64_t> ticket_;  // the number of the run in the upper bits, the next share below
