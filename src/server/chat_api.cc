@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "base/check.h"
-#include "server/answer.h"
 #include "server/chat_prompt.h"
+#include "server/choices_format.h"
 #include "server/fields.h"
 #include "server/generation.h"
 #include "server/routes.h"
@@ -37,79 +37,39 @@ Json LogprobsJson(const Tokenizer& tokenizer, const std::vector<TokenScores>& sc
   return {{"content", std::move(content)}, {"refusal", nullptr}};
 }
 
-class ChatFormat final : public AnswerFormat {
+class ChatFormat final : public ChoicesFormat {
  public:
   ChatFormat(const Model& model, GenerationOptions options)
-      : model_(model), options_(std::move(options)), id_(NewId("chatcmpl-")), created_(Now()) {}
+      : ChoicesFormat(model, std::move(options), "chatcmpl-", "chat.completion", "chat.completion.chunk") {}
 
   void Begin(std::string& out) override {
-    for (int i = 0; i < options_.choices; ++i) {
-      Chunk(out, static_cast<size_t>(i), {{"role", "assistant"}, {"content", ""}, {"refusal", nullptr}}, nullptr);
+    for (int i = 0; i < options().choices; ++i) {
+      Delta(out, static_cast<size_t>(i), {{"role", "assistant"}, {"content", ""}, {"refusal", nullptr}}, nullptr);
     }
   }
 
   void Piece(std::string& out, size_t choice, const Produced& fresh) override {
     Json logprobs;
-    if (options_.logprobs) logprobs = LogprobsJson(model_.engine->tokenizer(), fresh.scores);
-    Chunk(out, choice, {{"content", fresh.text}}, nullptr, logprobs);
+    if (options().logprobs) logprobs = LogprobsJson(model().engine->tokenizer(), fresh.scores);
+    Delta(out, choice, {{"content", fresh.text}}, nullptr, logprobs);
   }
 
   void End(std::string& out, size_t choice, const Completion& end) override {
-    Chunk(out, choice, Json::object(), FinishName(end.generation.reason));
-  }
-
-  void Last(std::string& out, const Work& work) override {
-    if (options_.include_usage || options_.cache_explain) {
-      Json event = Envelope("chat.completion.chunk");
-      event["choices"] = Json::array();
-      event["usage"] = options_.include_usage ? UsageJson(work.TokenUsage()) : Json(nullptr);
-      if (options_.cache_explain) event["cache"] = work.CacheJson();
-      AppendEvent(out, event);
-    }
-    out += "data: [DONE]\n\n";
-  }
-
-  void Break(std::string& out, const ApiError& error) override { AppendEvent(out, ErrorJson(error)); }
-
-  [[nodiscard]] Json Whole(const Work& work) override {
-    Json answer = Envelope("chat.completion");
-    answer["choices"] = Json::array();
-    for (size_t i = 0; i < work.size(); ++i) {
-      const Generation& generation = work.End(i)->generation;
-      Json choice = {{"index", i},
-                     {"message", {{"role", "assistant"}, {"content", generation.text}, {"refusal", nullptr}}},
-                     {"logprobs", nullptr},
-                     {"finish_reason", FinishName(generation.reason)}};
-      if (options_.logprobs) choice["logprobs"] = LogprobsJson(model_.engine->tokenizer(), generation.scores);
-      answer["choices"].push_back(std::move(choice));
-    }
-    answer["usage"] = UsageJson(work.TokenUsage());
-    if (options_.cache_explain) answer["cache"] = work.CacheJson();
-    return answer;
+    Delta(out, choice, Json::object(), FinishName(end.generation.reason));
   }
 
  private:
-  [[nodiscard]] Json Envelope(const char* object) const {
-    return {{"id", id_},
-            {"object", object},
-            {"created", created_},
-            {"model", model_.id},
-            {"system_fingerprint", model_.fingerprint}};
+  [[nodiscard]] Json WholeChoice(size_t index, const Generation& generation) const override {
+    return {{"index", index}, {"message", {{"role", "assistant"}, {"content", generation.text}, {"refusal", nullptr}}}};
   }
 
-  void Chunk(std::string& out, size_t index, Json delta, const char* finish, Json logprobs = nullptr) const {
-    Json event = Envelope("chat.completion.chunk");
-    Json choice = {{"index", index}, {"delta", std::move(delta)}, {"logprobs", std::move(logprobs)}};
-    choice["finish_reason"] = finish == nullptr ? Json(nullptr) : Json(finish);
-    event["choices"] = Json::array({std::move(choice)});
-    if (options_.include_usage) event["usage"] = nullptr;
-    AppendEvent(out, event);
+  [[nodiscard]] Json WholeLogprobs(size_t /*index*/, const Generation& generation) const override {
+    return LogprobsJson(model().engine->tokenizer(), generation.scores);
   }
 
-  const Model& model_;
-  GenerationOptions options_;
-  std::string id_;
-  int64_t created_;
+  void Delta(std::string& out, size_t index, Json delta, const char* finish, Json logprobs = nullptr) const {
+    Chunk(out, {{"index", index}, {"delta", std::move(delta)}, {"logprobs", std::move(logprobs)}}, finish);
+  }
 };
 
 void ReadChatLimits(Fields& fields, GenerationOptions& options) {
@@ -157,10 +117,7 @@ Handled HandleChat(const Call& call) {
   ReadUnsupported(fields);
   const Json conversation = ReadConversation(fields);
   KV_TRY(fields.Finish());
-  KV_ASSIGN(const std::string text, RenderConversation(*call.model, conversation));
-  std::vector<PromptTokens> prompts = {{EncodeRendered(call.model->engine->tokenizer(), text)}};
-  KV_TRY(CheckContext(*call.model, prompts.front().tokens.size(), options.max_tokens));
-  KV_ASSIGN(auto work, Work::Submit(call, options, std::move(prompts)));
+  KV_ASSIGN(auto work, SubmitConversation(call, options, conversation));
   const bool stream = options.stream;
   return MakeAnswer(std::move(work), std::make_unique<ChatFormat>(*call.model, std::move(options)), stream);
 }

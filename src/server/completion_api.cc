@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "server/answer.h"
+#include "server/choices_format.h"
 #include "server/fields.h"
 #include "server/generation.h"
 #include "server/routes.h"
@@ -96,108 +96,62 @@ class LogprobLists {
   Json offsets_ = Json::array();
 };
 
-class CompletionFormat final : public AnswerFormat {
+class CompletionFormat final : public ChoicesFormat {
  public:
   CompletionFormat(const Model& model, GenerationOptions options, std::vector<Prompt> prompts, bool echo)
-      : model_(model),
-        options_(std::move(options)),
+      : ChoicesFormat(model, std::move(options), "cmpl-", "text_completion", "text_completion"),
         prompts_(std::move(prompts)),
         echo_(echo),
-        id_(NewId("cmpl-")),
-        created_(Now()),
-        offsets_(prompts_.size() * static_cast<size_t>(options_.choices), 0) {}
+        offsets_(prompts_.size() * static_cast<size_t>(this->options().choices), 0) {}
 
   void Begin(std::string& out) override {
     if (!echo_) return;
     for (size_t i = 0; i < offsets_.size(); ++i) {
       offsets_[i] = CharactersIn(PromptOf(i).text);
-      Chunk(out, i, PromptOf(i).text, nullptr, nullptr);
+      Text(out, i, PromptOf(i).text, nullptr, nullptr);
     }
   }
 
   void Piece(std::string& out, size_t choice, const Produced& fresh) override {
     Json logprobs;
-    if (options_.logprobs) {
-      LogprobLists lists(model_.engine->tokenizer(), offsets_[choice]);
+    if (options().logprobs) {
+      LogprobLists lists(model().engine->tokenizer(), offsets_[choice]);
       for (const TokenScores& scores : fresh.scores) lists.Add(scores);
       offsets_[choice] = lists.offset();
       logprobs = lists.ToJson();
     }
-    Chunk(out, choice, fresh.text, nullptr, std::move(logprobs));
+    Text(out, choice, fresh.text, nullptr, std::move(logprobs));
   }
 
   void End(std::string& out, size_t choice, const Completion& end) override {
-    Chunk(out, choice, "", FinishName(end.generation.reason), nullptr);
-  }
-
-  void Last(std::string& out, const Work& work) override {
-    if (options_.include_usage || options_.cache_explain) {
-      Json event = Envelope();
-      event["choices"] = Json::array();
-      event["usage"] = options_.include_usage ? UsageJson(work.TokenUsage()) : Json(nullptr);
-      if (options_.cache_explain) event["cache"] = work.CacheJson();
-      AppendEvent(out, event);
-    }
-    out += "data: [DONE]\n\n";
-  }
-
-  void Break(std::string& out, const ApiError& error) override { AppendEvent(out, ErrorJson(error)); }
-
-  [[nodiscard]] Json Whole(const Work& work) override {
-    Json answer = Envelope();
-    answer["choices"] = Json::array();
-    for (size_t i = 0; i < work.size(); ++i) {
-      const Generation& generation = work.End(i)->generation;
-      Json choice = {{"text", echo_ ? PromptOf(i).text + generation.text : generation.text},
-                     {"index", i},
-                     {"logprobs", nullptr},
-                     {"finish_reason", FinishName(generation.reason)}};
-      if (options_.logprobs) choice["logprobs"] = WholeLogprobs(i, generation);
-      answer["choices"].push_back(std::move(choice));
-    }
-    answer["usage"] = UsageJson(work.TokenUsage());
-    if (options_.cache_explain) answer["cache"] = work.CacheJson();
-    return answer;
+    Text(out, choice, "", FinishName(end.generation.reason), nullptr);
   }
 
  private:
   [[nodiscard]] const Prompt& PromptOf(size_t choice) const {
-    return prompts_[choice / static_cast<size_t>(options_.choices)];
+    return prompts_[choice / static_cast<size_t>(options().choices)];
   }
 
-  [[nodiscard]] Json WholeLogprobs(size_t choice, const Generation& generation) const {
-    LogprobLists lists(model_.engine->tokenizer());
+  [[nodiscard]] Json WholeChoice(size_t index, const Generation& generation) const override {
+    return {{"text", echo_ ? PromptOf(index).text + generation.text : generation.text}, {"index", index}};
+  }
+
+  [[nodiscard]] Json WholeLogprobs(size_t index, const Generation& generation) const override {
+    LogprobLists lists(model().engine->tokenizer());
     if (echo_) {
-      lists.AddFirst(PromptOf(choice).tokens.front());
+      lists.AddFirst(PromptOf(index).tokens.front());
       for (const TokenScores& scores : generation.prompt_scores) lists.Add(scores);
     }
     for (const TokenScores& scores : generation.scores) lists.Add(scores);
     return lists.ToJson();
   }
 
-  [[nodiscard]] Json Envelope() const {
-    return {{"id", id_},
-            {"object", "text_completion"},
-            {"created", created_},
-            {"model", model_.id},
-            {"system_fingerprint", model_.fingerprint}};
+  void Text(std::string& out, size_t index, const std::string& text, const char* finish, Json logprobs) const {
+    Chunk(out, {{"text", text}, {"index", index}, {"logprobs", std::move(logprobs)}}, finish);
   }
 
-  void Chunk(std::string& out, size_t index, const std::string& text, const char* finish, Json logprobs) const {
-    Json event = Envelope();
-    Json choice = {{"text", text}, {"index", index}, {"logprobs", std::move(logprobs)}};
-    choice["finish_reason"] = finish == nullptr ? Json(nullptr) : Json(finish);
-    event["choices"] = Json::array({std::move(choice)});
-    if (options_.include_usage) event["usage"] = nullptr;
-    AppendEvent(out, event);
-  }
-
-  const Model& model_;
-  GenerationOptions options_;
   std::vector<Prompt> prompts_;
   bool echo_;
-  std::string id_;
-  int64_t created_;
   std::vector<size_t> offsets_;  // of a stream's next token, per choice
 };
 

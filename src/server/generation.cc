@@ -8,6 +8,7 @@
 #include <random>
 
 #include "base/check.h"
+#include "server/chat_prompt.h"
 
 namespace kvasir::server {
 namespace {
@@ -391,6 +392,14 @@ const char* FinishName(FinishReason reason) {
     case FinishReason::kDeadline: return "timeout";
   }
   return "stop";
+}
+
+ApiResult<std::shared_ptr<Work>> SubmitConversation(const Call& call, const GenerationOptions& options,
+                                                    const Json& conversation) {
+  KV_ASSIGN(const std::string text, RenderConversation(*call.model, conversation));
+  std::vector<PromptTokens> prompts = {{EncodeRendered(call.model->engine->tokenizer(), text)}};
+  KV_TRY(CheckContext(*call.model, prompts.front().tokens.size(), options.max_tokens));
+  return Work::Submit(call, options, std::move(prompts));
 }
 
 Json UsageJson(const Usage& usage) {

@@ -117,6 +117,10 @@ class Work : public std::enable_shared_from_this<Work> {
 /// "stop", "length", or how else `reason` is called in OpenAI's answers.
 [[nodiscard]] const char* FinishName(FinishReason reason);
 
+/// Renders `conversation` with the model's template, checks that it fits the context, and submits it as one prompt.
+[[nodiscard]] ApiResult<std::shared_ptr<Work>> SubmitConversation(const Call& call, const GenerationOptions& options,
+                                                                  const Json& conversation);
+
 /// {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details": {"cached_tokens"}}
 [[nodiscard]] Json UsageJson(const Usage& usage);
 

@@ -198,10 +198,7 @@ Handled HandleResponses(const Call& call) {
   Json instructions;
   const Json conversation = ReadInput(fields, instructions);
   KV_TRY(fields.Finish());
-  KV_ASSIGN(const std::string text, RenderConversation(*call.model, conversation));
-  std::vector<PromptTokens> prompts = {{EncodeRendered(call.model->engine->tokenizer(), text)}};
-  KV_TRY(CheckContext(*call.model, prompts.front().tokens.size(), options.max_tokens));
-  KV_ASSIGN(auto work, Work::Submit(call, options, std::move(prompts)));
+  KV_ASSIGN(auto work, SubmitConversation(call, options, conversation));
   const bool stream = options.stream;
   auto format = std::make_unique<ResponseFormat>(*call.model, std::move(options), std::move(instructions));
   return MakeAnswer(std::move(work), std::move(format), stream);
