@@ -1,4 +1,4 @@
-"""llama.cpp as a peer: its build from PyPI's source package, and its own benchmark program."""
+"""llama.cpp as a peer: its build from PyPI's source package, its benchmark program and its server."""
 from __future__ import annotations
 
 import itertools
@@ -14,17 +14,17 @@ VERSION = "0.3.36"
 NAME = f"llama-cpp-python=={VERSION}"
 HOME = CACHE / "peers"
 SOURCE = HOME / f"llama_cpp_python-{VERSION}" / "vendor" / "llama.cpp"
-PROGRAM = SOURCE / "build" / "bin" / "llama-bench"
 
-FETCH_HINT = (f"{NAME} comes from PyPI: is there a network? Without one, build llama-bench of that release elsewhere and name "
-              f"it with --peer PATH")
+FETCH_HINT = (f"{NAME} comes from PyPI: is there a network? Without one, build that release elsewhere and name its program "
+              f"with --peer PATH")
 BUILD_HINT = f"building the peer in {SOURCE} failed; './dev setup test' installs the compiler it needs"
 
 
-def build() -> pathlib.Path:
-    """The path of llama-bench, fetched and built natively if it is not there yet."""
-    if PROGRAM.exists():
-        return PROGRAM
+def build(name: str = "llama-bench") -> pathlib.Path:
+    """The path of one of its programs, fetched and built natively if it is not there yet."""
+    program = SOURCE / "build" / "bin" / name
+    if program.exists():
+        return program
     for tool in ("cmake", "ninja", "c++"):
         if shutil.which(tool) is None:
             die(f"{tool} is needed to build the peer and is not installed: ./dev setup test")
@@ -36,11 +36,12 @@ def build() -> pathlib.Path:
              "--no-build-isolation", "-d", HOME, NAME], FETCH_HINT)
         with tarfile.open(HOME / f"llama_cpp_python-{VERSION}.tar.gz") as archive:
             archive.extractall(HOME, filter="data")
-    note("building llama-bench: this takes some minutes")
+    note(f"building {name}: this takes some minutes")
     run(["cmake", "-B", "build", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON", "-DLLAMA_CURL=OFF",
-         "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF", "-DLLAMA_BUILD_SERVER=OFF"], BUILD_HINT, cwd=SOURCE)
-    run(["ninja", "-C", "build", "llama-bench"], BUILD_HINT, cwd=SOURCE)
-    return PROGRAM
+         "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF", "-DLLAMA_OPENSSL=OFF", "-DLLAMA_BUILD_UI=OFF",
+         "-DLLAMA_USE_PREBUILT_UI=OFF"], BUILD_HINT, cwd=SOURCE)
+    run(["ninja", "-C", "build", name], BUILD_HINT, cwd=SOURCE)
+    return program
 
 
 def variants(kv: str) -> list[dict]:

@@ -81,8 +81,8 @@ struct TokenEvent {
   const TokenScores* scores = nullptr;
 };
 
-/// Which tokens may come next: a grammar, a schema, a list of choices. One object serves one request; it is called on
-/// the thread that generates, Mask before each token and Accept after it.
+/// Which tokens may come next: a grammar, a schema, a list of choices. One object serves one request: Mask is called
+/// before each token and Accept after it, one after the other, but on any thread, while other requests' are called too.
 class TokenConstraint {
  public:
   virtual ~TokenConstraint() = default;

@@ -1,7 +1,8 @@
 // On the model named by KVASIR_BENCH_MODEL (default smollm2):
 //
-// Parallel/N: does batching pay? N requests at once, each with a prompt of 64 tokens of its own and 64 generated ones;
-// tokens/s counts the generated tokens of all.
+// Parallel/N: does batching pay? N requests at once, each with a prompt of 8 tokens of its own, too short to count, and
+// 96 generated ones; tokens/s counts the generated tokens of all. Sampled/N: the same at temperature 1, which looks at
+// the whole vocabulary for each token.
 //
 // BesideAPrompt/T: does a stream keep its pace? One request generates while a prompt of 6,000 tokens is computed, with
 // a target of T milliseconds between two tokens (0: none); the gaps between its tokens from the one's start to the
@@ -22,8 +23,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kPromptTokens = 64;
-constexpr int kGeneratedTokens = 64;
+constexpr int kPromptTokens = 8;
+constexpr int kGeneratedTokens = 96;
 constexpr int kLongPromptTokens = 6000;
 
 Engine* BenchEngine(benchmark::State& state) {
@@ -40,7 +41,7 @@ Engine* BenchEngine(benchmark::State& state) {
 // A request that runs to its end, and when its tokens came.
 struct Stream {
   // Submits `prompt_tokens` arbitrary tokens, no two requests the same.
-  void Start(Scheduler& scheduler, int prompt_tokens, int max_tokens, benchmark::State& state) {
+  void Start(Scheduler& scheduler, int prompt_tokens, int max_tokens, benchmark::State& state, float temperature = 0) {
     static int32_t next = 1;
     Submission submission{
         .request = {.max_tokens = max_tokens, .ignore_end_of_text = true},
@@ -49,7 +50,7 @@ struct Stream {
     for (int i = 0; i < prompt_tokens; ++i) {
       submission.request.prompt.push_back((next = (next * 1103 + 12345) % 40000) + 100);
     }
-    submission.request.sampling.temperature = 0;
+    submission.request.sampling.temperature = temperature;
     submission.request.on_token = [this](const TokenEvent&) {
       times.push_back(Clock::now());
       return true;
@@ -71,20 +72,30 @@ struct Stream {
   std::vector<Clock::time_point> times;  // written by the scheduler's thread until done
 };
 
-void Parallel(benchmark::State& state) {
+void Run(benchmark::State& state, float temperature) {
   Engine* engine = BenchEngine(state);
   if (engine == nullptr) return;
   int64_t tokens = 0;
   for (auto _ : state) {
     const auto scheduler = Scheduler::Create(*engine, {.prefix_cache = false});
     std::vector<Stream> streams(static_cast<size_t>(state.range(0)));
-    for (Stream& stream : streams) stream.Start(**scheduler, kPromptTokens, kGeneratedTokens, state);
+    for (Stream& stream : streams) stream.Start(**scheduler, kPromptTokens, kGeneratedTokens, state, temperature);
     for (Stream& stream : streams) stream.done.get_future().wait();
     tokens += state.range(0) * kGeneratedTokens;
   }
   state.counters["tokens/s"] = benchmark::Counter(static_cast<double>(tokens), benchmark::Counter::kIsRate);
 }
-BENCHMARK(Parallel)->Arg(1)->Arg(2)->Arg(4)->Arg(8)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(2);
+void Parallel(benchmark::State& state) {
+  Run(state, 0);
+}
+void Sampled(benchmark::State& state) {
+  Run(state, 1);
+}
+void Counts(benchmark::internal::Benchmark* benchmark) {
+  benchmark->RangeMultiplier(2)->Range(1, 32)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(2);
+}
+BENCHMARK(Parallel)->Apply(Counts);
+BENCHMARK(Sampled)->Apply(Counts);
 
 void BesideAPrompt(benchmark::State& state) {
   Engine* engine = BenchEngine(state);

@@ -44,6 +44,25 @@ Gathered Gather(std::span<const StepRows> rows) {
   return batch;
 }
 
+// Gives the sequences the logits of the wanted rows from `first` on. Choosing a token reads the whole vocabulary, which
+// takes as long as a layer, so the sequences do it side by side; each has its rows in order.
+void HandOut(Engine::Impl& engine, std::span<const StepRows> rows, const Gathered& gathered, int first,
+             std::span<const float> logits) {
+  const auto vocabulary = static_cast<size_t>(engine.info.vocabulary);
+  const std::span<const Gathered::Place> places =
+      std::span(gathered.places).subspan(static_cast<size_t>(first), logits.size() / vocabulary);
+  std::vector<size_t> begins;  // of each sequence's places, and the end
+  for (size_t i = 0; i < places.size(); ++i) {
+    if (i == 0 || places[i].sequence != places[i - 1].sequence) begins.push_back(i);
+  }
+  begins.push_back(places.size());
+  engine.pool.ForDynamic(static_cast<int64_t>(begins.size()) - 1, 1, [&](int64_t begin, int64_t end, int) {
+    for (size_t i = begins[static_cast<size_t>(begin)]; i < begins[static_cast<size_t>(end)]; ++i) {
+      rows[places[i].sequence].on_logits(places[i].index, logits.subspan(i * vocabulary, vocabulary));
+    }
+  });
+}
+
 }  // namespace
 
 Status RunStep(Engine::Impl& engine, std::span<const StepRows> rows, const std::atomic<bool>* cancel) {
@@ -54,10 +73,7 @@ Status RunStep(Engine::Impl& engine, std::span<const StepRows> rows, const std::
                          .sequences = gathered.sequences,
                          .logit_rows = gathered.logit_rows,
                          .cancel = cancel};
-  const auto on_logits = [&](int i, std::span<const float> logits) {
-    const Gathered::Place& place = gathered.places[static_cast<size_t>(i)];
-    rows[place.sequence].on_logits(place.index, logits);
-  };
+  const auto on_logits = [&](int first, std::span<const float> logits) { HandOut(engine, rows, gathered, first, logits); };
   Status status;
   {
     const std::lock_guard lock(engine.step);

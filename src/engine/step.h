@@ -16,7 +16,8 @@ struct StepRows {
   kvcache::KvSequence* sequence = nullptr;
   /// The first of those tokens whose logits are wanted, counted from 0; their number or more: none.
   int first_logits = 0;
-  /// Takes the logits [V] of token `index` (counted from 0), in ascending order, while the step is computed.
+  /// Takes the logits [V] of token `index` (counted from 0), in ascending order, while the step is computed; on any
+  /// thread, side by side with other sequences'.
   std::function<void(int index, std::span<const float> logits)> on_logits;
 };
 

@@ -1,13 +1,8 @@
 #include "files/gguf_writer.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <cerrno>
-#include <system_error>
 #include <unordered_set>
 #include <utility>
 
@@ -142,13 +137,7 @@ Result<std::string> GgufHeader::Encode() const {
   return out;
 }
 
-GgufWriter::TemporaryFile::~TemporaryFile() {
-  if (stream != nullptr) std::fclose(stream);
-  if (!path.empty()) unlink(path.c_str());
-}
-
 Result<GgufWriter> GgufWriter::Create(const std::string& path, const GgufHeader& header) {
-  static std::atomic<unsigned> serial = 0;
   GgufWriter writer;
   writer.path_ = path;
   KV_ASSIGN(writer.alignment_, header.Alignment());
@@ -157,28 +146,10 @@ Result<GgufWriter> GgufWriter::Create(const std::string& path, const GgufHeader&
     KV_ASSIGN(const size_t bytes, TensorBytes(tensor.name, tensor.dtype, tensor.shape));
     writer.expected_.push_back({tensor.name, bytes});
   }
-  writer.file_ = std::make_unique<TemporaryFile>();
-  std::string temporary = fmt::format("{}.part-{}-{}", path, getpid(), serial++);
-  const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (fd < 0) return writer.CannotWrite(errno);
-  writer.file_->path = std::move(temporary);
-  writer.file_->stream = fdopen(fd, "wb");
-  if (writer.file_->stream == nullptr) {
-    const int error = errno;
-    close(fd);
-    return writer.CannotWrite(error);
-  }
-  KV_TRY(writer.Write(std::as_bytes(std::span(encoded))));
+  KV_ASSIGN(base::AtomicFile file, base::AtomicFile::Create(path));
+  writer.file_ = std::make_unique<base::AtomicFile>(std::move(file));
+  KV_TRY(writer.file_->Write(std::as_bytes(std::span(encoded))));
   return writer;
-}
-
-std::unexpected<Error> GgufWriter::CannotWrite(int error) const {
-  return Fail(ErrorCode::kIo, fmt::format("cannot write {}: {}", path_, std::generic_category().message(error)));
-}
-
-Status GgufWriter::Write(std::span<const std::byte> bytes) {
-  if (std::fwrite(bytes.data(), 1, bytes.size(), file_->stream) != bytes.size()) return CannotWrite(errno);
-  return {};
 }
 
 Status GgufWriter::Append(std::span<const std::byte> bytes) {
@@ -193,13 +164,13 @@ Status GgufWriter::Append(std::span<const std::byte> bytes) {
                 fmt::format("tensor {} has {} bytes, but {} were given", Printable(tensor.name), tensor.bytes,
                             written_ + bytes.size()));
   }
-  KV_TRY(Write(bytes));
+  KV_TRY(file_->Write(bytes));
   written_ += bytes.size();
   if (written_ < tensor.bytes) return {};
   static constexpr std::byte kZeros[4096] = {};
   for (size_t left = PaddingAt(tensor.bytes, alignment_); left > 0;) {
     const size_t piece = std::min(left, sizeof kZeros);
-    KV_TRY(Write(std::span(kZeros).first(piece)));
+    KV_TRY(file_->Write(std::span(kZeros).first(piece)));
     left -= piece;
   }
   ++current_;
@@ -213,14 +184,7 @@ Status GgufWriter::Commit() {
                 fmt::format("{} cannot be finished: tensor {} has only {} of its {} bytes", path_,
                             Printable(expected_[current_].name), written_, expected_[current_].bytes));
   }
-  std::FILE* stream = file_->stream;
-  KV_CHECK(stream != nullptr);  // not committed before
-  if (std::fflush(stream) != 0 || fsync(fileno(stream)) != 0) return CannotWrite(errno);
-  file_->stream = nullptr;
-  if (std::fclose(stream) != 0) return CannotWrite(errno);
-  if (std::rename(file_->path.c_str(), path_.c_str()) != 0) return CannotWrite(errno);
-  file_->path.clear();
-  return {};
+  return file_->Commit();
 }
 
 }  // namespace kvasir::files

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/atomic_file.h"
 #include "files/gguf.h"
 #include "files/gguf_metadata.h"
 #include "kvasir/result.h"
@@ -76,7 +76,8 @@ class GgufHeader {
 /// ever sees half a file under its name; what is not committed is deleted. For one thread.
 class GgufWriter {
  public:
-  /// Writes the header. Fails as GgufHeader::Encode does, and with kIo when the file cannot be created or written.
+  /// Writes the header. Fails as GgufHeader::Encode does, and with kIo when the file cannot be created or written,
+  /// and with kResourceExhausted while another process is writing it.
   [[nodiscard]] static Result<GgufWriter> Create(const std::string& path, const GgufHeader& header);
 
   GgufWriter(GgufWriter&&) noexcept = default;
@@ -93,23 +94,15 @@ class GgufWriter {
   [[nodiscard]] Status Commit();
 
  private:
-  /// The open temporary file; deletes it unless it was renamed.
-  struct TemporaryFile {
-    ~TemporaryFile();
-    std::FILE* stream = nullptr;
-    std::string path;
-  };
   struct Expected {
     std::string name;
     size_t bytes;
   };
 
   GgufWriter() = default;
-  Status Write(std::span<const std::byte> bytes);
-  std::unexpected<Error> CannotWrite(int error) const;
 
   std::string path_;
-  std::unique_ptr<TemporaryFile> file_;
+  std::unique_ptr<base::AtomicFile> file_;
   std::vector<Expected> expected_;
   uint32_t alignment_ = kDefaultAlignment;
   size_t current_ = 0;  ///< Index of the tensor being written.

@@ -127,11 +127,8 @@ Status Decoder::RunHead(const ops::Batch& batch, const LogitSink& on_logits) {
     const ops::Activation normed =
         ops_->Normalize(buffers_.branch, rows, output_norm_, config_.rms_eps, precision_.head);
     ops_->Project(normed, {{&head_, logits}});
-    for (int64_t i = 0; i < rows; ++i) {
-      float* row = logits + i * v;
-      ops_->Softcap(row, config_.final_softcap, v);
-      on_logits(static_cast<int>(begin + i), {row, static_cast<size_t>(v)});
-    }
+    ops_->Softcap(logits, config_.final_softcap, rows, v);
+    on_logits(static_cast<int>(begin), {logits, static_cast<size_t>(rows * v)});
   }
   return {};
 }

@@ -27,8 +27,8 @@ struct LoadOptions {
   std::function<void(const LoadProgress&)> on_progress;
 };
 
-/// Takes the logits of one row.
-using LogitSink = std::function<void(int index, std::span<const float> logits)>;
+/// Takes the logits [n, V] of some wanted rows, the first of which is the `first`-th.
+using LogitSink = std::function<void(int first, std::span<const float> logits)>;
 
 /// One architecture's weights and forward pass. A model is used by one forward pass at a time.
 class Model {
@@ -45,9 +45,10 @@ class Model {
   [[nodiscard]] virtual int64_t head_macs() const = 0;
   [[nodiscard]] virtual size_t activation_bytes() const = 0;
 
-  /// Computes `batch`: stores keys and values of every row in the reserved slots, and calls `on_logits(i, logits [V])`
-  /// for the i-th of batch.logit_rows, ascending; the logits are valid during the call. Errors: kCancelled (the flag is
-  /// read at every layer), kResourceExhausted when there is no memory for logits.
+  /// Computes `batch`: stores keys and values of every row in the reserved slots, and gives `on_logits` the logits of
+  /// batch.logit_rows, some rows at a time, in order; they are valid during the call. The sink may use the threads of
+  /// the pool. Errors: kCancelled (the flag is read at every layer), kResourceExhausted when there is no memory for
+  /// logits.
   [[nodiscard]] virtual Status Forward(const ops::Batch& batch, const LogitSink& on_logits) = 0;
 };
 

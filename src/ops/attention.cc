@@ -49,13 +49,15 @@ void Operators::PrepareHeads(const Batch& batch, const AttentionSpec& spec, cons
       }
     }
   };
-  for (const SequenceRows& sequence : batch.sequences) {
-    if (sequence.num_rows < 4) {
-      rows(sequence, 0, sequence.num_rows);
-    } else {
-      pool_.For(sequence.num_rows, 1, [&](int64_t begin, int64_t end, int) { rows(sequence, begin, end); });
+  const auto rows_of_batch = [&](int64_t begin, int64_t end) {
+    for (const SequenceRows& sequence : batch.sequences) {
+      const int64_t first = sequence.first_row;
+      rows(sequence, std::max<int64_t>(begin - first, 0), std::min<int64_t>(end - first, sequence.num_rows));
     }
-  }
+  };
+  const auto count = static_cast<int64_t>(batch.tokens.size());
+  if (count < 4) return rows_of_batch(0, count);
+  pool_.For(count, 1, [&](int64_t begin, int64_t end, int) { rows_of_batch(begin, end); });
 }
 
 // Fills items_ and merges_, and makes room for the partials.

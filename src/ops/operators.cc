@@ -70,8 +70,9 @@ size_t Operators::workspace_bytes() const {
   return bytes + partials_.capacity() * sizeof(float);
 }
 
-void Operators::Softcap(float* x, float cap, int64_t n) {
-  if (cap != 0) kernels_.softcap(x, cap, n);
+void Operators::Softcap(float* x, float cap, int64_t rows, int64_t n) {
+  if (cap == 0) return;
+  pool_.For(rows, 1, [&](int64_t begin, int64_t end, int) { kernels_.softcap(x + begin * n, cap, (end - begin) * n); });
 }
 
 void Operators::BeginStep(const Batch& batch, std::span<const RopeSpec> ropes) {

@@ -81,8 +81,8 @@ class Operators {
   [[nodiscard]] base::ThreadPool& pool() { return pool_; }
   [[nodiscard]] size_t workspace_bytes() const;
 
-  /// x[i] = cap * tanh(x[i] / cap), for n values; a cap of 0 leaves them.
-  void Softcap(float* x, float cap, int64_t n);
+  /// x = cap * tanh(x / cap) for x [rows, n]; a cap of 0 leaves them.
+  void Softcap(float* x, float cap, int64_t rows, int64_t n);
 
   /// Prepares the rotation tables of a step, one per spec; HeadPreparation::rope is the index.
   void BeginStep(const Batch& batch, std::span<const RopeSpec> ropes);
