@@ -111,6 +111,8 @@ struct Request {
   /// Generation ends before one of these tokens, as with the model's own end of text.
   std::vector<int32_t> stop_tokens;
   bool ignore_end_of_text = false;
+  /// Control tokens whose names are part of the text, such as the one that begins a tool call; others have no text.
+  std::vector<int32_t> shown_tokens;
   /// Report the scores of each generated token, with SamplingOptions::n_probs alternatives.
   bool logprobs = false;
   /// Report the scores of the prompt's tokens from the second on. Every one of them has then to be computed, so no part
@@ -133,6 +135,7 @@ struct Generation {
   std::string text;
   std::vector<int32_t> tokens;
   FinishReason reason = FinishReason::kStop;
+  std::string stop_match;  ///< The one of Request::stop that ended it; empty where none did.
   int prompt_tokens = 0;
   int cached_tokens = 0;  ///< Of the prompt, found in a cache and not computed.
   double prompt_seconds = 0;

@@ -192,7 +192,10 @@ TEST_F(EngineTest, StopsAtLimitsStringsAndCallbacks) {
   const auto stopped = session->Generate(request);
   EXPECT_EQ(stopped->reason, FinishReason::kStop);
   EXPECT_EQ(stopped->text, text.substr(0, text.find(stop)));
+  EXPECT_EQ(stopped->stop_match, stop);
 
+  request.stop = {"no model of bytes writes this"};
+  EXPECT_EQ(session->Generate(request)->stop_match, "");
   request.stop.clear();
   int seen = 0;
   request.on_token = [&](const TokenEvent&) { return ++seen < 3; };
@@ -207,6 +210,20 @@ TEST_F(EngineTest, StopsAtLimitsStringsAndCallbacks) {
   EXPECT_EQ(session->Generate(request)->reason, FinishReason::kCancelled);
   request.cancel = nullptr;
   EXPECT_EQ(session->Generate(request)->tokens, (*engine->NewSession())->Generate(request)->tokens);
+}
+
+TEST_F(EngineTest, ControlTokensHaveNoTextUnlessTheyAreShown) {
+  const auto engine = Load(Options());
+  const int32_t bos = engine->tokenizer().bos();
+  Request request{.prompt = SomeTokens(20), .max_tokens = 3, .ignore_end_of_text = true};
+  request.sampling.logit_bias = {{bos, 1e6F}};
+  const auto hidden = (*engine->NewSession())->Generate(request);
+  EXPECT_EQ(hidden->tokens, std::vector<int32_t>(3, bos));
+  EXPECT_EQ(hidden->text, "");
+  request.shown_tokens = {bos};
+  EXPECT_EQ((*engine->NewSession())->Generate(request)->text, "<bos><bos><bos>");
+  request.stop = {"s><b"};
+  EXPECT_EQ((*engine->NewSession())->Generate(request)->text, "<bo");
 }
 
 TEST_F(EngineTest, StreamedTextIsTheText) {

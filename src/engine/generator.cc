@@ -138,6 +138,13 @@ Result<std::optional<FinishReason>> Generator::FinishStep(int computed) {
   return TakeChosen();
 }
 
+// The text that became complete with `token`.
+std::string Generator::TextOf(int32_t token) {
+  if (std::ranges::count(request_.shown_tokens, token) == 0) return decoder_.Push(token);
+  const std::string before = decoder_.Flush();  // half a character stays half
+  return before + engine_->tokenizer->Piece(token);
+}
+
 std::optional<FinishReason> Generator::TakeChosen() {
   const int32_t token = *std::exchange(found_token_, std::nullopt);
   sampler_.Accept(token);
@@ -146,7 +153,7 @@ std::optional<FinishReason> Generator::TakeChosen() {
   if (ends || std::ranges::count(request_.stop_tokens, token) > 0) return FinishReason::kStop;
   tokens_.push_back(token);
   result_.tokens.push_back(token);
-  const std::string ready = stops_.Push(decoder_.Push(token));
+  const std::string ready = stops_.Push(TextOf(token));
   result_.text += ready;
   TokenEvent event{.token = token, .text = ready};
   if (request_.logprobs) {
@@ -166,6 +173,7 @@ Generation Generator::Finish(FinishReason reason, size_t kv_bytes) {
     if (!rest.empty() && request_.on_token) request_.on_token({.token = -1, .text = rest});
   }
   result_.reason = reason;
+  result_.stop_match = stops_.match();
   result_.kv_bytes = kv_bytes;
   return std::move(result_);
 }

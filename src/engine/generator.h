@@ -57,6 +57,7 @@ class Generator {
 
   Generator(const Engine::Impl& engine, Request request, sampling::Sampler sampler);
   [[nodiscard]] Status Choose(std::span<const float> logits);
+  [[nodiscard]] std::string TextOf(int32_t token);
   [[nodiscard]] std::optional<FinishReason> TakeChosen();
 
   const Engine::Impl* engine_;

@@ -105,6 +105,7 @@ TEST_F(SchedulerTest, StopStringsStopTokensAndLimitsEndARequest) {
   const auto by_text = scheduler->Run({.request = stops});
   EXPECT_EQ(by_text->generation.reason, FinishReason::kStop);
   EXPECT_EQ(by_text->generation.text, whole.text.substr(0, whole.text.find(stops.stop[0])));
+  EXPECT_EQ(by_text->generation.stop_match, stops.stop[0]);
 
   Request tokens = request;
   tokens.stop_tokens = {whole.tokens[7]};

@@ -21,17 +21,21 @@ StopMatcher::StopMatcher(std::vector<std::string> stops) : stops_(std::move(stop
 }
 
 std::string StopMatcher::Push(std::string_view piece) {
-  if (stopped_) return "";
+  if (stopped()) return "";
   held_ += piece;
-  size_t first = std::string::npos;
+  size_t end = std::string::npos;  // of the match
   size_t open = 0;
   for (const std::string& stop : stops_) {
-    first = std::min(first, held_.find(stop));
+    const size_t found = held_.find(stop);
+    const size_t found_end = found == std::string::npos ? found : found + stop.size();
+    if (found_end < end || (found_end == end && found != std::string::npos && stop.size() > match_.size())) {
+      end = found_end;
+      match_ = stop;
+    }
     open = std::max(open, OpenPrefix(held_, stop));
   }
-  if (first != std::string::npos) {
-    stopped_ = true;
-    held_.resize(first);
+  if (stopped()) {
+    held_.resize(end - match_.size());
     return std::exchange(held_, "");
   }
   std::string ready = held_.substr(0, held_.size() - open);

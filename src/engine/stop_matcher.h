@@ -13,16 +13,19 @@ class StopMatcher {
   /// Empty stop strings are ignored.
   explicit StopMatcher(std::vector<std::string> stops);
 
-  /// Takes the next piece and returns the text that may be shown. After stopped() it returns nothing more.
+  /// Takes the next piece and returns the text that may be shown. After stopped() it returns nothing more. The stop
+  /// string that ends first counts, the longest of those that end there: so it does not matter how the text is cut.
   std::string Push(std::string_view piece);
   /// The stream has ended: what was held back.
   std::string Flush();
-  [[nodiscard]] bool stopped() const { return stopped_; }
+  [[nodiscard]] bool stopped() const { return !match_.empty(); }
+  /// The stop string that was found; empty before stopped().
+  [[nodiscard]] const std::string& match() const { return match_; }
 
  private:
   std::vector<std::string> stops_;
   std::string held_;
-  bool stopped_ = false;
+  std::string match_;
 };
 
 }  // namespace kvasir

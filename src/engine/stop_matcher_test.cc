@@ -21,6 +21,7 @@ TEST(StopMatcher, StopsBeforeAStringSplitOverPieces) {
   StopMatcher matcher({"END", ""});
   EXPECT_EQ(Feed(matcher, {"one E", "N", "D two"}), "one ");
   EXPECT_TRUE(matcher.stopped());
+  EXPECT_EQ(matcher.match(), "END");
   EXPECT_EQ(matcher.Push("more"), "");
   EXPECT_EQ(matcher.Flush(), "");
 }
@@ -33,10 +34,27 @@ TEST(StopMatcher, GivesOutAPrefixThatDidNotComplete) {
   EXPECT_EQ(matcher.Flush(), "E");
 }
 
-TEST(StopMatcher, TakesTheEarliestOfSeveral) {
-  StopMatcher matcher({"bb", "abb"});
-  EXPECT_EQ(matcher.Push("xabby"), "x");
-  EXPECT_TRUE(matcher.stopped());
+TEST(StopMatcher, TakesTheOneThatEndsFirstHoweverTheTextIsCut) {
+  struct Case {
+    std::vector<std::string> stops;
+    std::string text;
+    std::string shown;
+    std::string match;
+  };
+  const Case cases[] = {{{"bb", "abb"}, "xabby", "x", "abb"},
+                        {{"bcd", "abcde"}, "abcdef", "a", "bcd"},
+                        {{"abc", "ab"}, "xabcd", "x", "ab"},
+                        {{"no", "nothing"}, "yes", "yes", ""}};
+  for (const Case& each : cases) {
+    StopMatcher whole(each.stops);
+    EXPECT_EQ(whole.Push(each.text) + whole.Flush(), each.shown);
+    EXPECT_EQ(whole.match(), each.match);
+    StopMatcher bytes(each.stops);
+    std::string shown;
+    for (const char c : each.text) shown += bytes.Push({&c, 1});
+    EXPECT_EQ(shown + bytes.Flush(), each.shown);
+    EXPECT_EQ(bytes.match(), each.match);
+  }
 }
 
 TEST(StopMatcher, HandlesOverlappingBeginnings) {

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <random>
 
 namespace kvasir::server {
 namespace {
@@ -125,6 +127,22 @@ std::optional<ApiError> ErrorOf(const Result<Completion>& end) {
 double FiniteLogprob(double logprob) {
   constexpr double kFloor = -9999.0;
   return std::isfinite(logprob) ? std::max(logprob, kFloor) : kFloor;
+}
+
+Json UsageJson(const Usage& usage) {
+  return {{"prompt_tokens", usage.prompt_tokens},
+          {"completion_tokens", usage.completion_tokens},
+          {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
+          {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}};
+}
+
+std::string NewId(const char* prefix) {
+  thread_local std::mt19937_64 random{std::random_device{}()};
+  return fmt::format("{}{:016x}{:08x}", prefix, random(), random() >> 32U);
+}
+
+int64_t Now() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace kvasir::server

@@ -1,12 +1,14 @@
 // The answer to a request that generates: an exchange over Work, in the words of some API.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "server/exchange.h"
-#include "server/generation.h"
+#include "server/work.h"
 
 namespace kvasir::server {
 
@@ -43,5 +45,13 @@ void AppendEvent(std::string& out, const Json& data, std::string_view name = "")
 
 /// A log probability that JSON can hold: minus infinity is -9999.
 [[nodiscard]] double FiniteLogprob(double logprob);
+
+/// {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details": {"cached_tokens"}}
+[[nodiscard]] Json UsageJson(const Usage& usage);
+
+/// Like "chatcmpl-9f86d081884c7d65".
+[[nodiscard]] std::string NewId(const char* prefix);
+/// Seconds since 1970.
+[[nodiscard]] int64_t Now();
 
 }  // namespace kvasir::server

@@ -7,8 +7,8 @@
 #include "server/chat_prompt.h"
 #include "server/choices_format.h"
 #include "server/fields.h"
-#include "server/generation.h"
 #include "server/routes.h"
+#include "server/work.h"
 
 namespace kvasir::server {
 namespace {

@@ -11,8 +11,8 @@
 #include "base/check.h"
 #include "server/choices_format.h"
 #include "server/fields.h"
-#include "server/generation.h"
 #include "server/routes.h"
+#include "server/work.h"
 
 namespace kvasir::server {
 namespace {

@@ -10,8 +10,8 @@
 #include "server/answer.h"
 #include "server/chat_prompt.h"
 #include "server/fields.h"
-#include "server/generation.h"
 #include "server/routes.h"
+#include "server/work.h"
 
 namespace kvasir::server {
 namespace {
