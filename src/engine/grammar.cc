@@ -1,0 +1,143 @@
+#include "kvasir/grammar.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "engine/grammar_impl.h"
+#include "engine/tokenizer_impl.h"
+#include "grammar/constraint.h"
+#include "grammar/dfa.h"
+#include "grammar/gbnf.h"
+#include "grammar/json_schema.h"
+#include "grammar/json_text.h"
+#include "grammar/program.h"
+#include "grammar/regex.h"
+#include "grammar/store.h"
+#include "grammar/text_without.h"
+#include "grammar/walker.h"
+
+namespace kvasir {
+namespace {
+
+Grammar GrammarOf(grammar::Expr expr, std::string key, std::optional<Error> error = std::nullopt) {
+  return Grammar(std::make_shared<const Grammar::Impl>(std::move(expr), std::move(key), std::move(error)));
+}
+
+std::string KeyOf(std::string_view kind, std::string_view source) {
+  return fmt::format("{}{}:{}", kind, source.size(), source);
+}
+
+std::string KeyOf(std::string_view kind, const std::vector<Grammar>& parts) {
+  std::string key = fmt::format("{}{}:", kind, parts.size());
+  for (const Grammar& part : parts) key += part.impl().key;
+  return key;
+}
+
+std::vector<grammar::Expr> ExprsOf(const std::vector<Grammar>& parts) {
+  std::vector<grammar::Expr> out;
+  for (const Grammar& part : parts) out.push_back(part.impl().expr);
+  return out;
+}
+
+std::optional<Error> FirstError(const std::vector<Grammar>& parts) {
+  for (const Grammar& part : parts) {
+    if (part.impl().error) return part.impl().error;
+  }
+  return std::nullopt;
+}
+
+class TokenConstraintOf final : public TokenConstraint {
+ public:
+  TokenConstraintOf(std::shared_ptr<grammar::TokenGrammar> grammar, int32_t vocabulary)
+      : inner_(std::move(grammar), vocabulary) {}
+  Result<std::span<const uint32_t>> Mask() override { return inner_.Mask(); }
+  void Accept(int32_t token) override { inner_.Accept(token); }
+
+ private:
+  grammar::Constraint inner_;
+};
+
+Result<std::shared_ptr<TokenConstraint>> ConstrainBits(const Tokenizer& tokenizer, const Grammar& grammar,
+                                                       int32_t bits) {
+  const Grammar::Impl& impl = grammar.impl();
+  if (impl.error) return std::unexpected(*impl.error);
+  KV_ASSIGN(std::shared_ptr<grammar::TokenGrammar> compiled, tokenizer.impl().grammars().Get(impl.key, impl.expr));
+  return std::make_shared<TokenConstraintOf>(std::move(compiled), bits);
+}
+
+}  // namespace
+
+Result<Grammar> Grammar::FromJsonSchema(std::string_view schema) {
+  KV_ASSIGN(grammar::Expr expr, grammar::ParseJsonSchema(schema));
+  return GrammarOf(std::move(expr), KeyOf("schema", schema));
+}
+
+Grammar Grammar::AnyJsonObject() {
+  return GrammarOf(grammar::AnyJsonObject(), "object:");
+}
+
+Result<Grammar> Grammar::FromRegex(std::string_view pattern) {
+  KV_ASSIGN(grammar::Dfa dfa, grammar::RegexDfa(pattern, grammar::RegexMatch::kWhole));
+  return GrammarOf(grammar::Of(std::move(dfa)), KeyOf("regex", pattern));
+}
+
+Result<Grammar> Grammar::FromGbnf(std::string_view text) {
+  KV_ASSIGN(grammar::Expr expr, grammar::ParseGbnf(text));
+  return GrammarOf(std::move(expr), KeyOf("gbnf", text));
+}
+
+Grammar Grammar::Literal(std::string_view text) {
+  return GrammarOf(grammar::Exactly(text), KeyOf("literal", text));
+}
+
+Grammar Grammar::Special(std::string_view text) {
+  return GrammarOf(grammar::Make({grammar::SpecialToken{std::string(text)}}), KeyOf("special", text));
+}
+
+Grammar Grammar::Sequence(std::vector<Grammar> parts) {
+  return GrammarOf(grammar::InOrderOf(ExprsOf(parts)), KeyOf("sequence", parts), FirstError(parts));
+}
+
+Grammar Grammar::Choice(std::vector<Grammar> parts) {
+  return GrammarOf(grammar::AnyOfThese(ExprsOf(parts)), KeyOf("choice", parts), FirstError(parts));
+}
+
+Grammar Grammar::Repeat(const Grammar& part, int min, int max) {
+  min = std::max(min, 0);
+  if (max >= 0) max = std::max(min, max);
+  return GrammarOf(grammar::Times(part.impl().expr, min, max), fmt::format("repeat{},{}:{}", min, max, part.impl().key),
+                   part.impl().error);
+}
+
+Grammar Grammar::TextWithout(const std::vector<std::string>& words) {
+  std::string key = fmt::format("without{}:", words.size());
+  for (const std::string& word : words) key += KeyOf("", word);
+  auto dfa = grammar::TextWithout(words);
+  if (!dfa) return GrammarOf(grammar::Nothing(), std::move(key), dfa.error());
+  return GrammarOf(grammar::Of(std::move(*dfa)), std::move(key));
+}
+
+Result<bool> Grammar::Matches(std::string_view text) const {
+  if (impl_->error) return std::unexpected(*impl_->error);
+  KV_ASSIGN(const grammar::Program program, grammar::Program::Compile(impl_->expr, /*specials_as_text=*/true));
+  grammar::Walker walker(program);
+  grammar::Walker::Position position = walker.Start();
+  for (const char c : text) {
+    position = walker.Next(position, static_cast<uint8_t>(c));
+    (void)walker.Tidy(position);
+  }
+  KV_TRY(walker.status());
+  return walker.complete(position);
+}
+
+Result<std::shared_ptr<TokenConstraint>> Constrain(const Engine& engine, const Grammar& grammar) {
+  return ConstrainBits(engine.tokenizer(), grammar, engine.info().vocabulary);
+}
+
+Result<std::shared_ptr<TokenConstraint>> Constrain(const Tokenizer& tokenizer, const Grammar& grammar) {
+  return ConstrainBits(tokenizer, grammar, tokenizer.vocab_size());
+}
+
+}  // namespace kvasir
