@@ -22,6 +22,9 @@ class ChatTemplate {
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
   ~ChatTemplate();
 
+  /// What it was parsed from. Valid as long as this lives.
+  [[nodiscard]] std::string_view source() const;
+
   /// Renders a request given as JSON: {"messages": [...], "tools": [...], "add_generation_prompt": true, ...}; further
   /// members are passed to the template. Bounded in steps and output. Errors name the template's line.
   [[nodiscard]] Result<std::string> Apply(std::string_view request_json) const;

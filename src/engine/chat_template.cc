@@ -15,6 +15,7 @@ struct ChatTemplate::Impl {
   jinja::Template parsed;
   std::string bos_token;
   std::string eos_token;
+  std::string source;
 };
 
 ChatTemplate::ChatTemplate(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -24,7 +25,8 @@ ChatTemplate::~ChatTemplate() = default;
 
 Result<ChatTemplate> ChatTemplate::Parse(std::string_view source, std::string bos_token, std::string eos_token) {
   KV_ASSIGN(jinja::Template parsed, jinja::Template::Parse(source));
-  return ChatTemplate(std::make_unique<Impl>(Impl{std::move(parsed), std::move(bos_token), std::move(eos_token)}));
+  return ChatTemplate(
+      std::make_unique<Impl>(Impl{std::move(parsed), std::move(bos_token), std::move(eos_token), std::string(source)}));
 }
 
 Result<ChatTemplate> ChatTemplateOf(const files::GgufFile& gguf, const Tokenizer& tokenizer) {
@@ -44,6 +46,10 @@ Result<ChatTemplate> ChatTemplate::Load(const std::string& model) {
   KV_ASSIGN(const files::GgufFile gguf, files::GgufFile::Open(path));
   KV_ASSIGN(const std::unique_ptr<Tokenizer> tokenizer, TokenizerOf(gguf));
   return ChatTemplateOf(gguf, *tokenizer);
+}
+
+std::string_view ChatTemplate::source() const {
+  return impl_->source;
 }
 
 Result<std::string> ChatTemplate::Apply(std::string_view request_json) const {

@@ -157,7 +157,8 @@ Headers Access::CorsHeaders(const HttpRequest& request) const {
   if (origin.empty() || !listed) return {};
   return {{"access-control-allow-origin", origin},
           {"access-control-allow-methods", "GET, POST, OPTIONS"},
-          {"access-control-allow-headers", "authorization, content-type, x-api-key, x-request-id"},
+          {"access-control-allow-headers",
+           "authorization, content-type, x-api-key, x-request-id, anthropic-version, anthropic-beta"},
           {"access-control-expose-headers", "x-request-id, retry-after"},
           {"access-control-max-age", "600"},
           {"vary", "origin"}};

@@ -32,6 +32,7 @@ class Answer : public Exchange {
  protected:
   Work& work() { return *work_; }
   AnswerFormat& format() { return *format_; }
+  [[nodiscard]] const AnswerFormat& format() const { return *format_; }
 
  private:
   std::shared_ptr<Work> work_;
@@ -69,7 +70,7 @@ class StreamedAnswer final : public Answer {
       : Answer(std::move(the_work), std::move(the_format)), ended_(work().size(), false) {}
 
   [[nodiscard]] bool streams() const override { return true; }
-  [[nodiscard]] std::string Ping() const override { return ": the answer is on its way\n\n"; }
+  [[nodiscard]] std::string Ping() const override { return format().Ping(); }
   std::optional<HttpHead> Head() override {
     return HttpHead{.status = 200,
                     .headers = {{"content-type", "text/event-stream; charset=utf-8"},
@@ -78,7 +79,7 @@ class StreamedAnswer final : public Answer {
   }
 
   bool Poll(std::string& body) override {
-    if (!std::exchange(begun_, true)) format().Begin(body);
+    if (!std::exchange(begun_, true)) format().Begin(body, work());
     for (size_t i = 0; i < ended_.size(); ++i) {
       if (ended_[i]) continue;
       const Produced fresh = work().Take(i);

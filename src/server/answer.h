@@ -21,11 +21,14 @@ class AnswerFormat {
   AnswerFormat& operator=(const AnswerFormat&) = delete;
 
   // Streams: each appends events to `out`.
-  virtual void Begin(std::string& out) = 0;
+  virtual void Begin(std::string& out, const Work& work) = 0;
   virtual void Piece(std::string& out, size_t choice, const Produced& fresh) = 0;
   virtual void End(std::string& out, size_t choice, const Completion& end) = 0;
   virtual void Last(std::string& out, const Work& work) = 0;
   virtual void Break(std::string& out, const ApiError& error) = 0;  ///< Instead of all that was to follow.
+
+  /// What keeps a quiet stream open.
+  [[nodiscard]] virtual std::string Ping() const { return ": the answer is on its way\n\n"; }
 
   /// The answer as a whole, when all choices have ended without an error.
   [[nodiscard]] virtual Json Whole(const Work& work) = 0;

@@ -16,6 +16,14 @@ std::string TypeOf(int status) {
   }
 }
 
+std::string AnthropicTypeOf(int status) {
+  switch (status) {
+    case 413: return "request_too_large";
+    case 503: return "overloaded_error";
+    default: return status >= 500 ? "api_error" : TypeOf(status);
+  }
+}
+
 }  // namespace
 
 std::unexpected<ApiError> BadField(std::string param, std::string_view message) {
@@ -51,7 +59,10 @@ ApiError FromEngine(const Error& error) {
   return Refuse(500, error.message, "internal_error").error();
 }
 
-Json ErrorJson(const ApiError& error) {
+Json ErrorJson(const ApiError& error, ErrorStyle style) {
+  if (style == ErrorStyle::kAnthropic) {
+    return {{"type", "error"}, {"error", {{"type", AnthropicTypeOf(error.status)}, {"message", error.message}}}};
+  }
   Json inner = {{"message", error.message}, {"type", error.type}, {"param", nullptr}, {"code", nullptr}};
   if (error.param) inner["param"] = *error.param;
   if (error.code) inner["code"] = *error.code;

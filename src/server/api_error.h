@@ -35,7 +35,11 @@ using ApiStatus = ApiResult<void>;
 /// ours 500.
 [[nodiscard]] ApiError FromEngine(const Error& error);
 
-/// {"error": {"message", "type", "param", "code", ...}}
-[[nodiscard]] Json ErrorJson(const ApiError& error);
+/// In whose words errors are written.
+enum class ErrorStyle {
+  kOpenAi,     ///< {"error": {"message", "type", "param", "code", ...}}
+  kAnthropic,  ///< {"type": "error", "error": {"type", "message"}}
+};
+[[nodiscard]] Json ErrorJson(const ApiError& error, ErrorStyle style = ErrorStyle::kOpenAi);
 
 }  // namespace kvasir::server

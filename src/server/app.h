@@ -12,6 +12,7 @@
 #include "kvasir/scheduler.h"
 #include "server/json.h"
 #include "server/metrics.h"
+#include "server/tools/tool_prompt.h"
 
 namespace kvasir::server {
 
@@ -28,7 +29,9 @@ struct Model {
   std::unique_ptr<Engine> engine;
   std::unique_ptr<Scheduler> scheduler;
   const ChatTemplate* chat_template = nullptr;  ///< Null for base models.
+  std::optional<ChatTemplate> given_template;   ///< Where it is not the model's own.
   std::string chat_template_problem;            ///< Why it is null.
+  ToolDialect tools;                            ///< Of its template.
   std::string id;                               ///< What requests call it.
   int64_t created = 0;                          ///< Seconds since 1970.
   std::string fingerprint;                      ///< Changes with whatever may change an answer: build, file, precision.

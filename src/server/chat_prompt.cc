@@ -10,32 +10,6 @@ namespace {
 
 constexpr size_t kMostMessages = 10'000;
 
-// The text of a content that is a text or a list of text parts; null stays null.
-Json ReadContent(Fields& message, const std::string& path) {
-  const Json* content = message.Any("content");
-  if (content == nullptr) return nullptr;
-  if (content->is_string()) return *content;
-  if (!content->is_array()) {
-    message.Problem("content", fmt::format("is {}, but it must be a text or a list of parts", Shown(*content)));
-    return nullptr;
-  }
-  std::string text;
-  for (size_t i = 0; i < content->size(); ++i) {
-    Fields part((*content)[i], fmt::format("{}.content[{}]", path, i));
-    const std::string type = part.Text("type").value_or("");
-    if (part.ok() && type != "text" && type != "input_text" && type != "output_text") {
-      part.Problem("type", fmt::format("is {}, but this model reads parts of type \"text\" only", Shown(type)));
-    }
-    text += part.Text("text").value_or("");
-    if (type == "output_text") {  // what an earlier answer had beside its text
-      (void)part.Array("annotations");
-      (void)part.Array("logprobs");
-    }
-    if (ApiStatus status = part.Finish(); !status) message.Problem(std::move(status).error());
-  }
-  return text;
-}
-
 Json ReadToolCalls(const Json& calls, Fields& message, const std::string& path) {
   Json read = Json::array();
   for (size_t i = 0; i < calls.size(); ++i) {
@@ -50,15 +24,9 @@ Json ReadToolCalls(const Json& calls, Fields& message, const std::string& path) 
       Fields inner(*function, call.PathOf("function"));
       const std::string name = inner.Text("name").value_or("");
       if (name.empty()) inner.Problem("name", "is missing");
-      Json arguments = Json::object();
-      if (const Json* given = inner.Any("arguments")) {
-        arguments = *given;
-        if (given->is_string()) {
-          const auto parsed = ParseJson(given->get_ref<const std::string&>());
-          if (parsed && parsed->is_object()) arguments = *parsed;
-        }
-      }
-      out["function"] = {{"name", name}, {"arguments", arguments}};
+      const Json* arguments = inner.Any("arguments");
+      out["function"] = {{"name", name},
+                         {"arguments", arguments == nullptr ? Json::object() : CallArguments(*arguments)}};
       if (ApiStatus status = inner.Finish(); !status) call.Problem(std::move(status).error());
     } else {
       call.Problem("function", "is missing");
@@ -78,6 +46,39 @@ void ReadItem(Fields& message) {
   (void)message.Text("status");
 }
 
+}  // namespace
+
+Json CallArguments(const Json& given) {
+  if (!given.is_string()) return given;
+  auto parsed = ParseJson(given.get_ref<const std::string&>());
+  return parsed && parsed->is_object() ? std::move(*parsed) : given;
+}
+
+Json ReadContent(Fields& message, const char* member, const std::string& path) {
+  const Json* content = message.Any(member);
+  if (content == nullptr) return nullptr;
+  if (content->is_string()) return *content;
+  if (!content->is_array()) {
+    message.Problem(member, fmt::format("is {}, but it must be a text or a list of parts", Shown(*content)));
+    return nullptr;
+  }
+  std::string text;
+  for (size_t i = 0; i < content->size(); ++i) {
+    Fields part((*content)[i], fmt::format("{}.{}[{}]", path, member, i));
+    const std::string type = part.Text("type").value_or("");
+    if (part.ok() && type != "text" && type != "input_text" && type != "output_text") {
+      part.Problem("type", fmt::format("is {}, but this model reads parts of type \"text\" only", Shown(type)));
+    }
+    text += part.Text("text").value_or("");
+    if (type == "output_text") {  // what an earlier answer had beside its text
+      (void)part.Array("annotations");
+      (void)part.Array("logprobs");
+    }
+    if (ApiStatus status = part.Finish(); !status) message.Problem(std::move(status).error());
+  }
+  return text;
+}
+
 Json ReadMessage(const Json& value, const std::string& path, Fields& request) {
   Fields message(value, path);
   if (path.starts_with("input")) ReadItem(message);
@@ -88,7 +89,7 @@ Json ReadMessage(const Json& value, const std::string& path, Fields& request) {
                                         role.empty() ? "missing" : Shown(role)));
   }
   if (role == "developer") role = "system";
-  Json out = {{"role", role}, {"content", ReadContent(message, path)}};
+  Json out = {{"role", role}, {"content", ReadContent(message, "content", path)}};
   for (const char* name : {"name", "tool_call_id"}) {
     if (const auto text = message.Text(name)) out[name] = *text;
   }
@@ -109,27 +110,29 @@ Json ReadMessage(const Json& value, const std::string& path, Fields& request) {
   return out;
 }
 
-}  // namespace
-
-Json ReadMessages(Fields& fields, const char* member) {
-  Json read = Json::array();
+bool CheckMessageCount(Fields& fields, const char* member) {
   const Json* messages = fields.Array(member);
   if (messages == nullptr || messages->empty()) {
     fields.Problem(member, "must be a list of at least one message");
-    return read;
+    return false;
   }
-  if (messages->size() > kMostMessages) {
-    fields.Problem(member, fmt::format("has {} items, but it may have {} at most", messages->size(), kMostMessages));
-    return read;
-  }
-  for (size_t i = 0; i < messages->size() && fields.ok(); ++i) {
-    read.push_back(ReadMessage((*messages)[i], fmt::format("{}[{}]", member, i), fields));
+  if (messages->size() <= kMostMessages) return true;
+  fields.Problem(member, fmt::format("has {} items, but it may have {} at most", messages->size(), kMostMessages));
+  return false;
+}
+
+Json ReadMessages(Fields& fields) {
+  Json read = Json::array();
+  if (!CheckMessageCount(fields, "messages")) return read;
+  const Json& messages = *fields.Array("messages");
+  for (size_t i = 0; i < messages.size() && fields.ok(); ++i) {
+    read.push_back(ReadMessage(messages[i], fmt::format("messages[{}]", i), fields));
   }
   return read;
 }
 
 Json ReadConversation(Fields& fields) {
-  Json conversation = {{"messages", ReadMessages(fields, "messages")}};
+  Json conversation = {{"messages", ReadMessages(fields)}};
   conversation["add_generation_prompt"] = fields.Bool("add_generation_prompt").value_or(true);
   if (const Json* variables = fields.Object("chat_template_kwargs")) {
     for (const auto& [name, value] : variables->items()) {
@@ -142,9 +145,10 @@ Json ReadConversation(Fields& fields) {
   return conversation;
 }
 
-ApiResult<std::string> RenderConversation(const Model& model, const Json& conversation) {
+ApiResult<std::string> RenderConversation(const Model& model, Json conversation, const ToolOptions& tools) {
   if (model.chat_template == nullptr) return Refuse(400, model.chat_template_problem, "no_chat_template");
-  Result<std::string> text = model.chat_template->Apply(DumpJson(conversation));
+  const Json adapted = WithTools(std::move(conversation), tools, model.tools);
+  Result<std::string> text = model.chat_template->Apply(DumpJson(adapted));
   if (text) return std::move(*text);
   ApiError error = Refuse(400, text.error().message, "chat_template_error").error();
   error.param = "messages";

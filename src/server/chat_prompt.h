@@ -18,13 +18,24 @@ namespace kvasir::server {
 /// arguments of earlier tool calls become objects, which is what templates expect. Problems are noted in `fields`.
 [[nodiscard]] Json ReadConversation(Fields& fields);
 
-/// The messages in the list `member` of a request, as templates take them. Beside what chats have, the items of a
-/// response's input are taken: of type "message", with parts of type "input_text" and "output_text".
-[[nodiscard]] Json ReadMessages(Fields& fields, const char* member);
+/// One message, as templates take it; `path` is its place in the request. Where it is an item of a response's input, it
+/// may have what such items have besides.
+[[nodiscard]] Json ReadMessage(const Json& value, const std::string& path, Fields& request);
 
-/// Renders with the model's template. 400 where the model has none, or where the template refuses; the message then
+/// The text of a member that is a text or a list of text parts; null where it is missing.
+[[nodiscard]] Json ReadContent(Fields& message, const char* member, const std::string& path);
+
+/// The arguments of an earlier call, which clients give as the text of a JSON object: the object. What is none stays.
+[[nodiscard]] Json CallArguments(const Json& given);
+
+/// Whether `member` is a list of messages, neither empty nor too long; else that is noted.
+[[nodiscard]] bool CheckMessageCount(Fields& fields, const char* member);
+
+/// Renders with the model's template, which is helped with what it does not know of `tools`, calls and results
+/// (WithTools). 400 where the model has none, or where the template refuses; the message then
 /// names the template's line.
-[[nodiscard]] ApiResult<std::string> RenderConversation(const Model& model, const Json& conversation);
+[[nodiscard]] ApiResult<std::string> RenderConversation(const Model& model, Json conversation,
+                                                        const ToolOptions& tools = {});
 
 /// Encodes a rendered conversation. Most templates write the beginning-of-text token themselves; where a model wants
 /// one and its template has none, it is added, so that there is exactly one.

@@ -49,7 +49,7 @@ Json ChoicesFormat::Whole(const Work& work) {
     const Generation& generation = work.End(i)->generation;
     Json choice = WholeChoice(i, generation);
     choice["logprobs"] = options_.logprobs ? WholeLogprobs(i, generation) : Json(nullptr);
-    choice["finish_reason"] = FinishName(generation.reason);
+    choice["finish_reason"] = WholeFinish(generation, choice);
     answer["choices"].push_back(std::move(choice));
   }
   answer["usage"] = UsageJson(work.TokenUsage());

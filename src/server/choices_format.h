@@ -31,6 +31,9 @@ class ChoicesFormat : public AnswerFormat {
   /// The choice of a whole answer: without logprobs and finish_reason, which follow.
   [[nodiscard]] virtual Json WholeChoice(size_t index, const Generation& generation) const = 0;
   [[nodiscard]] virtual Json WholeLogprobs(size_t index, const Generation& generation) const = 0;
+  [[nodiscard]] virtual const char* WholeFinish(const Generation& generation, const Json& /*choice*/) const {
+    return FinishName(generation.reason);
+  }
   [[nodiscard]] Json Envelope(const char* object) const;
 
   const Model& model_;

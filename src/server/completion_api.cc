@@ -104,7 +104,7 @@ class CompletionFormat final : public ChoicesFormat {
         echo_(echo),
         offsets_(prompts_.size() * static_cast<size_t>(this->options().choices), 0) {}
 
-  void Begin(std::string& out) override {
+  void Begin(std::string& out, const Work& /*work*/) override {
     if (!echo_) return;
     for (size_t i = 0; i < offsets_.size(); ++i) {
       offsets_[i] = CharactersIn(PromptOf(i).text);

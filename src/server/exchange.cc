@@ -9,8 +9,8 @@ HttpResponse JsonResponse(const Json& value, int status) {
           .body = DumpJson(value) + "\n"};
 }
 
-HttpResponse ErrorResponse(const ApiError& error) {
-  HttpResponse response = JsonResponse(ErrorJson(error), error.status);
+HttpResponse ErrorResponse(const ApiError& error, ErrorStyle style) {
+  HttpResponse response = JsonResponse(ErrorJson(error, style), error.status);
   Headers& headers = response.head.headers;
   if (error.retry_after_seconds > 0) {
     headers.emplace_back("retry-after", fmt::to_string(error.retry_after_seconds));

@@ -59,7 +59,7 @@ class FixedExchange final : public Exchange {
 };
 
 [[nodiscard]] HttpResponse JsonResponse(const Json& value, int status = 200);
-[[nodiscard]] HttpResponse ErrorResponse(const ApiError& error);
+[[nodiscard]] HttpResponse ErrorResponse(const ApiError& error, ErrorStyle style = ErrorStyle::kOpenAi);
 [[nodiscard]] std::shared_ptr<Exchange> Fixed(HttpResponse response);
 
 }  // namespace kvasir::server

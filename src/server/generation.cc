@@ -24,7 +24,7 @@ void ReadFixed(Fields& fields) {
   if (fields.Bool("store").value_or(false))
     fields.Problem("store", "must be false: this server keeps no conversations");
   const auto tier = fields.Text("service_tier");
-  if (tier && *tier != "auto" && *tier != "default") {
+  if (tier && *tier != "auto" && *tier != "default" && *tier != "standard_only") {  // the last is Anthropic's word
     fields.Problem("service_tier", fmt::format("is {}, but it must be \"auto\" or \"default\"", Shown(*tier)));
   }
 }

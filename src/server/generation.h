@@ -11,6 +11,7 @@
 #include "server/app.h"
 #include "server/fields.h"
 #include "server/routes.h"
+#include "server/tools/tool.h"
 
 namespace kvasir::server {
 
@@ -30,6 +31,7 @@ struct GenerationOptions {
   std::string cache_salt;
   int priority = 0;
   std::chrono::milliseconds timeout{0};
+  ToolOptions tools;
 };
 
 /// 404 where the request names a model that is not served.

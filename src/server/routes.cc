@@ -12,6 +12,8 @@ std::span<const Route> Routes() {
       {"GET", "/v1/models", HandleModels, true, "the model that is served"},
       {"POST", "/v1/chat/completions", HandleChat, true, "answer a conversation"},
       {"POST", "/v1/responses", HandleResponses, true, "answer a conversation, in OpenAI's newer words"},
+      {"POST", "/v1/messages", HandleMessages, true, "answer a conversation, in Anthropic's words"},
+      {"POST", "/v1/messages/count_tokens", HandleCountTokens, true, "how many tokens such a conversation has"},
       {"POST", "/v1/completions", HandleCompletion, true, "continue a text"},
       {"POST", "/tokenize", HandleTokenize, true, "text to tokens"},
       {"POST", "/detokenize", HandleDetokenize, true, "tokens to text"},
@@ -36,6 +38,10 @@ ApiResult<const Route*> FindRoute(std::string_view method, std::string_view path
   ApiError error = Refuse(405, fmt::format("this path is for {}, not for {}", allowed, method.substr(0, 20))).error();
   error.allow = allowed == "GET" ? "GET, HEAD, OPTIONS" : allowed + ", OPTIONS";
   return std::unexpected(std::move(error));
+}
+
+ErrorStyle ErrorStyleOf(std::string_view path) {
+  return path.starts_with("/v1/messages") ? ErrorStyle::kAnthropic : ErrorStyle::kOpenAi;
 }
 
 }  // namespace kvasir::server

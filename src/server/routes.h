@@ -38,6 +38,9 @@ struct Route {
 /// another method. Paths are compared exactly: there is one spelling of each, so no check can be walked around.
 [[nodiscard]] ApiResult<const Route*> FindRoute(std::string_view method, std::string_view path);
 
+/// In whose words the errors of a path are written.
+[[nodiscard]] ErrorStyle ErrorStyleOf(std::string_view path);
+
 // status_api.cc
 Handled HandleHealth(const Call& call);
 Handled HandleModels(const Call& call);
@@ -49,9 +52,11 @@ Handled HandleTokenize(const Call& call);
 Handled HandleDetokenize(const Call& call);
 Handled HandleApplyTemplate(const Call& call);
 Handled HandleTokenizerInfo(const Call& call);
-// chat_api.cc, responses_api.cc, completion_api.cc
+// chat_api.cc, responses_api.cc, messages_api.cc, completion_api.cc
 Handled HandleChat(const Call& call);
 Handled HandleResponses(const Call& call);
+Handled HandleMessages(const Call& call);
+Handled HandleCountTokens(const Call& call);
 Handled HandleCompletion(const Call& call);
 
 }  // namespace kvasir::server

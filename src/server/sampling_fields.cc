@@ -132,7 +132,10 @@ SamplingOptions ReadSampling(Fields& fields, const SamplingDefaults& defaults, i
     // The message begins with the member's name.
     ApiError error = FromEngine(status.error());
     error.param = error.message.substr(0, error.message.find_first_of(" ["));
-    if (error.param == "repeat_penalty" && by_other_name) error.param = "repetition_penalty";
+    if (error.param == "repeat_penalty" && by_other_name) {
+      error.message.replace(0, error.param->size(), "repetition_penalty");
+      error.param = "repetition_penalty";
+    }
     fields.Problem(std::move(error));
   }
   return sampling;

@@ -27,17 +27,20 @@ namespace {
 // shorter.
 constexpr size_t kDefaultFullRequests = 8;
 
+Result<std::string> ReadFile(const std::string& path, const char* what) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return Fail(ErrorCode::kNotFound, fmt::format("cannot read the {} in {}", what, path));
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
 Result<Access::Options> MakeAccess(const ServeSettings& settings) {
   Access::Options options{
       .keys = {}, .allowed_origins = settings.cors_origins, .allowed_hosts = settings.allowed_hosts};
   if (settings.api_key_file.empty()) return options;
-  std::ifstream file(settings.api_key_file, std::ios::binary);
-  if (!file) {
-    return Fail(ErrorCode::kNotFound, fmt::format("cannot read the API keys in {}", settings.api_key_file));
-  }
-  std::stringstream text;
-  text << file.rdbuf();
-  KV_ASSIGN(options.keys, ParseKeyFile(text.str(), settings.api_key_file));
+  KV_ASSIGN(const std::string text, ReadFile(settings.api_key_file, "API keys"));
+  KV_ASSIGN(options.keys, ParseKeyFile(text, settings.api_key_file));
   return options;
 }
 
@@ -48,18 +51,35 @@ std::string ModelId(const ServeSettings& settings) {
   return name;
 }
 
+// The template that was given, or the model's own; a base model has none.
+Status ChooseTemplate(const ServeSettings& settings, Model& model) {
+  const Tokenizer& tokenizer = model.engine->tokenizer();
+  if (!settings.chat_template_file.empty()) {
+    KV_ASSIGN(const std::string source, ReadFile(settings.chat_template_file, "chat template"));
+    const auto text = [&](int32_t token) { return token < 0 ? std::string() : tokenizer.Piece(token); };
+    auto parsed = ChatTemplate::Parse(source, text(tokenizer.bos()), text(tokenizer.eos()));
+    if (!parsed) {
+      return Fail(parsed.error().code, fmt::format("{}: {}", settings.chat_template_file, parsed.error().message));
+    }
+    model.given_template = std::move(*parsed);
+    model.chat_template = &*model.given_template;
+  } else if (const auto own = model.engine->chat_template()) {
+    model.chat_template = *own;
+  } else {
+    model.chat_template_problem = own.error().message;
+    return {};
+  }
+  model.tools = DialectOf(*model.chat_template, tokenizer);
+  return {};
+}
+
 Result<std::unique_ptr<Model>> LoadModel(const ServeSettings& settings, const ServeHooks& hooks) {
   EngineOptions options = settings.engine;
   KV_ASSIGN(options.kv_budget_bytes, PlanKvBudget(options, settings.memory_bytes));
   auto model = std::make_unique<Model>();
   KV_ASSIGN(model->engine, hooks.load(options));
   KV_ASSIGN(model->scheduler, Scheduler::Create(*model->engine, settings.scheduler));
-  const auto chat_template = model->engine->chat_template();
-  if (chat_template) {
-    model->chat_template = *chat_template;
-  } else {
-    model->chat_template_problem = chat_template.error().message;
-  }
+  KV_TRY(ChooseTemplate(settings, *model));
   model->id = ModelId(settings);
   model->created = Now();
   const ModelInfo& info = model->engine->info();

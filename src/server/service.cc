@@ -114,7 +114,7 @@ std::optional<HttpResponse> Service::Screen(HttpRequest& head, std::optional<siz
   head.id = ChooseRequestId(head.Header("x-request-id"));
   const ApiStatus status = Check(head, body_bytes);
   if (status) return std::nullopt;
-  HttpResponse response = ErrorResponse(status.error());
+  HttpResponse response = ErrorResponse(status.error(), ErrorStyleOf(head.path));
   const Headers cors = access_.CorsHeaders(head);
   response.head.headers.insert(response.head.headers.end(), cors.begin(), cors.end());
   return response;
@@ -123,7 +123,8 @@ std::optional<HttpResponse> Service::Screen(HttpRequest& head, std::optional<siz
 std::shared_ptr<Exchange> Service::Handle(HttpRequest& request) {
   if (request.method == "OPTIONS") return Fixed(Preflight(request, access_));
   Handled handled = Dispatch(app_, request);
-  std::shared_ptr<Exchange> exchange = handled ? std::move(*handled) : Fixed(ErrorResponse(handled.error()));
+  std::shared_ptr<Exchange> exchange =
+      handled ? std::move(*handled) : Fixed(ErrorResponse(handled.error(), ErrorStyleOf(request.path)));
   Headers cors = access_.CorsHeaders(request);
   if (cors.empty()) return exchange;
   return std::make_shared<WithHeaders>(std::move(exchange), std::move(cors));

@@ -24,9 +24,10 @@ struct ServeSettings {
   HttpOptions http;
   JsonLimits json;
   SamplingDefaults sampling;
-  std::string model_name;    ///< What requests call the model; empty: its name or file's name.
-  size_t memory_bytes = 0;   ///< For weights, cache and scratch; 0: chosen by what the machine has.
-  std::string api_key_file;  ///< Empty: no keys.
+  std::string model_name;          ///< What requests call the model; empty: its name or file's name.
+  std::string chat_template_file;  ///< Empty: the model's own template.
+  size_t memory_bytes = 0;         ///< For weights, cache and scratch; 0: chosen by what the machine has.
+  std::string api_key_file;        ///< Empty: no keys.
   std::vector<std::string> allowed_hosts;
   std::vector<std::string> cors_origins;
   LogFormat log = LogFormat::kText;

@@ -129,6 +129,12 @@ constexpr auto kSettings = std::to_array<Setting>({
        return {};
      },
      [](const S& s) { return One(s.model_name); }},
+    {"chat-template", "", kText, "FILE", kModel, "chat template (Jinja) to use instead of the model's own",
+     [](S& s, Text t) -> Status {
+       s.chat_template_file = t;
+       return {};
+     },
+     [](const S& s) { return One(s.chat_template_file); }},
     {"threads", "-t", kNumber, "N", kModel, "CPU threads; 0 takes one per CPU (default 0)",
      [](S& s, Text t) { return SetInt(s.engine.threads, t, 0, 1024); },
      [](const S& s) { return One(s.engine.threads); }},

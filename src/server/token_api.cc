@@ -7,6 +7,7 @@
 #include "server/fields.h"
 #include "server/generation.h"
 #include "server/routes.h"
+#include "server/tools/tool_fields.h"
 
 namespace kvasir::server {
 namespace {
@@ -34,9 +35,10 @@ Handled HandleTokenize(const Call& call) {
   const bool parse_special = fields.Bool("parse_special").value_or(true);
   std::vector<int32_t> tokens;
   if (fields.Has("messages")) {
-    const Json conversation = ReadConversation(fields);
+    Json conversation = ReadConversation(fields);
+    const ToolOptions tools = ReadChatTools(fields, *call.model);
     KV_TRY(fields.Finish());
-    KV_ASSIGN(const std::string rendered, RenderConversation(*call.model, conversation));
+    KV_ASSIGN(const std::string rendered, RenderConversation(*call.model, std::move(conversation), tools));
     tokens = EncodeRendered(tokenizer, rendered);
   } else {
     auto text = fields.Text("prompt");
@@ -81,9 +83,9 @@ Handled HandleApplyTemplate(const Call& call) {
   Fields fields(call.body);
   KV_TRY(CheckModel(fields, *call.model));
   Json conversation = ReadConversation(fields);
-  if (const Json* tools = fields.Array("tools")) conversation["tools"] = *tools;
+  const ToolOptions tools = ReadChatTools(fields, *call.model);
   KV_TRY(fields.Finish());
-  KV_ASSIGN(const std::string text, RenderConversation(*call.model, conversation));
+  KV_ASSIGN(const std::string text, RenderConversation(*call.model, std::move(conversation), tools));
   return Fixed(JsonResponse({{"prompt", text}}));
 }
 

@@ -21,6 +21,7 @@ Submission Work::SubmissionFor(const Call& call, const GenerationOptions& option
   request.stop = options.stop;
   request.stop_tokens = options.stop_tokens;
   request.ignore_end_of_text = options.ignore_eos;
+  if (options.tools.offered()) request.shown_tokens = call.model->tools.markers;
   request.logprobs = options.logprobs;
   request.prompt_logprobs = options.prompt_logprobs;
   request.on_token = [self = shared_from_this(), number](const TokenEvent& event) {
@@ -50,6 +51,10 @@ ApiResult<std::shared_ptr<Work>> Work::Submit(const Call& call, const Generation
   }
   const std::shared_ptr<Work> work(new Work(*call.model, call.app.metrics, choices, size));
   for (size_t i = 0; i < size; ++i) {
+    {
+      const std::lock_guard lock(work->mutex_);
+      work->states_[i].prompt_tokens = static_cast<int64_t>(prompts[i / choices].tokens.size());
+    }
     auto id = scheduler.Submit(work->SubmissionFor(call, options, prompts[i / choices].tokens, i));
     if (!id) {
       work->Cancel();
@@ -143,16 +148,14 @@ Usage Work::TokenUsage() const {
   Usage usage;
   for (size_t i = 0; i < states_.size(); ++i) {
     const auto& end = states_[i].end;
+    if (i % choices_per_prompt_ == 0) usage.prompt_tokens += states_[i].prompt_tokens;
     if (!end || !end->has_value()) {
       usage.completion_tokens += states_[i].tokens;
       continue;
     }
     const Generation& generation = (*end)->generation;
     usage.completion_tokens += static_cast<int64_t>(generation.tokens.size());
-    if (i % choices_per_prompt_ == 0) {
-      usage.prompt_tokens += generation.prompt_tokens;
-      usage.cached_tokens += generation.cached_tokens;
-    }
+    if (i % choices_per_prompt_ == 0) usage.cached_tokens += generation.cached_tokens;
   }
   return usage;
 }
@@ -193,8 +196,8 @@ const char* FinishName(FinishReason reason) {
 }
 
 ApiResult<std::shared_ptr<Work>> SubmitConversation(const Call& call, const GenerationOptions& options,
-                                                    const Json& conversation) {
-  KV_ASSIGN(const std::string text, RenderConversation(*call.model, conversation));
+                                                    Json conversation) {
+  KV_ASSIGN(const std::string text, RenderConversation(*call.model, std::move(conversation), options.tools));
   std::vector<PromptTokens> prompts = {{EncodeRendered(call.model->engine->tokenizer(), text)}};
   KV_TRY(CheckContext(*call.model, prompts.front().tokens.size(), options.max_tokens));
   return Work::Submit(call, options, std::move(prompts));

@@ -35,7 +35,7 @@ struct Produced {
 struct Usage {
   int64_t prompt_tokens = 0;  ///< Each prompt once, however many answers it got.
   int64_t completion_tokens = 0;
-  int64_t cached_tokens = 0;
+  int64_t cached_tokens = 0;  ///< Known when an answer has ended.
 };
 
 /// All answers of one request, on their way. The scheduler's thread fills it, a connection empties it. Thread-safe.
@@ -63,6 +63,7 @@ class Work : public std::enable_shared_from_this<Work> {
   using Clock = std::chrono::steady_clock;
   struct State {
     RequestId id = 0;
+    int64_t prompt_tokens = 0;
     Produced fresh;
     std::optional<Result<Completion>> end;
     Clock::time_point last_token{};
@@ -91,6 +92,6 @@ class Work : public std::enable_shared_from_this<Work> {
 
 /// Renders `conversation` with the model's template, checks that it fits the context, and submits it as one prompt.
 [[nodiscard]] ApiResult<std::shared_ptr<Work>> SubmitConversation(const Call& call, const GenerationOptions& options,
-                                                                  const Json& conversation);
+                                                                  Json conversation);
 
 }  // namespace kvasir::server

@@ -1,0 +1,80 @@
+#include "server/responses_input.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "server/chat_prompt.h"
+
+namespace kvasir::server {
+namespace {
+
+void Finish(Fields& item, Fields& fields) {
+  if (ApiStatus status = item.Finish(); !status) fields.Problem(std::move(status).error());
+}
+
+// Calls belong to the answer before them, as in a chat.
+void ReadCall(const Json& value, const std::string& path, Fields& fields, Json& messages) {
+  Fields item(value, path);
+  (void)item.Text("type");
+  (void)item.Text("id");
+  (void)item.Text("status");
+  const std::string id = item.Text("call_id").value_or("");
+  const std::string name = item.Text("name").value_or("");
+  if (id.empty()) item.Problem("call_id", "is missing");
+  if (name.empty()) item.Problem("name", "is missing");
+  const Json call = {
+      {"type", "function"},
+      {"id", id},
+      {"function", {{"name", name}, {"arguments", CallArguments(item.Text("arguments").value_or("{}"))}}}};
+  Finish(item, fields);
+  if (messages.empty() || messages.back()["role"] != "assistant") {
+    messages.push_back({{"role", "assistant"}, {"content", nullptr}});
+  }
+  messages.back()["tool_calls"].push_back(call);
+}
+
+void ReadOutput(const Json& value, const std::string& path, Fields& fields, Json& messages) {
+  Fields item(value, path);
+  (void)item.Text("type");
+  (void)item.Text("id");
+  (void)item.Text("status");
+  const std::string id = item.Text("call_id").value_or("");
+  if (id.empty()) item.Problem("call_id", "is missing");
+  Json content = ReadContent(item, "output", path);
+  if (content.is_null()) item.Problem("output", "is missing");
+  Finish(item, fields);
+  messages.push_back({{"role", "tool"}, {"tool_call_id", id}, {"content", std::move(content)}});
+}
+
+}  // namespace
+
+Json ReadResponseInput(Fields& fields, Json& instructions) {
+  Json conversation = {{"messages", Json::array()}, {"add_generation_prompt", true}};
+  Json& messages = conversation["messages"];
+  if (const auto text = fields.Text("instructions")) {
+    instructions = *text;
+    messages.push_back({{"role", "system"}, {"content", *text}});
+  }
+  const Json* input = fields.Any("input");
+  if (input != nullptr && input->is_string()) {
+    messages.push_back({{"role", "user"}, {"content", *input}});
+    return conversation;
+  }
+  if (!CheckMessageCount(fields, "input")) return conversation;
+  for (size_t i = 0; i < input->size() && fields.ok(); ++i) {
+    const Json& item = (*input)[i];
+    const std::string path = fmt::format("input[{}]", i);
+    const Json type = item.is_object() ? item.value("type", Json()) : Json();
+    if (type == "function_call") {
+      ReadCall(item, path, fields, messages);
+    } else if (type == "function_call_output") {
+      ReadOutput(item, path, fields, messages);
+    } else {
+      messages.push_back(ReadMessage(item, path, fields));
+    }
+  }
+  return conversation;
+}
+
+}  // namespace kvasir::server

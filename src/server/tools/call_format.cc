@@ -1,0 +1,18 @@
+#include "server/tools/call_format.h"
+
+#include <algorithm>
+
+namespace kvasir::server {
+
+bool CallFormat::Recognises(std::string_view chat_template) const {
+  return std::all_of(signs_.begin(), signs_.end(),
+                     [&](const std::string& sign) { return chat_template.contains(sign); });
+}
+
+std::string Trimmed(std::string_view text) {
+  while (!text.empty() && IsSpace(text.front())) text.remove_prefix(1);
+  while (!text.empty() && IsSpace(text.back())) text.remove_suffix(1);
+  return std::string(text);
+}
+
+}  // namespace kvasir::server

@@ -1,0 +1,118 @@
+"""Tools: what the model is told of them, and what the real openai client gets of its calls.
+
+The model of these tests is too small to call functions of its own accord. So calls are required, which holds it to the
+form; whether every family's form is read rightly is tested on texts, in src/server/tools.
+"""
+
+import json
+
+import openai
+import pytest
+
+CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
+WEATHER = {"type": "function", "function": {
+    "name": "get_weather", "description": "What it is like outside.",
+    "parameters": {"type": "object", "required": ["city", "days"], "additionalProperties": False,
+                   "properties": {"city": {"type": "string", "enum": ["Paris", "Oslo"]}, "days": {"type": "integer"}}}}}
+NOW = {"type": "function", "function": {"name": "now"}}
+QUESTION = [{"role": "user", "content": "What is the weather in Paris today?"}]
+CALL = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Oslo", "days": 1}'}}
+HISTORY = [*QUESTION, {"role": "assistant", "content": None, "tool_calls": [CALL]},
+           {"role": "tool", "tool_call_id": "call_1", "content": "snow and wind"}]
+GREEDY = {"model": "smollm2", "temperature": 0, "max_tokens": 60}
+
+
+def prompt(server, **members) -> str:
+    answer = server.post("/apply-template", {"messages": QUESTION, **members})
+    assert answer.status == 200, answer.body
+    return answer.json["prompt"]
+
+
+def test_the_model_is_told_what_it_may_call(server):
+    text = prompt(server, tools=[WEATHER, NOW])
+    assert "get_weather" in text and "What it is like outside." in text and '"now"' in text and "<tool_call>" in text
+    assert "get_weather" not in prompt(server, tools=[WEATHER], tool_choice="none")
+    ask = {"messages": QUESTION, "tools": [WEATHER, NOW]}
+    tokens = server.post("/tokenize", {"content": text}).json["tokens"]
+    assert server.post("/tokenize", ask).json["tokens"] == tokens
+    assert server.post(CHAT, {**ask, "max_tokens": 1}).json["usage"]["prompt_tokens"] == len(tokens)
+
+
+def test_earlier_calls_and_results_reach_the_model(server):
+    text = prompt(server, messages=HISTORY, tools=[WEATHER])
+    assert '<tool_call>\n{"name": "get_weather", "arguments": {"city":"Oslo","days":1}}\n</tool_call>' in text
+    assert "<tool_response>\nsnow and wind\n</tool_response>" in text
+    assert server.post(CHAT, {"messages": HISTORY, "tools": [WEATHER], "max_tokens": 4}).status == 200
+    assert server.post(CHAT, {"messages": HISTORY, "max_tokens": 4}).status == 200
+
+
+def test_an_answer_without_a_call_is_text(client):
+    free = client.chat.completions.create(messages=QUESTION, tools=[WEATHER], **GREEDY)
+    assert free.choices[0].message.content and free.choices[0].message.tool_calls is None
+    assert free.choices[0].finish_reason in ("stop", "length")
+    chunks = list(client.chat.completions.create(messages=QUESTION, tools=[WEATHER], stream=True, **GREEDY))
+    assert "".join(c.choices[0].delta.content or "" for c in chunks) == free.choices[0].message.content
+    with_scores = client.chat.completions.create(messages=QUESTION, tools=[WEATHER], logprobs=True, stream=True, **GREEDY)
+    scores = [t for c in with_scores if c.choices[0].logprobs for t in c.choices[0].logprobs.content]
+    assert len(scores) == free.usage.completion_tokens
+
+
+@pytest.mark.parametrize(("members", "param"), [
+    ({"tools": [{"type": "retrieval"}]}, "tools[0].type"),
+    ({"tools": [{"type": "function"}]}, "tools[0].function"),
+    ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name"),
+    ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools[0].function.name"),
+    ({"tools": [{"type": "function", "function": {"name": "x" * 65}}]}, "tools[0].function.name"),
+    ({"tools": [{"type": "function", "function": {"name": "f", "colour": 1}}]}, "tools[0].function.colour"),
+    ({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "array"}}}]},
+     "tools[0].function.parameters.type"),
+    ({"tools": [NOW, NOW]}, "tools[1].name"),
+    ({"tools": [{**NOW, "function": {"name": f"f{i}"}} for i in range(129)]}, "tools"),
+    ({"tools": {}}, "tools"),
+    ({"tools": [NOW], "tool_choice": "always"}, "tool_choice"),
+    ({"tools": [NOW], "tool_choice": {"type": "function", "function": {"name": "then"}}}, "tool_choice"),
+    ({"tools": [NOW], "tool_choice": {"type": "function"}}, "tool_choice.function"),
+    ({"tool_choice": "required"}, "tool_choice"),
+    ({"tools": [NOW], "parallel_tool_calls": "yes"}, "parallel_tool_calls"),
+])
+def test_what_cannot_be_is_refused(server, members, param):
+    server.refuses(CHAT, {"messages": QUESTION, "max_tokens": 1, **members}, param=param)
+
+
+def test_responses_take_calls_and_their_outputs(server):
+    flat = {"type": "function", **WEATHER["function"]}
+    items = [{"role": "user", "content": "How is Oslo?"},
+             {"type": "function_call", "call_id": "c1", "name": "get_weather", "arguments": '{"city": "Oslo", "days": 1}'},
+             {"type": "function_call_output", "call_id": "c1", "output": "snow and wind"}]
+    answer = server.post(RESPONSES, {"input": items, "tools": [flat], "max_output_tokens": 4})
+    assert answer.status == 200, answer.body
+    assert answer.json["tools"][0]["name"] == "get_weather" and answer.json["tool_choice"] == "auto"
+    chat = server.post(CHAT, {"messages": [{"role": "user", "content": "How is Oslo?"}, *HISTORY[1:]], "tools": [WEATHER],
+                              "max_tokens": 4}).json
+    assert answer.json["usage"]["input_tokens"] == chat["usage"]["prompt_tokens"]
+    server.refuses(RESPONSES, {"input": items, "tools": [WEATHER]}, param="tools[0].name")
+    server.refuses(RESPONSES, {"input": items, "tools": [{"type": "web_search"}]}, param="tools[0].type")
+    server.refuses(RESPONSES, {"input": [{"type": "function_call_output", "output": "x"}]}, param="input[0].call_id")
+
+
+def test_a_template_of_ones_own(serve, data):
+    server = serve("--ctx", "2048", "--chat-template", str(data / "templates/Qwen-Qwen2.5-7B-Instruct.jinja"))
+    text = prompt(server, messages=HISTORY, tools=[WEATHER])
+    assert "# Tools\n\nYou may call one or more functions to assist with the user query." in text
+    assert '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo", "days": 1}}\n</tool_call>' in text
+    client = openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0)
+    assert client.chat.completions.create(messages=HISTORY, tools=[WEATHER], **GREEDY).choices[0].message.content is not None
+
+
+def test_a_template_whose_calls_are_not_known(serve, data):
+    server = serve("--ctx", "2048", "--chat-template", str(data / "templates/openai-gpt-oss-120b.jinja"))
+    server.refuses(CHAT, {"messages": QUESTION, "tools": [WEATHER]}, param="tools")
+    assert server.post(CHAT, {"messages": QUESTION, "tools": [WEATHER], "tool_choice": "none", "max_tokens": 1}).status == 200
+
+
+def test_a_template_that_cannot_be_read(kvasir, smollm2, tmp_path):
+    broken = tmp_path / "broken.jinja"
+    broken.write_text("{% if %}")
+    assert "broken.jinja" in kvasir("serve", "-m", smollm2, "--port", "0", "--chat-template", str(broken)).stderr.decode()
+    missing = kvasir("serve", "-m", smollm2, "--port", "0", "--chat-template", str(tmp_path / "none"))
+    assert missing.returncode == 1 and "cannot read the chat template" in missing.stderr.decode()
