@@ -3,9 +3,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "kvasir/grammar.h"
 #include "kvasir/sampling.h"
 #include "server/api_error.h"
 #include "server/app.h"
@@ -28,6 +30,7 @@ struct GenerationOptions {
   bool cache_explain = false;
   bool logprobs = false;  ///< With sampling.n_probs alternatives.
   bool prompt_logprobs = false;
+  std::optional<Grammar> grammar;  ///< What an answer must look like.
   std::string cache_salt;
   int priority = 0;
   std::chrono::milliseconds timeout{0};

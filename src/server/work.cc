@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "server/chat_prompt.h"
+#include "server/tools/call_constraint.h"
 
 namespace kvasir::server {
 
@@ -55,7 +56,16 @@ ApiResult<std::shared_ptr<Work>> Work::Submit(const Call& call, const Generation
       const std::lock_guard lock(work->mutex_);
       work->states_[i].prompt_tokens = static_cast<int64_t>(prompts[i / choices].tokens.size());
     }
-    auto id = scheduler.Submit(work->SubmissionFor(call, options, prompts[i / choices].tokens, i));
+    Submission submission = work->SubmissionFor(call, options, prompts[i / choices].tokens, i);
+    if (options.grammar) {
+      auto constraint = Constrain(*call.model->engine, *options.grammar);
+      if (!constraint) {
+        work->Cancel();
+        return std::unexpected(FromEngine(constraint.error()));
+      }
+      submission.request.constraint = std::move(*constraint);
+    }
+    auto id = scheduler.Submit(std::move(submission));
     if (!id) {
       work->Cancel();
       return std::unexpected(FromEngine(id.error()));
@@ -185,6 +195,28 @@ void Work::Cancel() {
   for (const RequestId id : ids) model_.scheduler->Cancel(id);
 }
 
+namespace {
+
+// What the tools of a request ask of its answers.
+ApiStatus HoldToTools(GenerationOptions& options, const Model& model) {
+  auto grammar = AnswerGrammar(options.tools, model.tools, options.grammar);
+  // Compiled here, so that whatever is wrong with a schema is found before anything is queued; the engine keeps it.
+  Status usable;
+  if (!grammar) {
+    usable = std::unexpected(grammar.error());
+  } else if (*grammar && options.tools.offered()) {
+    if (const auto constraint = Constrain(*model.engine, **grammar); !constraint) {
+      usable = std::unexpected(constraint.error());
+    }
+    if (options.ignore_eos) return BadField("ignore_eos", "must be false where calls say when the answer ends");
+  }
+  if (!usable) return BadField("tools", fmt::format("cannot be used: {}", usable.error().message));
+  options.grammar = std::move(*grammar);
+  return {};
+}
+
+}  // namespace
+
 const char* FinishName(FinishReason reason) {
   switch (reason) {
     case FinishReason::kStop: return "stop";
@@ -195,8 +227,8 @@ const char* FinishName(FinishReason reason) {
   return "stop";
 }
 
-ApiResult<std::shared_ptr<Work>> SubmitConversation(const Call& call, const GenerationOptions& options,
-                                                    Json conversation) {
+ApiResult<std::shared_ptr<Work>> SubmitConversation(const Call& call, GenerationOptions options, Json conversation) {
+  KV_TRY(HoldToTools(options, *call.model));
   KV_ASSIGN(const std::string text, RenderConversation(*call.model, std::move(conversation), options.tools));
   std::vector<PromptTokens> prompts = {{EncodeRendered(call.model->engine->tokenizer(), text)}};
   KV_TRY(CheckContext(*call.model, prompts.front().tokens.size(), options.max_tokens));

@@ -90,8 +90,9 @@ class Work : public std::enable_shared_from_this<Work> {
 /// "stop", "length", or how else `reason` is called in OpenAI's answers.
 [[nodiscard]] const char* FinishName(FinishReason reason);
 
-/// Renders `conversation` with the model's template, checks that it fits the context, and submits it as one prompt.
-[[nodiscard]] ApiResult<std::shared_ptr<Work>> SubmitConversation(const Call& call, const GenerationOptions& options,
+/// Renders `conversation` with the model's template, checks that it fits the context, and submits it as one prompt,
+/// whose answers are held to what options.tools require.
+[[nodiscard]] ApiResult<std::shared_ptr<Work>> SubmitConversation(const Call& call, GenerationOptions options,
                                                                   Json conversation);
 
 }  // namespace kvasir::server

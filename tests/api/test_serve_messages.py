@@ -165,3 +165,28 @@ def test_the_key_is_anthropics_header(serve, tmp_path):
     assert refused.status == 401 and refused.json["error"]["type"] == "authentication_error"
     client = anthropic.Anthropic(base_url=server.url, api_key="secret-of-mine", max_retries=0)
     assert client.messages.create(messages=QUESTION, **ASK).content
+
+
+@pytest.mark.parametrize("choice", [{"type": "any", "disable_parallel_tool_use": True},
+                                    {"type": "tool", "name": "get_weather", "disable_parallel_tool_use": True}], ids=["any", "tool"])
+def test_a_required_tool_use_fits_the_schema(claude, choice):
+    ask = {**ASK, "max_tokens": 60, "messages": QUESTION, "tools": [WEATHER], "tool_choice": choice}
+    message = claude.messages.create(**ask)
+    assert message.stop_reason == "tool_use" and [b.type for b in message.content] == ["tool_use"]
+    use = message.content[0]
+    assert use.id.startswith("toolu_") and use.name == "get_weather" and set(use.input) == {"city"}
+    assert use.input["city"] in ("Paris", "Oslo")
+    events = list(claude.messages.create(stream=True, **ask))
+    parts = [e.delta.partial_json for e in events if e.type == "content_block_delta"]
+    assert json.loads("".join(parts)) == use.input
+    with claude.messages.stream(**ask) as stream:
+        final = stream.get_final_message()
+    assert final.content[0].input == use.input and final.stop_reason == "tool_use"
+    back = [*QUESTION, {"role": "assistant", "content": [use.model_dump(include={"type", "id", "name", "input"})]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": use.id, "content": "sunny"}]}]
+    assert claude.messages.create(messages=back, tools=[WEATHER], **ASK).usage.output_tokens > 0
+
+
+def test_a_tool_use_that_was_cut_off_is_text(claude):
+    message = claude.messages.create(messages=QUESTION, tools=[WEATHER], tool_choice={"type": "any"}, **{**ASK, "max_tokens": 22})
+    assert message.stop_reason == "max_tokens" and all(b.type == "text" for b in message.content)

@@ -116,3 +116,113 @@ def test_a_template_that_cannot_be_read(kvasir, smollm2, tmp_path):
     assert "broken.jinja" in kvasir("serve", "-m", smollm2, "--port", "0", "--chat-template", str(broken)).stderr.decode()
     missing = kvasir("serve", "-m", smollm2, "--port", "0", "--chat-template", str(tmp_path / "none"))
     assert missing.returncode == 1 and "cannot read the chat template" in missing.stderr.decode()
+
+
+def check_weather(call):
+    assert call.type == "function" and call.id.startswith("call_") and call.function.name == "get_weather"
+    arguments = json.loads(call.function.arguments)
+    assert set(arguments) == {"city", "days"} and arguments["city"] in ("Paris", "Oslo") and isinstance(arguments["days"], int)
+    return arguments
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "get_weather"}}], ids=["required", "named"])
+def test_a_required_call_fits_the_schema(client, choice):
+    tools = [WEATHER] if choice == "required" else [NOW, WEATHER]
+    ask = {"messages": QUESTION, "tools": tools, "tool_choice": choice, "parallel_tool_calls": False, **GREEDY}
+    answer = client.chat.completions.create(**ask)
+    message = answer.choices[0].message
+    assert message.content is None and len(message.tool_calls) == 1 and answer.choices[0].finish_reason == "tool_calls"
+    arguments = check_weather(message.tool_calls[0])
+    parts, content, ids = [], "", []
+    for chunk in client.chat.completions.create(stream=True, **ask):
+        content += chunk.choices[0].delta.content or ""
+        for call in chunk.choices[0].delta.tool_calls or []:
+            assert call.index == 0
+            ids += [call.id] if call.id else []
+            parts.append((call.function.name, call.function.arguments))
+        finish = chunk.choices[0].finish_reason or None
+    assert content == "" and finish == "tool_calls" and len(ids) == 1
+    assert parts[0] == ("get_weather", "") and all(name is None for name, _ in parts[1:]) and len(parts) > 2
+    assert json.loads("".join(text for _, text in parts)) == arguments
+
+
+def test_the_clients_own_stream_helper_understands_it(client):
+    with client.chat.completions.stream(messages=QUESTION, tools=[WEATHER], tool_choice="required", parallel_tool_calls=False,
+                                        **GREEDY) as stream:
+        kinds = {event.type for event in stream}
+        final = stream.get_final_completion()
+    assert "tool_calls.function.arguments.delta" in kinds and "tool_calls.function.arguments.done" in kinds
+    check_weather(final.choices[0].message.tool_calls[0])
+
+
+def test_each_choice_has_calls_of_its_own(client):
+    ask = {**GREEDY, "temperature": 1.5, "seed": 3, "n": 3, "messages": QUESTION, "tools": [WEATHER], "tool_choice": "required",
+           "parallel_tool_calls": False, "logprobs": True}
+    whole = client.chat.completions.create(**ask)
+    wanted = [[call.function.arguments for call in choice.message.tool_calls] for choice in whole.choices]
+    assert len(wanted) == 3 and all(len(choice) == 1 for choice in wanted)
+    assert len({call.id for choice in whole.choices for call in choice.message.tool_calls}) == 3
+    found, scores = [[""] for _ in range(3)], 0
+    for chunk in client.chat.completions.create(stream=True, **ask):
+        choice = chunk.choices[0]
+        scores += len(choice.logprobs.content) if choice.logprobs else 0
+        for call in choice.delta.tool_calls or []:
+            found[choice.index][call.index] += call.function.arguments or ""
+    assert found == wanted and scores == whole.usage.completion_tokens
+
+
+def test_a_call_that_was_cut_off_says_so(client):
+    answer = client.chat.completions.create(messages=QUESTION, tools=[WEATHER], tool_choice="required",
+                                            **{**GREEDY, "max_tokens": 24})
+    assert answer.choices[0].finish_reason == "length"
+
+
+def test_strict_functions_hold_a_free_answer_to_the_form(client):
+    strict = {"type": "function", "function": {**WEATHER["function"], "strict": True}}
+    free = client.chat.completions.create(messages=QUESTION, tools=[strict], **GREEDY)
+    assert free.choices[0].message.content or free.choices[0].message.tool_calls
+    for call in free.choices[0].message.tool_calls or []:
+        check_weather(call)
+
+
+def test_schemas_that_cannot_be_held_to_are_refused(server):
+    bad = {"name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "string", "format": "no-such-format"}}}}
+    tool = {"type": "function", "function": bad}
+    error = server.refuses(CHAT, {"messages": QUESTION, "tools": [tool], "tool_choice": "required"}, param="tools")
+    assert "'f'" in error["message"] and "/properties/a" in error["message"]
+    assert server.post(CHAT, {"messages": QUESTION, "tools": [tool], "max_tokens": 1}).status == 200
+    server.refuses(CHAT, {"messages": QUESTION, "tools": [WEATHER], "tool_choice": "required", "ignore_eos": True},
+                   param="ignore_eos")
+
+
+def test_a_response_with_a_required_call(client):
+    flat = {"type": "function", "strict": True, **WEATHER["function"]}
+    ask = {"model": "smollm2", "input": QUESTION[0]["content"], "tools": [flat], "temperature": 0, "max_output_tokens": 60,
+           "tool_choice": {"type": "function", "name": "get_weather"}, "parallel_tool_calls": False}
+    whole = client.responses.create(**ask)
+    item = whole.output[0]
+    assert [i.type for i in whole.output] == ["function_call"] and item.status == "completed" and whole.status == "completed"
+    assert item.name == "get_weather" and item.call_id.startswith("call_")
+    events = list(client.responses.create(stream=True, **ask))
+    kinds = [e.type.removeprefix("response.") for e in events]
+    assert kinds[:3] == ["created", "in_progress", "output_item.added"]
+    assert set(kinds[3:-3]) == {"function_call_arguments.delta"}
+    assert kinds[-3:] == ["function_call_arguments.done", "output_item.done", "completed"]
+    assert [e.sequence_number for e in events] == list(range(len(events)))
+    assert "".join(e.delta for e in events if e.type.endswith("delta")) == item.arguments == events[-3].arguments
+    assert events[-1].response.output[0].arguments == item.arguments
+    # And the way back.
+    history = [{"role": "user", "content": ask["input"]}, item.model_dump(exclude_none=True),
+               {"type": "function_call_output", "call_id": item.call_id, "output": "sunny"}]
+    assert client.responses.create(model="smollm2", input=history, tools=[flat], max_output_tokens=4).usage.input_tokens > 0
+
+
+@pytest.mark.parametrize("name", ["Qwen-Qwen2.5-7B-Instruct", "meta-llama-Llama-3.2-3B-Instruct", "Qwen3-Coder", "GLM-4.6", "LFM2-8B-A1B",
+                                  "mistralai-Mistral-Nemo-Instruct-2407", "deepseek-ai-DeepSeek-V3.1", "MiniMax-M2"])
+def test_every_kind_of_format_can_be_required(serve, data, name):
+    server = serve("--ctx", "2048", "--chat-template", str(data / f"templates/{name}.jinja"))
+    client = openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0)
+    answer = client.chat.completions.create(messages=QUESTION, tools=[WEATHER], tool_choice="required", parallel_tool_calls=False,
+                                            **{**GREEDY, "max_tokens": 200})
+    assert answer.choices[0].finish_reason == "tool_calls" and not answer.choices[0].message.content
+    check_weather(answer.choices[0].message.tool_calls[0])

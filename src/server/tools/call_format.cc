@@ -9,6 +9,12 @@ bool CallFormat::Recognises(std::string_view chat_template) const {
                      [&](const std::string& sign) { return chat_template.contains(sign); });
 }
 
+Grammar CallFormat::FreeAnswer(const Grammar& calls, const Spelling& spelled) const {
+  std::vector<std::string> words = OpeningMarkers();
+  std::erase_if(words, [&](const std::string& word) { return spelled.IsControlToken(word); });
+  return Grammar::Sequence({Grammar::TextWithout(words), Grammar::Choice({EmptyText(), calls})});
+}
+
 std::string Trimmed(std::string_view text) {
   while (!text.empty() && IsSpace(text.front())) text.remove_prefix(1);
   while (!text.empty() && IsSpace(text.back())) text.remove_suffix(1);

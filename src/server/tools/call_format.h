@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/tools/call_grammar.h"
 #include "server/tools/call_parser.h"
 #include "server/tools/tool.h"
 
@@ -29,9 +30,16 @@ class CallFormat {
   [[nodiscard]] virtual std::unique_ptr<CallParser> NewParser(std::vector<Tool> tools) const = 0;
   /// The calls as the model writes them; their arguments are JSON objects.
   [[nodiscard]] virtual std::string Write(std::span<const ToolCall> calls) const = 0;
+  /// One call of one of `tools`, or with `many` one or more, and nothing else. Errors: schemas that cannot be held to.
+  [[nodiscard]] virtual Result<Grammar> CallsGrammar(std::span<const Tool> tools, ArgumentRule rule, bool many,
+                                                     const Spelling& spelled) const = 0;
+  /// Any text in which no call begins, and then `calls` or nothing.
+  [[nodiscard]] virtual Grammar FreeAnswer(const Grammar& calls, const Spelling& spelled) const;
   /// The texts that say where calls begin, end and are divided. Some are single tokens of a model, which would have no
   /// text otherwise.
   [[nodiscard]] virtual std::vector<std::string> Markers() const = 0;
+  /// Those of them that stand before a call.
+  [[nodiscard]] virtual std::vector<std::string> OpeningMarkers() const = 0;
 
  private:
   std::string name_;

@@ -26,7 +26,7 @@ std::vector<Tool> Tools() {
 }
 
 ToolDialect Dialect(const CallFormat& format) {
-  return {.format = &format, .traits = {}, .markers = {}};
+  return {.format = &format, .traits = {}, .markers = {}, .marker_texts = {}};
 }
 
 const CallFormat& Named(std::string_view name) {

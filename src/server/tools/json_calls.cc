@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/check.h"
+
 namespace kvasir::server {
 namespace {
 
@@ -202,6 +204,33 @@ class JsonCallFormat final : public CallFormat {
     }
     return style_.list ? fmt::format("{}[{}]{}", style_.open, text, style_.close) : text;
   }
+
+  [[nodiscard]] Result<Grammar> CallsGrammar(std::span<const Tool> tools, ArgumentRule rule, bool many,
+                                             const Spelling& spelled) const override {
+    std::vector<Grammar> calls;
+    for (const Tool& tool : tools) {
+      KV_ASSIGN(const Grammar arguments, ArgumentsGrammar(tool, rule));
+      const std::string head = style_.name_member.empty() ? fmt::format(R"({{"{}": )", tool.name)
+                                                          : fmt::format(R"({{"{}": "{}", "{}": )", style_.name_member,
+                                                                        tool.name, style_.arguments_member);
+      calls.push_back(Grammar::Sequence({Grammar::Literal(head), arguments, Grammar::Literal("}")}));
+    }
+    const Grammar call = Grammar::Choice(calls);
+    if (style_.list) {
+      return Grammar::Sequence(
+          {spelled(style_.open + "["), Listed(call, Grammar::Literal(", "), many), spelled("]" + style_.close)});
+    }
+    return Listed(Grammar::Sequence({spelled(style_.open), call, spelled(style_.close)}),
+                  Grammar::Literal(style_.separator), many);
+  }
+
+  // Where an answer that begins with a call has no marker, other text begins with another letter.
+  [[nodiscard]] Grammar FreeAnswer(const Grammar& calls, const Spelling& spelled) const override {
+    if (!style_.open.empty()) return CallFormat::FreeAnswer(calls, spelled);
+    return Grammar::Choice({*Grammar::FromRegex("(\\s*[^{\\s][\\s\\S]*)?"), calls});
+  }
+
+  [[nodiscard]] std::vector<std::string> OpeningMarkers() const override { return openings_; }
 
   [[nodiscard]] std::vector<std::string> Markers() const override {
     std::vector<std::string> markers = openings_;

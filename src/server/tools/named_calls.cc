@@ -1,5 +1,7 @@
 #include "server/tools/named_calls.h"
 
+#include "base/check.h"
+
 namespace kvasir::server {
 namespace {
 
@@ -85,6 +87,24 @@ class NamedCallFormat final : public CallFormat {
               calls[i].arguments + style_.close;
     }
     return text + style_.section_close;
+  }
+
+  [[nodiscard]] Result<Grammar> CallsGrammar(std::span<const Tool> tools, ArgumentRule rule, bool many,
+                                             const Spelling& spelled) const override {
+    std::vector<Grammar> calls;
+    for (const Tool& tool : tools) {
+      KV_ASSIGN(const Grammar arguments, ArgumentsGrammar(tool, rule));
+      const std::string head = style_.open + style_.name_prefix + tool.name + style_.name_suffix + style_.name_end;
+      calls.push_back(Grammar::Sequence({spelled(head), arguments, spelled(style_.close)}));
+    }
+    return Grammar::Sequence({spelled(style_.section_open),
+                              Listed(Grammar::Choice(calls), Grammar::Literal(style_.separator), many),
+                              spelled(style_.section_close)});
+  }
+
+  [[nodiscard]] std::vector<std::string> OpeningMarkers() const override {
+    if (style_.section_open.empty()) return {style_.open};
+    return {style_.open, style_.section_open};
   }
 
   [[nodiscard]] std::vector<std::string> Markers() const override {

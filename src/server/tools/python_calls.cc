@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "server/tools/python_literal.h"
 
 namespace kvasir::server {
@@ -133,9 +134,41 @@ class PythonCallFormat final : public CallFormat {
     return fmt::format("{}[{}]{}", style_.open, text, style_.close);
   }
 
+  [[nodiscard]] Result<Grammar> CallsGrammar(std::span<const Tool> tools, ArgumentRule /*rule*/, bool many,
+                                             const Spelling& spelled) const override {
+    std::vector<Grammar> calls;
+    for (const Tool& tool : tools) {
+      KV_ASSIGN(const std::vector<ParameterGrammar> parameters, ParameterGrammars(tool, nullptr));
+      calls.push_back(
+          Grammar::Sequence({Grammar::Literal(tool.name + "("), Arguments(parameters), Grammar::Literal(")")}));
+    }
+    return Grammar::Sequence({spelled(style_.open + "["), Listed(Grammar::Choice(calls), Grammar::Literal(", "), many),
+                              spelled("]" + style_.close)});
+  }
+
   [[nodiscard]] std::vector<std::string> Markers() const override { return {style_.open, style_.close}; }
+  [[nodiscard]] std::vector<std::string> OpeningMarkers() const override { return {style_.open}; }
 
  private:
+  // Built from the last to the first: what may follow when an argument was there already, so that each begins with a
+  // comma, and when none was.
+  static Grammar Arguments(const std::vector<ParameterGrammar>& parameters) {
+    Grammar after_others = EmptyText();
+    Grammar first = EmptyText();
+    for (size_t i = parameters.size(); i-- > 0;) {
+      const ParameterGrammar& parameter = parameters[i];
+      const Grammar value = parameter.is_boolean
+                                ? Grammar::Choice({Grammar::Literal("True"), Grammar::Literal("False")})
+                                : parameter.value;
+      const Grammar one = Grammar::Sequence({Grammar::Literal(parameter.name + "="), value});
+      const Grammar next = Grammar::Sequence({Grammar::Literal(", "), one});
+      const Grammar with_one = Grammar::Sequence({one, after_others});
+      first = parameter.required ? with_one : Grammar::Choice({with_one, first});
+      after_others = Grammar::Sequence({parameter.required ? next : Grammar::Repeat(next, 0, 1), after_others});
+    }
+    return first;
+  }
+
   PythonCallStyle style_;
 };
 

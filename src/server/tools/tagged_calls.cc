@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "base/check.h"
+
 namespace kvasir::server {
 namespace {
 
@@ -204,9 +206,48 @@ class TaggedCallFormat final : public CallFormat {
     return style_.together ? text + style_.close : text;
   }
 
+  [[nodiscard]] Result<Grammar> CallsGrammar(std::span<const Tool> tools, ArgumentRule /*rule*/, bool many,
+                                             const Spelling& spelled) const override {
+    std::vector<Grammar> calls;
+    for (const Tool& tool : tools) {
+      KV_ASSIGN(Grammar function, FunctionGrammar(tool, spelled));
+      calls.push_back(std::move(function));
+    }
+    const Grammar call = Grammar::Choice(calls);
+    const Grammar open = spelled(style_.open + (style_.function_open.empty() ? "" : "\n"));
+    if (style_.together) {
+      return Grammar::Sequence({open, Listed(call, EmptyText(), many), spelled(style_.close)});
+    }
+    return Listed(Grammar::Sequence({open, call, spelled(style_.close)}), Grammar::Literal("\n"), many);
+  }
+
   [[nodiscard]] std::vector<std::string> Markers() const override { return {style_.open, style_.close}; }
+  [[nodiscard]] std::vector<std::string> OpeningMarkers() const override {
+    if (style_.function_open.empty()) return {style_.open};
+    return {style_.open, style_.function_open};
+  }
 
  private:
+  [[nodiscard]] Result<Grammar> FunctionGrammar(const Tool& tool, const Spelling& spelled) const {
+    const std::string line = style_.values_own_lines ? "\n" : "";
+    const auto text = [&](const std::vector<std::string>& choices) {
+      if (choices.empty()) return Grammar::TextWithout({style_.parameter_close});
+      std::vector<Grammar> texts;
+      for (const std::string& choice : choices) texts.push_back(Grammar::Literal(choice));
+      return Grammar::Choice(std::move(texts));
+    };
+    KV_ASSIGN(const std::vector<ParameterGrammar> parameters, ParameterGrammars(tool, text));
+    std::vector<Grammar> parts = {spelled(style_.function_open + tool.name + style_.function_name_end)};
+    for (const ParameterGrammar& parameter : parameters) {
+      const Grammar one =
+          Grammar::Sequence({spelled(style_.parameter_open + parameter.name + ParameterNameEnd() + line),
+                             parameter.value, spelled(line + style_.parameter_close + "\n")});
+      parts.push_back(parameter.required ? one : Grammar::Repeat(one, 0, 1));
+    }
+    if (!style_.function_close.empty()) parts.push_back(spelled(style_.function_close + "\n"));
+    return Grammar::Sequence(std::move(parts));
+  }
+
   // What a space stands for in the style, models write as a line's end.
   [[nodiscard]] std::string ParameterNameEnd() const {
     std::string end = style_.parameter_name_end;

@@ -28,7 +28,6 @@ Tool ReadFunction(Fields& function, std::string_view schema_member) {
   tool.description = function.Text("description").value_or("");
   tool.parameters = ReadParameters(function, schema_member);
   tool.strict = function.Bool("strict").value_or(false);
-  if (tool.strict) function.Problem("strict", "must be false: arguments cannot be held to the schema");
   return tool;
 }
 
@@ -101,9 +100,6 @@ void CheckChoice(Fields& fields, const ToolOptions& options) {
   const bool known = options.only.empty() || std::any_of(options.tools.begin(), options.tools.end(),
                                                          [&](const Tool& tool) { return tool.name == options.only; });
   if (!known) fields.Problem("tool_choice", fmt::format("names {}, which is none of the tools", Shown(options.only)));
-  // Until a model can be held to a form, nothing that promises one is accepted.
-  if (options.use == ToolUse::kAlways)
-    fields.Problem("tool_choice", "must leave it to the model: no call can be enforced");
 }
 
 void CheckModelHasTools(Fields& fields, const Model& model, const ToolOptions& options) {

@@ -107,8 +107,10 @@ Json WithoutResultRole(const Json& messages) {
 }  // namespace
 
 ToolDialect DialectOf(const ChatTemplate& chat_template) {
-  ToolDialect dialect{
-      .format = FormatOf(chat_template.source()), .traits = ProbeTemplate(chat_template), .markers = {}};
+  ToolDialect dialect{.format = FormatOf(chat_template.source()),
+                      .traits = ProbeTemplate(chat_template),
+                      .markers = {},
+                      .marker_texts = {}};
   // A template that writes any role as it comes shows results too, but in a way that its model has never seen.
   if (dialect.format == &GenericFormat() && !dialect.traits.calls) dialect.traits.results = false;
   return dialect;
@@ -121,7 +123,9 @@ ToolDialect DialectOf(const ChatTemplate& chat_template, const Tokenizer& tokeni
     const std::vector<int32_t> tokens = tokenizer.Encode(marker, {.add_special = false, .parse_special = true});
     const bool is_control =
         tokens.size() == 1 && tokenizer.Decode(tokens, /*skip_special=*/true).value_or(marker).empty();
-    if (is_control && !tokenizer.IsEndOfGeneration(tokens.front())) dialect.markers.push_back(tokens.front());
+    if (!is_control || tokenizer.IsEndOfGeneration(tokens.front())) continue;
+    dialect.markers.push_back(tokens.front());
+    dialect.marker_texts.push_back(marker);
   }
   return dialect;
 }

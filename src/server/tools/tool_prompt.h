@@ -18,7 +18,8 @@ namespace kvasir::server {
 struct ToolDialect {
   const CallFormat* format = nullptr;  ///< Null: in a way that is not known.
   TemplateTraits traits;
-  std::vector<int32_t> markers;  ///< Control tokens that are part of calls: Request::shown_tokens.
+  std::vector<int32_t> markers;           ///< Control tokens that are part of calls: Request::shown_tokens.
+  std::vector<std::string> marker_texts;  ///< Their names.
 };
 
 /// Without the markers.
