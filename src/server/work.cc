@@ -50,7 +50,7 @@ ApiResult<std::shared_ptr<Work>> Work::Submit(const Call& call, const Generation
     return Refuse(400, fmt::format("{} prompts with n = {} make {} answers, but this server takes {} at once",
                                    prompts.size(), choices, size, room));
   }
-  const std::shared_ptr<Work> work(new Work(*call.model, call.app.metrics, choices, size));
+  std::shared_ptr<Work> work(new Work(*call.model, call.app.metrics, choices, size));
   for (size_t i = 0; i < size; ++i) {
     {
       const std::lock_guard lock(work->mutex_);

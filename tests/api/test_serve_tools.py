@@ -8,6 +8,8 @@ import json
 
 import openai
 import pytest
+from conftest import MODELS
+from serving import Server
 
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
 WEATHER = {"type": "function", "function": {
@@ -226,3 +228,28 @@ def test_every_kind_of_format_can_be_required(serve, data, name):
                                             **{**GREEDY, "max_tokens": 200})
     assert answer.choices[0].finish_reason == "tool_calls" and not answer.choices[0].message.content
     check_weather(answer.choices[0].message.tool_calls[0])
+
+
+def test_markers_may_be_control_tokens(smollm2, data, tmp_path):
+    """Granite's marker is a control token, which has no text. This model gets one of that name, and Granite's template."""
+    model = (MODELS / f"{smollm2}.gguf").read_bytes()
+    assert model.count(b"<issue_start>") == 1
+    (tmp_path / "marked.gguf").write_bytes(model.replace(b"<issue_start>", b"<|tool_call|>"))
+    server = Server(tmp_path, "--ctx", "2048", "--model-name", "smollm2", "--chat-template",
+                    str(data / "templates/ibm-granite-granite-3.3-2B-Instruct.jinja"), model=str(tmp_path / "marked.gguf"))
+    try:
+        client = openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0)
+        ask = {"messages": QUESTION, "tools": [WEATHER], "tool_choice": "required", "parallel_tool_calls": False, "logprobs": True,
+               **GREEDY}
+        answer = client.chat.completions.create(**ask)
+        assert answer.choices[0].logprobs.content[0].token == "<|tool_call|>", "one token"
+        assert answer.choices[0].message.content is None
+        check_weather(answer.choices[0].message.tool_calls[0])
+        text = "".join(c.choices[0].delta.content or "" for c in client.chat.completions.create(stream=True, **ask))
+        assert text == "", "no marker in the text of a stream"
+        # Without tools the token has no text, as any control token.
+        biased = {**GREEDY, "max_tokens": 1, "logit_bias": {"8": 100}, "messages": QUESTION}
+        assert client.chat.completions.create(**biased).choices[0].message.content == ""
+        assert client.chat.completions.create(tools=[WEATHER], **biased).choices[0].message.content == "<|tool_call|>"
+    finally:
+        server.stop()

@@ -15,11 +15,13 @@ Error About(const Tool& tool, const Error& error, const std::string& place = "")
   return {error.code, fmt::format("the parameters of '{}'{}: {}", tool.name, place, error.message)};
 }
 
-// The schema without the members that it does not name: a model that may add any would not know when to stop.
+// The schema without the members that it does not name: a model that may add any would not know when to stop. Where
+// members are named elsewhere, what is said here would exclude them.
 Json Closed(Json schema) {
-  if (!schema.contains("additionalProperties") && !schema.contains("patternProperties")) {
-    schema["additionalProperties"] = false;
+  for (const char* name : {"additionalProperties", "patternProperties", "$ref", "allOf", "anyOf", "oneOf"}) {
+    if (schema.contains(name)) return schema;
   }
+  schema["additionalProperties"] = false;
   return schema;
 }
 

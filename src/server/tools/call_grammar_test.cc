@@ -73,6 +73,22 @@ TEST(CallGrammar, AllowsWhatTheFormatWritesAndTheSchemaAllows) {
   }
 }
 
+TEST(ArgumentsGrammar, HasTheMembersThatTheSchemaNames) {
+  const auto closed = ArgumentsGrammar(Now(), ArgumentRule::kSchema);
+  EXPECT_TRUE(Matches(*closed, R"({"zone": "x"})"));
+  EXPECT_FALSE(Matches(*closed, R"({"other": 1})"));
+  Tool elsewhere = Now();
+  elsewhere.parameters = Json::parse(R"({"type": "object", "properties": {}, "$ref": "#/$defs/a", "$defs": {"a":
+      {"type": "object", "properties": {"x": {"type": "integer"}}, "additionalProperties": false}}})");
+  const auto referred = ArgumentsGrammar(elsewhere, ArgumentRule::kSchema);
+  ASSERT_TRUE(referred.has_value()) << referred.error().message;
+  EXPECT_TRUE(Matches(*referred, R"({"x": 1})"));
+  Tool open = Now();
+  open.parameters["additionalProperties"] = {{"type", "integer"}};
+  EXPECT_TRUE(Matches(*ArgumentsGrammar(open, ArgumentRule::kSchema), R"({"other": 1})"));
+  EXPECT_TRUE(Matches(*ArgumentsGrammar(Now(), ArgumentRule::kStrict), R"({"any": [1]})")) << "it is not strict";
+}
+
 TEST(CallGrammar, AFreeAnswerIsTextAndThenCalls) {
   for (const CallFormat* format : AllFormats()) {
     SCOPED_TRACE(format->name());

@@ -33,6 +33,7 @@ class JsonCallParser final : public CallParser {
 
   static std::vector<Opening> Openings(const JsonCallStyle& style, const std::vector<std::string>& markers) {
     std::vector<Opening> openings;
+    openings.reserve(markers.size() + 1);
     for (const std::string& marker : markers) openings.push_back({marker});
     if (style.open.empty()) openings.push_back({"{", /*only_first=*/true});
     return openings;

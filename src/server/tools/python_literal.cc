@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <charconv>
 #include <utility>
 
 #include "server/tools/cursor.h"
@@ -136,22 +135,31 @@ class LiteralReader {
       value += c;
       return true;
     }
-    uint32_t code = 0;
-    if (text_.size() < digits) return false;
-    const auto [end, error] = std::from_chars(text_.data(), text_.data() + digits, code, 16);
-    if (error != std::errc() || end != text_.data() + digits) return false;
+    std::optional<uint32_t> code = Hex(text_.substr(0, digits), digits);
+    if (!code) return false;
     text_.remove_prefix(digits);
-    const bool high = code >= 0xD800 && code < 0xDC00;
-    uint32_t low = 0;
-    if (high && text_.size() >= 6 && text_.starts_with("\\u") &&
-        std::from_chars(text_.data() + 2, text_.data() + 6, low, 16).ptr == text_.data() + 6 && low >= 0xDC00 &&
-        low < 0xE000) {
+    // The two halves of a character beyond the first 65536, as JSON writes it.
+    if (*code >= 0xD800 && *code < 0xDC00 && text_.starts_with("\\u")) {
+      const std::optional<uint32_t> low = Hex(text_.substr(2, 4), 4);
+      if (!low || *low < 0xDC00 || *low >= 0xE000) return false;
       text_.remove_prefix(6);
-      code = 0x10000 + ((code - 0xD800) << 10U) + (low - 0xDC00);
+      code = 0x10000 + ((*code - 0xD800) << 10U) + (*low - 0xDC00);
     }
-    if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return false;
-    AppendUtf8(code, value);
+    if (*code > 0x10FFFF || (*code >= 0xD800 && *code < 0xE000)) return false;
+    AppendUtf8(*code, value);
     return true;
+  }
+
+  static std::optional<uint32_t> Hex(std::string_view text, size_t digits) {
+    constexpr std::string_view kDigits = "0123456789abcdef0123456789ABCDEF";
+    if (text.size() != digits) return std::nullopt;
+    uint32_t code = 0;
+    for (const char c : text) {
+      const size_t digit = kDigits.find(c);
+      if (digit == std::string_view::npos) return std::nullopt;
+      code = code << 4U | static_cast<uint32_t>(digit % 16);
+    }
+    return code;
   }
 
   std::optional<Json> Word() {

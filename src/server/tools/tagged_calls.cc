@@ -233,6 +233,7 @@ class TaggedCallFormat final : public CallFormat {
     const auto text = [&](const std::vector<std::string>& choices) {
       if (choices.empty()) return Grammar::TextWithout({style_.parameter_close});
       std::vector<Grammar> texts;
+      texts.reserve(choices.size());
       for (const std::string& choice : choices) texts.push_back(Grammar::Literal(choice));
       return Grammar::Choice(std::move(texts));
     };
