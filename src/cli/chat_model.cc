@@ -118,6 +118,7 @@ Result<Generation> ChatModel::Answer(const Callbacks& callbacks) {
   request.sampling = options_.sampling;
   if (request.sampling.seed) *request.sampling.seed += variation_;
   request.stop = options_.stop;
+  KV_ASSIGN(request.constraint, ConstraintOf(engine_, options_));
   request.context_full = ContextFull::kShift;
   request.cancel = callbacks.cancel;
   request.on_token = [&](const TokenEvent& event) { return callbacks.on_text(event.text); };

@@ -12,6 +12,7 @@ Action DefineInspect(CLI::App& app);        // inspect_command.cc
 Action DefineTokenize(CLI::App& app);       // tokenize_command.cc
 Action DefineDetokenize(CLI::App& app);     // detokenize_command.cc
 Action DefineApplyTemplate(CLI::App& app);  // apply_template_command.cc
+Action DefineGrammar(CLI::App& app);        // grammar_command.cc
 Action DefineBench(CLI::App& app);          // bench_command.cc
 Action DefineEval(CLI::App& app);           // eval_command.cc
 Action DefineCompletion(CLI::App& app);     // completion_command.cc

@@ -14,6 +14,7 @@ std::span<const Command> Commands() {
       {"tokenize", "Look inside", "turn text into tokens", DefineTokenize},
       {"detokenize", "Look inside", "turn tokens back into text", DefineDetokenize},
       {"apply-template", "Look inside", "show the text that a model sees of a conversation", DefineApplyTemplate},
+      {"grammar", "Look inside", "try a JSON schema, a regular expression or a grammar", DefineGrammar},
       {"bench", "Measure", "speed, beside the limits of this machine", DefineBench},
       {"eval", "Measure", "quality: perplexity, and distance from the exact model", DefineEval},
       {"completion", "Set up", "print completions for your shell", DefineCompletion},

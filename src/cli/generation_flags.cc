@@ -7,10 +7,36 @@
 
 #include "base/check.h"
 #include "cli/flags.h"
+#include "cli/output.h"
 #include "cli/sampling_flags.h"
 #include "cli/utf8_text.h"
 
 namespace kvasir::cli {
+
+void AddFormFlags(CLI::App& app, GenerationOptions& options, const char* group) {
+  using Reader = Result<Grammar> (*)(std::string_view);
+  const auto add = [&](const std::string& flag, const std::string& type, const std::string& help, Reader read) {
+    const bool from_file = type == "FILE";
+    return AddValue(app, flag, type, help,
+                    [&options, read, from_file](std::string_view value) -> Status {
+                      std::string text(value);
+                      if (from_file) {
+                        KV_ASSIGN(text, ReadTextFile(text));
+                      }
+                      auto grammar = read(text);
+                      if (!grammar) return Fail(grammar.error().code, "cannot be used: " + grammar.error().message);
+                      options.grammar = std::move(*grammar);
+                      return {};
+                    })
+        ->group(group);
+  };
+  CLI::Option* schema =
+      add("--json-schema", "FILE", "the answer is a JSON document of the schema in FILE", Grammar::FromJsonSchema);
+  CLI::Option* regex = add("--regex", "REGEX", "the answer matches the regular expression", Grammar::FromRegex);
+  CLI::Option* gbnf = add("--grammar", "FILE", "the answer is a text of the GBNF grammar in FILE", Grammar::FromGbnf);
+  schema->excludes(regex)->excludes(gbnf);
+  regex->excludes(gbnf);
+}
 
 void AddGenerationFlags(CLI::App& app, GenerationOptions& options) {
   constexpr const char* kGroup = "Answer";
@@ -32,7 +58,13 @@ void AddGenerationFlags(CLI::App& app, GenerationOptions& options) {
   AddValue(app, "--system", "TEXT", "what the model is told before the conversation", set_system)->group(kGroup);
   AddTexts(app, "--stop", "TEXT", "end the answer before TEXT; may be repeated", options.stop)->group(kGroup);
   app.add_flag("--raw", options.raw, "continue the text as it is, without the model's chat template")->group(kGroup);
+  AddFormFlags(app, options, kGroup);
   AddSamplingFlags(app, options.sampling);
+}
+
+Result<std::shared_ptr<TokenConstraint>> ConstraintOf(const Engine& engine, const GenerationOptions& options) {
+  if (!options.grammar) return std::shared_ptr<TokenConstraint>();
+  return Constrain(engine, *options.grammar);
 }
 
 const char* FinishReasonName(FinishReason reason) {

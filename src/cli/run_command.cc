@@ -29,6 +29,7 @@ constexpr const char* kExamples =
     "  kvasir run -m gemma3-270m --raw -p \"Once upon a time\" -n 100 --seed 7\n"
     "  git diff | kvasir run -m smollm2 --greedy --system \"Summarise this change.\"\n"
     "  kvasir run -m smollm2 -p \"Name a colour.\" --json | jq -r .text\n"
+    "  kvasir run -m smollm2 -p \"Is water wet?\" --regex \"yes|no\"\n"
     "\n"
     "The answer goes to standard output as it is generated; the last line, on standard error, says how fast it\n"
     "was and what share of this machine's limit that is. Ctrl-C ends the answer, a second Ctrl-C the program.";
@@ -106,6 +107,7 @@ Result<int> Run(const RunOptions& options) {
   KV_TRY(Validate(options.generation.sampling, engine->info().vocabulary));
   Request request = MakeRequest(*engine, options);
   KV_ASSIGN(request.prompt, PromptOf(*engine, options, text));
+  KV_ASSIGN(request.constraint, ConstraintOf(*engine, options.generation));
   KV_ASSIGN(const std::unique_ptr<Session> session, engine->NewSession());
 
   const bool to_terminal = OutputIsTerminal();

@@ -11,6 +11,8 @@
 #include <mutex>
 #include <string>
 
+#include "base/check.h"
+#include "grammar/dfa.h"
 #include "text/utf8.h"
 
 namespace kvasir::grammar {
@@ -150,7 +152,12 @@ Expr CharacterSet::ToExpr() const {
 }
 
 Expr AnyCharacter() {
-  static const Expr any = CharacterSet().Negated().ToExpr();
+  // As the smallest automaton, because a maxLength has thousands of copies of it.
+  static const Expr any = [] {
+    auto dfa = DfaOf(CharacterSet().Negated().ToExpr());
+    KV_CHECK(dfa.has_value());
+    return Of(std::move(*dfa));
+  }();
   return any;
 }
 

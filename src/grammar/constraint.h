@@ -84,8 +84,9 @@ class Constraint {
   Constraint& operator=(const Constraint&) = delete;
 
   /// One bit per token that may come next. The tokens that end an answer are among them exactly where the text may end;
-  /// after one, only they. Valid until the next call. Errors: kResourceExhausted where a limit of Walker was met;
-  /// kInvalidArgument after a token that was not allowed, or where no token of the vocabulary fits.
+  /// after one, only they. Valid until the next call. Errors
+  /// (kInvalidArgument): a limit of Walker was met; a token was chosen that was not allowed; no token of the vocabulary
+  /// fits.
   [[nodiscard]] Result<std::span<const uint32_t>> Mask();
   /// The token that was chosen.
   void Accept(int32_t token);

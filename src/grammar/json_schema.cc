@@ -110,9 +110,8 @@ class SchemaCompiler {
       SchemaList list = rest;
       list.push_back({&alternatives[i], PointerTo(at, std::to_string(i))});
       KV_ASSIGN(Expr part, Compile(list));
-      if (IsNothing(part)) continue;
       parts.push_back(std::move(part));
-      lists.push_back(std::move(list));
+      lists.push_back(std::move(list));  // also one that we have no text for: others may satisfy it
     }
     for (size_t i = 0; one_of && i < lists.size(); ++i) {
       for (size_t j = i + 1; j < lists.size(); ++j) {

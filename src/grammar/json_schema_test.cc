@@ -58,6 +58,14 @@ TEST(JsonSchemaTest, Strings) {
         {"\"P\"", "\"PT\"", "\"1D\""});
 }
 
+TEST(JsonSchemaTest, LongStringsHaveABound) {
+  Check(R"({"type": "string", "maxLength": 5000})", {"\"" + std::string(5000, 'x') + "\""},
+        {"\"" + std::string(5001, 'x') + "\""});
+  const auto too_long = ParseJsonSchema(R"({"type": "string", "maxLength": 50000})");
+  ASSERT_FALSE(too_long.has_value());
+  EXPECT_EQ(too_long.error().code, ErrorCode::kResourceExhausted);
+}
+
 TEST(JsonSchemaTest, Numbers) {
   Check(R"({"type": "integer", "minimum": -5, "exclusiveMaximum": 12})", {"-5", "0", "11"}, {"-6", "12", "1.0"});
   Check(R"({"type": "number", "minimum": 0.5, "maximum": 1})", {"0.5", "0.75", "1", "1.0"}, {"0.4", "1.01", "5e-1"});
@@ -157,6 +165,8 @@ TEST(JsonSchemaTest, ErrorsNameThePointer) {
       {R"({"multipleOf": 0.01})", "#/multipleOf must be a whole number from 1 to 1000"},
       {R"({"oneOf": [{"type": "integer"}, {"type": "number"}]})", "(#/oneOf/0 and #/oneOf/1)"},
       {R"({"oneOf": [{"type": "object"}, {"type": "object", "required": ["a"]}]})", "one value may satisfy together"},
+      {R"({"oneOf": [{"type": "number"}, {"type": "number", "minimum": 1e25}]})", "one value may satisfy together"},
+      {R"({"items": {"$id": "x"}})", "#/items/$id makes a document inside"},
       {R"({"type": "object", "minProperties": 2})", "#/minProperties is 2"},
       {R"({"type": "object", "properties": {"a": {}, "b": {}}, "maxProperties": 1})",
        "#/maxProperties cannot be enforced"},

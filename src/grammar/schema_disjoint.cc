@@ -63,8 +63,9 @@ Result<bool> Apart(const SchemaDocument& document, const SchemaList& a, const Sc
     KV_ASSIGN(const Dfa x, DecimalsIn(shape_a.numbers));
     KV_ASSIGN(const Dfa y, DecimalsIn(shape_b.numbers));
     KV_ASSIGN(const Dfa both, Intersection(x, y));
-    // Numbers are compared by value elsewhere, and 1.0 is not 1 here; so whole against broken is not told apart.
-    if (!both.states.empty() || shape_a.numbers.whole != shape_b.numbers.whole) return false;
+    // Without bounds numbers may have an exponent, which is not looked at here; and elsewhere 1.0 is 1, here it is not.
+    const bool decimals = shape_a.numbers_restricted && shape_b.numbers_restricted;
+    if (!decimals || !both.states.empty() || shape_a.numbers.whole != shape_b.numbers.whole) return false;
   }
   if ((types & kString) != 0) {
     KV_ASSIGN(const Dfa x, StringsOf(shape_a));

@@ -86,7 +86,12 @@ int DepthOf(std::string_view text) {
   return deepest;
 }
 
-Status CheckKeywords(const SchemaPart& part) {
+Status CheckKeywords(const SchemaPart& part, const Json& root) {
+  if (part.schema != &root && part.schema->contains("$id")) {
+    return SchemaError(PointerTo(part.pointer, "$id"),
+                       "makes a document inside the document, whose references would mean something else; leave it out",
+                       ErrorCode::kUnsupported);
+  }
   for (const auto& [name, value] : part.schema->items()) {
     if (std::ranges::find(kKeywords, name) != kKeywords.end()) continue;
     if (std::ranges::find(kAnnotations, name) != kAnnotations.end()) continue;
@@ -194,7 +199,7 @@ Result<std::optional<SchemaList>> SchemaDocument::Flatten(const SchemaList& part
       return SchemaError(part.pointer, fmt::format("is one of more than {} schemas for the same value", kMostParts),
                          ErrorCode::kResourceExhausted);
     }
-    KV_TRY(CheckKeywords(part));
+    KV_TRY(CheckKeywords(part, *root_));
     const bool was_expanded = std::exchange(part.expanded, true);
     flat.push_back(part);
     if (was_expanded) continue;

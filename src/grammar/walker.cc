@@ -109,7 +109,7 @@ void Walker::Reach(uint32_t state, Stack stack) {
     work_ += seen_.size() + 1;
     if (seen_.size() >= kMostSteps || fresh_.places.size() >= kMostPlaces || work_ > kMostWork ||
         positions_.size() > kMostNewPositions) {
-      status_ = Fail(ErrorCode::kResourceExhausted,
+      status_ = Fail(ErrorCode::kInvalidArgument,
                      fmt::format("the grammar is too ambiguous: more than {} ways to read the text so far; write it so "
                                  "that few alternatives begin alike",
                                  kMostPlaces));
@@ -125,7 +125,7 @@ void Walker::Reach(uint32_t state, Stack stack) {
       } else if (stacks_[place.stack].depth < kDeepest) {
         pending_.push_back({call.start, Push(call.return_to, place.stack)});
       } else {
-        status_ = Fail(ErrorCode::kResourceExhausted,
+        status_ = Fail(ErrorCode::kInvalidArgument,
                        fmt::format("the text nests more than {} rules of the grammar into each other", kDeepest));
       }
     }

@@ -31,12 +31,6 @@ void ReadChatLimits(Fields& fields, GenerationOptions& options) {
 
 // Members whose other values this server cannot honour; it says so instead of ignoring them.
 void ReadUnsupported(Fields& fields) {
-  if (const Json* format = fields.Object("response_format")) {
-    const auto type = format->find("type");
-    if (type == format->end() || *type != "text") {
-      fields.Problem("response_format.type", "must be \"text\": answers in a given format are not supported");
-    }
-  }
   if (const Json* modalities = fields.Array("modalities");
       modalities != nullptr && *modalities != Json::array({"text"})) {
     fields.Problem("modalities", "must be [\"text\"]");

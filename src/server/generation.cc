@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "server/response_format.h"
 #include "server/sampling_fields.h"
 
 namespace kvasir::server {
@@ -27,6 +28,12 @@ void ReadFixed(Fields& fields) {
   if (tier && *tier != "auto" && *tier != "default" && *tier != "standard_only") {  // the last is Anthropic's word
     fields.Problem("service_tier", fmt::format("is {}, but it must be \"auto\" or \"default\"", Shown(*tier)));
   }
+}
+
+// A form says itself when the answer is complete.
+void CheckForm(Fields& fields, const GenerationOptions& options) {
+  if (!options.grammar || !options.ignore_eos) return;
+  fields.Problem("ignore_eos", "must be false where response_format, json_schema, regex or grammar say when to end");
 }
 
 }  // namespace
@@ -60,8 +67,26 @@ GenerationOptions ReadGeneration(Fields& fields, const Call& call) {
   options.cache_explain = fields.Bool("cache_explain").value_or(false);
   options.priority = static_cast<int>(fields.Integer("priority", -kMostPriority, kMostPriority).value_or(0));
   options.timeout = std::chrono::milliseconds(fields.Integer("timeout_ms", 1, kLongestTimeoutMs).value_or(0));
+  options.grammar = ReadResponseFormat(fields, *call.model);
+  CheckForm(fields, options);
   ReadFixed(fields);
   return options;
+}
+
+void ReadTextFormat(Fields& fields, const Call& call, GenerationOptions& options) {
+  const Json* text = fields.Object("text");
+  if (text == nullptr) return;
+  Fields inner(*text, "text");
+  if (const Json* format = inner.Object("format")) {
+    std::optional<Grammar> grammar = ReadFormat(*format, "text.format", fields, *call.model);
+    if (grammar && options.grammar) {
+      fields.Problem("text.format", "and another member both say how the answer must look; give one of them");
+    }
+    if (grammar) options.grammar = std::move(grammar);
+    options.text_format = *format;
+  }
+  if (ApiStatus status = inner.Finish(); !status) fields.Problem(std::move(status).error());
+  CheckForm(fields, options);
 }
 
 ApiStatus CheckContext(const Model& model, size_t prompt_tokens, int max_tokens) {

@@ -30,7 +30,8 @@ struct GenerationOptions {
   bool cache_explain = false;
   bool logprobs = false;  ///< With sampling.n_probs alternatives.
   bool prompt_logprobs = false;
-  std::optional<Grammar> grammar;  ///< What an answer must look like.
+  std::optional<Grammar> grammar;         ///< What an answer must look like.
+  Json text_format = {{"type", "text"}};  ///< The same in the words of /v1/responses, whose answers repeat it.
   std::string cache_salt;
   int priority = 0;
   std::chrono::milliseconds timeout{0};
@@ -42,6 +43,9 @@ struct GenerationOptions {
 
 /// Reads the members that all such requests share. Problems are noted in `fields`.
 [[nodiscard]] GenerationOptions ReadGeneration(Fields& fields, const Call& call);
+
+/// Reads `text.format`, in which /v1/responses says what response_format says elsewhere.
+void ReadTextFormat(Fields& fields, const Call& call, GenerationOptions& options);
 
 /// Checks that the prompt and the answer asked for fit the context. 400, code context_length_exceeded, with both
 /// numbers.

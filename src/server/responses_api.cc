@@ -27,9 +27,6 @@ void ReadUnsupported(Fields& fields, const GenerationOptions& options) {
   if (const auto truncation = fields.Text("truncation"); truncation && *truncation != "disabled") {
     fields.Problem("truncation", "must be \"disabled\": nothing is cut off");
   }
-  if (const Json* text = fields.Object("text"); text != nullptr && *text != Json({{"format", {{"type", "text"}}}})) {
-    fields.Problem("text", "must be {\"format\": {\"type\": \"text\"}}");
-  }
 }
 
 }  // namespace
@@ -40,6 +37,7 @@ Handled HandleResponses(const Call& call) {
   GenerationOptions options = ReadGeneration(fields, call);
   if (const auto tokens = fields.Integer("max_output_tokens", 1, INT32_MAX))
     options.max_tokens = static_cast<int>(*tokens);
+  ReadTextFormat(fields, call, options);
   ReadUnsupported(fields, options);
   options.tools = ReadResponseTools(fields, *call.model);
   Json instructions;

@@ -172,7 +172,7 @@ class ResponseFormat final : public AnswerFormat {
             {"previous_response_id", nullptr},
             {"store", false},
             {"temperature", options_.sampling.temperature},
-            {"text", {{"format", {{"type", "text"}}}}},
+            {"text", {{"format", options_.text_format}}},
             {"tool_choice", ToolChoiceJson(options_.tools)},
             {"tools", ToolsJson(options_.tools)},
             {"top_p", options_.sampling.top_p},

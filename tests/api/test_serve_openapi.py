@@ -35,6 +35,8 @@ def example(name: str, schema: dict):
     schema = resolve(schema)
     if "default" in schema and schema["default"] is not None:
         return schema["default"]
+    if "examples" in schema:
+        return schema["examples"][0]
     if "enum" in schema:
         return schema["enum"][0]
     if "anyOf" in schema:

@@ -64,7 +64,6 @@ def test_unknown_members_are_named(server):
 
 
 def test_what_is_not_supported_says_so(server):
-    server.refuses(CHAT, chat(response_format={"type": "json_object"}), param="response_format.type")
     server.refuses(CHAT, chat(store=True), param="store")
     server.refuses(CHAT, chat(modalities=["audio"]), param="modalities")
     server.refuses(TEXT, {"prompt": "a", "best_of": 4}, param="best_of")
