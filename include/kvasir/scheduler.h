@@ -134,6 +134,33 @@ struct SchedulerStats {
   std::vector<RequestView> requests;
 };
 
+/// A piece of cached text: blocks one behind the other that the same requests use, up to where texts part.
+struct CacheSegment {
+  int64_t id = 0;       ///< Its own as long as its first block is held; never 0.
+  int64_t parent = 0;   ///< The segment that it continues; 0: it begins a text.
+  int first_token = 0;  ///< Position of its first token in the text.
+  int tokens = 0;       ///< A multiple of the block's 64.
+  size_t bytes = 0;     ///< Its pages, each once, however many requests read it.
+  /// The running requests that read it, in ascending order; empty: it is kept for reuse only.
+  std::vector<RequestId> requests;
+};
+
+/// Where a running request stands in the cache.
+struct CacheTail {
+  RequestId id = 0;
+  int64_t segment = 0;  ///< The last segment of its text; 0: none of it is held.
+  int tokens = 0;       ///< Computed tokens behind that segment, in pages of its own.
+};
+
+/// What the prefix cache holds and who reads it, for people who look. Ids say nothing about the content.
+struct CacheMap {
+  /// In use first, then those used last; a segment stands behind its parent.
+  std::vector<CacheSegment> segments;
+  std::vector<CacheTail> requests;  ///< All running requests.
+  int left_out_segments = 0;        ///< Of those used longest ago, more than the limit.
+  size_t left_out_bytes = 0;
+};
+
 /// Computes many requests together. All functions are thread-safe, and those not marked otherwise may be called from
 /// callbacks. Callbacks run on the one thread that computes: what they do delays every request, so they must hand over
 /// and return; a client that reads slowly needs a buffer, not a callback that waits.
@@ -160,6 +187,9 @@ class Scheduler {
   [[nodiscard]] Result<Completion> Run(Submission submission);
 
   [[nodiscard]] SchedulerStats Stats() const;
+
+  /// At most `max_segments` pieces of the cache. Costs time in proportion to the blocks held.
+  [[nodiscard]] CacheMap Cache(int max_segments) const;
 
   /// Accepts nothing more and waits until all accepted requests have ended; at most `timeout`, then false. Not from
   /// callbacks.

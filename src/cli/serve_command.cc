@@ -62,7 +62,7 @@ void AddSetting(CLI::App& app, const server::Setting& setting, ServeOptions& opt
 
 void Announce(const std::string& url, const std::string& model, bool keys) {
   WriteNote(
-      fmt::format("Serving {} at {} (Ctrl-C stops). Try:\n"
+      fmt::format("Serving {} at {} (Ctrl-C stops). Open that page in a browser, or try:\n"
                   "  curl {}/v1/chat/completions -H 'Content-Type: application/json' \\\n"
                   "    {}-d '{{\"messages\": [{{\"role\": \"user\", \"content\": \"Why is the sky blue?\"}}]}}'\n",
                   model, url, url, keys ? "-H \"Authorization: Bearer $API_KEY\" " : ""));

@@ -122,6 +122,7 @@ void Scheduler::Impl::Start(ScheduledRequest& request, const kvcache::PrefixMatc
     request.generator.Begin(match.length);
   }
   const std::lock_guard lock(mutex);
+  ShowSealed(request);
   request.admission = ++last_admission;
   if (first) {
     queue.Charge(request.submission.tenant, request.remaining());
@@ -185,6 +186,7 @@ void Scheduler::Impl::Preempt(ScheduledRequest& request) {
   request.passed_over = true;  // not in the round that took its memory
   ++request.preemptions;
   const std::lock_guard lock(mutex);
+  request.sealed.clear();
   ++counters.preemptions;
   const auto found = std::ranges::find_if(running, [&](const auto& item) { return item.get() == &request; });
   KV_CHECK(found != running.end());

@@ -51,6 +51,9 @@ struct ScheduledRequest {
   CacheReport cache;
   bool passed_over = false;  // in the present round of admission
 
+  // Sealed blocks of its sequence, for observers. Under the scheduler's mutex.
+  std::vector<kvcache::BlockHash> sealed;
+
   // Prefix sharing.
   kvcache::KvOptions kv_options;                 // with the salt of its tenant
   std::vector<kvcache::BlockHash> block_hashes;  // of the full blocks of its tokens, as of its last attempt to start

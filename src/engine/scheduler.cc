@@ -6,6 +6,7 @@
 #include <future>
 
 #include "base/check.h"
+#include "engine/cache_map.h"
 #include "engine/scheduler_impl.h"
 
 namespace kvasir {
@@ -200,6 +201,19 @@ SchedulerStats Scheduler::Impl::Stats() const {
   for (const auto& request : running) stats.requests.push_back(ViewOf(*request));
   for (const auto& request : queue.items()) stats.requests.push_back(ViewOf(*request));
   return stats;
+}
+
+CacheMap Scheduler::Cache(int max_segments) const {
+  return impl_->Cache(max_segments);
+}
+
+CacheMap Scheduler::Impl::Cache(int max_segments) const {
+  std::vector<RequestBlocks> requests;
+  {
+    const std::lock_guard lock(mutex);
+    for (const auto& request : running) requests.push_back({request->id, request->computed_tokens, request->sealed});
+  }
+  return MakeCacheMap(prefixes.Blocks(), requests, max_segments);
 }
 
 }  // namespace kvasir

@@ -31,6 +31,7 @@ struct Scheduler::Impl {
   void CancelAll();
   void AbandonStepIfUnwanted();
   [[nodiscard]] SchedulerStats Stats() const;
+  [[nodiscard]] CacheMap Cache(int max_segments) const;
   [[nodiscard]] RequestView ViewOf(const ScheduledRequest& request) const;
 
   // scheduler_loop.cc: the scheduler's thread.
@@ -40,6 +41,7 @@ struct Scheduler::Impl {
   [[nodiscard]] std::vector<ScheduledRequest*> PlanStep();
   [[nodiscard]] Status ComputeStep(std::span<ScheduledRequest* const> step);
   void Advance(ScheduledRequest& request);
+  void ShowSealed(ScheduledRequest& request) const;
   void End(ScheduledRequest& request, Result<FinishReason> reason);
   void Conclude(std::unique_ptr<ScheduledRequest> request, Result<FinishReason> reason);
 

@@ -155,6 +155,7 @@ void Scheduler::Impl::Advance(ScheduledRequest& request) {
     counters.prompt_tokens += std::min(computed, prompt) - std::min(is_new, prompt);
     counters.generated_tokens += generator.generated() - generated_before;
     queue.Charge(request.submission.tenant, generator.generated() - generated_before);
+    ShowSealed(request);
   }
   request.highest_computed = std::max(request.highest_computed, computed);
   request.computed_tokens = computed;
@@ -164,6 +165,13 @@ void Scheduler::Impl::Advance(ScheduledRequest& request) {
   if (*finished) return End(request, **finished);
   if (request.remaining() == 1) request.phase = RequestPhase::kGenerating;
   if (computed == engine.options.context_tokens) End(request, FinishReason::kLength);
+}
+
+// Brings up to date what observers see of a request's blocks. Under the mutex.
+void Scheduler::Impl::ShowSealed(ScheduledRequest& request) const {
+  const auto sealed = request.sequence->sealed();
+  const auto known = static_cast<std::ptrdiff_t>(std::min(request.sealed.size(), sealed.size()));
+  request.sealed.insert(request.sealed.end(), sealed.begin() + known, sealed.end());
 }
 
 // Takes a running request out and concludes it.

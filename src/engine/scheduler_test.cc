@@ -402,5 +402,46 @@ TEST_F(SchedulerTest, StatsShowEachRequest) {
   EXPECT_TRUE(after.requests.empty());
 }
 
+// While a request runs, what it shares and what is its own; afterwards, what is kept.
+TEST_F(SchedulerTest, CacheShowsWhoReadsWhat) {
+  const auto engine = Load();
+  const auto scheduler = Make(*engine);
+  EXPECT_TRUE(scheduler->Cache(10).segments.empty());
+  std::vector<int32_t> prompt = SomeTokens(200);
+  Start(*scheduler, {.request = Greedy(prompt, 1)}).get().value();
+  CacheMap map = scheduler->Cache(10);
+  ASSERT_EQ(map.segments.size(), 1U);
+  EXPECT_EQ(map.segments[0].tokens, 192);
+  EXPECT_EQ(map.segments[0].bytes, 3 * kBlockBytes);
+  EXPECT_TRUE(map.segments[0].requests.empty());
+
+  Gate gate;
+  prompt.resize(128);
+  for (int i = 0; i < 100; ++i) prompt.push_back(7 + i % 5);
+  Submission submission{.request = Greedy(prompt, 3)};
+  // The first token is chosen before its step is over and shown.
+  submission.request.on_token = [stop = gate.callback(), calls = 0](const TokenEvent& event) mutable {
+    return ++calls == 1 || stop(event);
+  };
+  RequestId id = 0;
+  FutureCompletion answer = Start(*scheduler, std::move(submission), &id);
+  gate.WaitUntilReached();
+  map = scheduler->Cache(10);
+  const size_t kept = map.segments.size();
+  gate.Open();
+  EXPECT_TRUE(answer.get().has_value());
+  ASSERT_EQ(kept, 3U) << "two shared blocks, one of its own, one that the first request left";
+  EXPECT_EQ(map.segments[0].tokens, 128);
+  EXPECT_THAT(map.segments[0].requests, ::testing::ElementsAre(id));
+  EXPECT_EQ(map.segments[1].parent, map.segments[0].id);
+  EXPECT_EQ(map.segments[1].tokens, 64);
+  EXPECT_THAT(map.segments[1].requests, ::testing::ElementsAre(id));
+  EXPECT_TRUE(map.segments[2].requests.empty());
+  ASSERT_EQ(map.requests.size(), 1U);
+  EXPECT_EQ(map.requests[0].id, id);
+  EXPECT_EQ(map.requests[0].segment, map.segments[1].id);
+  EXPECT_EQ(scheduler->Cache(1).left_out_segments, 2);
+}
+
 }  // namespace
 }  // namespace kvasir

@@ -16,6 +16,7 @@ void PrefixIndex::OnSeal(const SealedBlock& block) {
   if (is_new) {
     entry.hash = block.hash;
     entry.parent = block.parent;
+    entry.number = ++last_number_;
     std::ranges::copy(block.tokens, entry.tokens.begin());
     entry.pages.assign(block.pages.begin(), block.pages.end());
     children_.emplace(block.parent, &entry);
@@ -212,6 +213,20 @@ PrefixStats PrefixIndex::stats() const {
     }
   }
   return stats;
+}
+
+std::vector<HeldBlockInfo> PrefixIndex::Blocks() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<HeldBlockInfo> blocks;
+  blocks.reserve(entries_.size());
+  for (auto part = lru_.rbegin(); part != lru_.rend(); ++part) {
+    if (part->local) continue;
+    const Entry& entry = *part->entry;
+    size_t bytes = 0;
+    for (const Page& page : entry.pages) bytes += page ? page.bytes() : 0;
+    blocks.push_back({.hash = entry.hash, .parent = entry.parent, .number = entry.number, .bytes = bytes});
+  }
+  return blocks;
 }
 
 }  // namespace kvasir::kvcache

@@ -48,6 +48,14 @@ struct PrefixStats {
   int64_t evicted_blocks = 0;
 };
 
+/// A held block, as an observer sees it.
+struct HeldBlockInfo {
+  BlockHash hash;
+  BlockHash parent;    ///< RootHash for a text's first block.
+  int64_t number = 0;  ///< Counts blocks as they came, from 1; it says nothing about their content.
+  size_t bytes = 0;    ///< Of the pages that are held for it.
+};
+
 /// Holds blocks of one model, shape and page format; tenants are kept apart by their root hashes. An index is an
 /// observer of the sequences that feed it. Thread-safe.
 class PrefixIndex final : public SealObserver {
@@ -73,6 +81,8 @@ class PrefixIndex final : public SealObserver {
   void Clear();
 
   [[nodiscard]] PrefixStats stats() const;
+  /// All held blocks, those used last first.
+  [[nodiscard]] std::vector<HeldBlockInfo> Blocks() const;
 
  private:
   struct Entry;
@@ -84,6 +94,7 @@ class PrefixIndex final : public SealObserver {
   struct Entry {
     BlockHash hash;
     BlockHash parent;
+    int64_t number = 0;
     std::array<int32_t, kernels::kPageTokens> tokens;
     std::vector<Page> pages;  // [L * KVH]; of local layers empty once given up
     PartList::iterator whole;
@@ -108,6 +119,7 @@ class PrefixIndex final : public SealObserver {
   std::unordered_multimap<BlockHash, Entry*> children_;  // by parent
   PartList lru_;                                         // least recently used first
   int64_t evicted_blocks_ = 0;
+  int64_t last_number_ = 0;
 };
 
 }  // namespace kvasir::kvcache

@@ -223,5 +223,31 @@ TEST_F(WindowedPrefixIndexTest, EverythingComesBackInTheEnd) {
   EXPECT_EQ(index_.stats().blocks, 0u);
 }
 
+TEST_F(PrefixIndexTest, SaysWhatItHolds) {
+  const std::vector<int32_t> tokens = Count(0, 3 * kPageTokens + 5);
+  Publish(tokens);
+  std::vector<HeldBlockInfo> blocks = index_.Blocks();
+  ASSERT_EQ(blocks.size(), 3U);
+  size_t bytes = 0;
+  for (const HeldBlockInfo& block : blocks) {
+    EXPECT_EQ(block.bytes, block_bytes_);
+    bytes += block.bytes;
+  }
+  EXPECT_EQ(bytes, pool_->stats().live_bytes);
+  // Touched from the end to the beginning, so the beginning was used last.
+  EXPECT_EQ(blocks[0].parent, RootHash(options_, shape_));
+  EXPECT_EQ(blocks[1].parent, blocks[0].hash);
+  EXPECT_EQ(blocks[2].parent, blocks[1].hash);
+  EXPECT_EQ(blocks[0].number, 1);
+  EXPECT_EQ(blocks[2].number, 3);
+
+  Publish(Count(5000, kPageTokens));
+  blocks = index_.Blocks();
+  ASSERT_EQ(blocks.size(), 4U);
+  EXPECT_EQ(blocks[0].number, 4) << "the newest text was used last";
+  index_.Clear();
+  EXPECT_TRUE(index_.Blocks().empty());
+}
+
 }  // namespace
 }  // namespace kvasir::kvcache

@@ -67,6 +67,10 @@ HttpResponse RefuseSyntax(const error_code& error) {
   return ErrorResponse(Refuse(400, "this is no well-formed HTTP request: " + error.message()).error());
 }
 
+bool HasBody(int status) {
+  return status != 204 && status != 304;
+}
+
 bool IsSyntax(const error_code& error) {
   return error.category() == http::make_error_code(http::error::bad_method).category() &&
          error != http::error::end_of_stream && error != http::error::partial_message;
@@ -286,9 +290,9 @@ asio::awaitable<void> Connection::Deliver(Exchange& exchange, const HttpRequest&
   } else {
     std::string body;
     while (!exchange.Poll(body)) co_await WaitForWake();
-    const std::string length = head->status == 204 ? "" : fmt::format("content-length: {}\r\n", body.size());
+    const std::string length = HasBody(head->status) ? fmt::format("content-length: {}\r\n", body.size()) : "";
     text = HeadText(*head, request, length);
-    if (request.method != "HEAD" && head->status != 204) text += body;
+    if (request.method != "HEAD" && HasBody(head->status)) text += body;
   }
   record.status = head->status;
   record.bytes = text.size();

@@ -1,4 +1,4 @@
-// Files that are part of the program: the description of the API.
+// Files that are part of the program: the description of the API, and the web page.
 #pragma once
 
 #include <span>

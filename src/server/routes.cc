@@ -4,10 +4,13 @@
 
 #include <array>
 
+#include "server/web_page.h"
+
 namespace kvasir::server {
 
 std::span<const Route> Routes() {
   static constexpr auto kRoutes = std::to_array<Route>({
+      {"GET", "/", HandleWebPage, false, "the web page; needs no key, its calls do"},
       {"GET", "/health", HandleHealth, false, "200 when the model is loaded, 503 before; needs no key"},
       {"GET", "/v1/models", HandleModels, true, "the model that is served"},
       {"POST", "/v1/chat/completions", HandleChat, true, "answer a conversation"},
@@ -21,6 +24,7 @@ std::span<const Route> Routes() {
       {"GET", "/tokenizer_info", HandleTokenizerInfo, true, "the tokenizer's special tokens"},
       {"GET", "/metrics", HandleMetrics, false, "counters and histograms for Prometheus"},
       {"GET", "/slots", HandleSlots, true, "what is being computed, and what the cache holds"},
+      {"GET", "/cache", HandleCache, true, "the cached texts as a tree, and who reads them"},
       {"GET", "/openapi.json", HandleOpenApi, false, "the description of all this"},
   });
   return kRoutes;
@@ -28,6 +32,7 @@ std::span<const Route> Routes() {
 
 ApiResult<const Route*> FindRoute(std::string_view method, std::string_view path) {
   const std::string_view wanted = method == "HEAD" ? "GET" : method;
+  if (FindPageFile(path) != nullptr) path = "/";
   std::string allowed;
   for (const Route& route : Routes()) {
     if (path != route.path) continue;

@@ -35,17 +35,21 @@ struct Route {
 [[nodiscard]] std::span<const Route> Routes();
 
 /// The route of `path` and `method` (HEAD is answered as GET). 404 for an unknown path, 405 with what exists for
-/// another method. Paths are compared exactly: there is one spelling of each, so no check can be walked around.
+/// another method. Paths are compared exactly: there is one spelling of each, so no check can be walked around. The
+/// files of the web page are one route, "/".
 [[nodiscard]] ApiResult<const Route*> FindRoute(std::string_view method, std::string_view path);
 
 /// In whose words the errors of a path are written.
 [[nodiscard]] ErrorStyle ErrorStyleOf(std::string_view path);
 
+// web_page.cc
+Handled HandleWebPage(const Call& call);
 // status_api.cc
 Handled HandleHealth(const Call& call);
 Handled HandleModels(const Call& call);
 Handled HandleMetrics(const Call& call);
 Handled HandleSlots(const Call& call);
+Handled HandleCache(const Call& call);
 Handled HandleOpenApi(const Call& call);
 // token_api.cc
 Handled HandleTokenize(const Call& call);

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "server/routes.h"
+#include "server/web_page.h"
 
 namespace kvasir::server {
 namespace {
@@ -28,6 +29,11 @@ ApiStatus CheckSingle(const HttpRequest& request) {
     if (count > 1) return Refuse(400, fmt::format("the header {} appears {} times", name, count));
   }
   return {};
+}
+
+// What everybody may see, without a key.
+bool IsPublic(std::string_view path) {
+  return path == "/health" || FindPageFile(path) != nullptr;
 }
 
 HttpResponse Preflight(const HttpRequest& request, const Access& access) {
@@ -95,7 +101,7 @@ ApiStatus Service::Check(HttpRequest& head, std::optional<size_t> body_bytes) co
   KV_TRY(CheckSingle(head));
   KV_TRY(access_.CheckSource(head));
   // A browser asks before it sends a key, so the preflight has none; it tells nothing but methods.
-  if (head.path != "/health" && head.method != "OPTIONS") {
+  if (!IsPublic(head.path) && head.method != "OPTIONS") {
     KV_ASSIGN(head.tenant, access_.CheckKey(head));
   }
   if (head.method == "OPTIONS") return {};

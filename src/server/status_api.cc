@@ -1,4 +1,4 @@
-// What the server says about itself: /health, /v1/models, /metrics, /slots, /openapi.json.
+// What the server says about itself: /health, /v1/models, /metrics, /slots, /cache, /openapi.json.
 #include <fmt/format.h>
 
 #include "server/embedded_files.h"
@@ -100,6 +100,29 @@ Handled HandleSlots(const Call& call) {
         {"peak_resident", memory.peak_resident_bytes}}},
       {"requests", std::move(requests)},
   }));
+}
+
+Handled HandleCache(const Call& call) {
+  constexpr int kBlockTokens = 64;
+  constexpr int kMostSegments = 500;  // more than a screen can show, and about 60 kB
+  const CacheMap map = call.model->scheduler->Cache(kMostSegments);
+  Json segments = Json::array();
+  for (const CacheSegment& segment : map.segments) {
+    segments.push_back({{"id", segment.id},
+                        {"parent", segment.parent},
+                        {"first_token", segment.first_token},
+                        {"tokens", segment.tokens},
+                        {"bytes", segment.bytes},
+                        {"requests", segment.requests}});
+  }
+  Json requests = Json::array();
+  for (const CacheTail& tail : map.requests) {
+    requests.push_back({{"id", tail.id}, {"segment", tail.segment}, {"tokens", tail.tokens}});
+  }
+  return Fixed(JsonResponse({{"block_tokens", kBlockTokens},
+                             {"segments", std::move(segments)},
+                             {"requests", std::move(requests)},
+                             {"left_out", {{"segments", map.left_out_segments}, {"bytes", map.left_out_bytes}}}}));
 }
 
 }  // namespace kvasir::server

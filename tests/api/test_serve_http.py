@@ -27,7 +27,7 @@ def read_response(stream) -> tuple[int, dict, bytes]:
 
 def test_health_and_unknown_paths(server):
     assert server.get("/health").json == {"status": "ok"}
-    for path in ("/", "/nothing", "/health/", "//health", "/HEALTH", "/v1/models/", "/%68ealth", "/v1/../health"):
+    for path in ("/nothing", "/web", "/web/", "/web/index.html", "/web/../openapi.json", "/health/", "//health", "/HEALTH", "/v1/models/", "/%68ealth", "/v1/../health"):
         answer = server.get(path)
         assert answer.status == 404, path
         assert answer.error["type"] == "not_found_error"
@@ -191,7 +191,8 @@ def test_api_keys(serve, tmp_path):
     server = serve("--api-key-file", str(keys))
     good = {"Authorization": "Bearer alice-secret-1"}
     assert server.get("/health").status == 200
-    for path in ("/v1/models", "/metrics", "/slots", "/tokenizer_info", "/nothing", "/health/", "//health", "/"):
+    for path in ("/v1/models", "/metrics", "/slots", "/tokenizer_info", "/cache", "/openapi.json", "/nothing", "/health/",
+                 "//health", "//", "/web/none.js", "/web/../slots"):
         for headers in ({}, {"Authorization": "Bearer alice-secret-2"}, {"Authorization": "Bearer "},
                         {"Authorization": "alice-secret-1"}, {"Authorization": "Bearer alice-secret-1 "},
                         {"X-Api-Key": "alice-secret-11"}):
@@ -203,6 +204,42 @@ def test_api_keys(serve, tmp_path):
     assert server.get("/v1/models", **{"X-Api-Key": "bob-secret-22"}).status == 200
     assert server.get("/v1/models", Authorization="Basic eDpib2Itc2VjcmV0LTIy").status == 200  # x:bob-secret-22
     assert "key=alice" in server.log and "secret" not in server.log
+
+
+def test_the_page_needs_no_key_and_its_files_are_known_to_the_browser(serve, tmp_path):
+    keys = tmp_path / "keys.txt"
+    keys.write_text("alice-secret-1\n")
+    server = serve("--api-key-file", str(keys))
+    page = server.get("/")
+    assert page.status == 200 and page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    files = set(re.findall(rb'(?:src|href)="(/web/[^"]+)"', page.body))
+    assert len(files) > 4
+    for file in files:
+        answer = server.get(file.decode())
+        assert answer.status == 200 and answer.headers["x-content-type-options"] == "nosniff"
+        again = server.get(file.decode(), **{"If-None-Match": answer.headers["etag"]})
+        assert again.status == 304 and again.body == b"" and "content-length" not in again.headers
+    head = server.request("HEAD", "/web/main.js")
+    assert head.status == 200 and int(head.headers["content-length"]) > 1000
+    assert server.get("/", Host="evil.example").status == 403
+
+
+def test_the_cache_is_a_tree(server):
+    text = "A lighthouse keeper counts the waves of the night. " * 20
+    for end in ("One.", "Two.", "Three."):
+        server.post("/v1/chat/completions", {**CHAT, "messages": [{"role": "user", "content": text + end * 60}]})
+    tree = server.get("/cache").json
+    ids = [segment["id"] for segment in tree["segments"]]
+    assert len(ids) == len(set(ids)) and 0 not in ids
+    for i, segment in enumerate(tree["segments"]):
+        assert segment["tokens"] % tree["block_tokens"] == 0 and segment["bytes"] > 0 and segment["requests"] == []
+        if segment["parent"]:
+            parent = tree["segments"][ids.index(segment["parent"], 0, i)]
+            assert segment["first_token"] == parent["first_token"] + parent["tokens"]
+    children = [segment["parent"] for segment in tree["segments"]]
+    assert any(children.count(id) >= 3 for id in ids), "the three texts share their beginning"
+    assert sum(s["bytes"] for s in tree["segments"]) + tree["left_out"]["bytes"] == server.idle()["memory"]["kv"]
 
 
 def test_the_log_holds_nothing_that_users_wrote(serve):

@@ -1,0 +1,59 @@
+// The box in which messages are written.
+import { fill, icon } from "./dom.js";
+
+/** `actions`: send(text), stop(), editLast(). */
+export class Composer {
+  constructor({ form, input, button, hint }, actions) {
+    Object.assign(this, { form, input, button, hint, actions });
+    this.answering = false;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.submit();
+    });
+    input.addEventListener("input", () => this.update());
+    input.addEventListener("keydown", (event) => this.onKey(event));
+    this.update();
+  }
+
+  onKey(event) {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      if (!this.answering) this.submit();
+    } else if (event.key === "ArrowUp" && this.input.value === "" && this.actions.editLast()) {
+      event.preventDefault();
+    }
+  }
+
+  submit() {
+    if (this.answering) {
+      this.actions.stop();
+      return;
+    }
+    const text = this.input.value.trim();
+    if (text === "") return;
+    this.input.value = "";
+    this.update();
+    this.actions.send(text);
+  }
+
+  setAnswering(answering) {
+    this.answering = answering;
+    this.update();
+  }
+
+  focus() {
+    this.input.focus();
+  }
+
+  update() {
+    // The box is as high as its text, up to a limit that the style sheet sets.
+    this.input.style.height = "auto";
+    this.input.style.height = `${this.input.scrollHeight}px`;
+    this.form.classList.toggle("answering", this.answering);
+    fill(this.button, icon(this.answering ? "stop" : "send"));
+    this.button.setAttribute("aria-label", this.answering ? "Stop the answer" : "Send");
+    this.button.title = this.answering ? "Stop (Esc)" : "Send (Enter)";
+    this.button.disabled = !this.answering && this.input.value.trim() === "";
+    this.hint.textContent = this.answering ? "Esc stops the answer" : "Enter sends, Shift+Enter begins a new line, ? shows all keys";
+  }
+}
