@@ -11,7 +11,7 @@ get_property(rooms GLOBAL PROPERTY KVASIR_ROOMS)
 get_property(libs GLOBAL PROPERTY KVASIR_LIBS)
 list(REMOVE_ITEM rooms cli server)
 list(REMOVE_DUPLICATES libs)
-list(FILTER libs EXCLUDE REGEX "^(nlohmann_json::|CLI11::|Boost::|tomlplusplus::|edit$)")  # header-only, or of the programs only
+list(FILTER libs EXCLUDE REGEX "^(nlohmann_json::|CLI11::|Boost::|OpenSSL::|tomlplusplus::|edit$)")  # header-only, or of the programs only
 
 set(objects)
 foreach(room IN LISTS rooms)

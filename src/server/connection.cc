@@ -79,10 +79,13 @@ bool IsSyntax(const error_code& error) {
 }  // namespace
 
 Connection::Connection(asio::ip::tcp::socket socket, ConnectionContext& context)
-    : socket_(std::move(socket)), context_(context), deadline_(socket_.get_executor()), wake_(socket_.get_executor()) {
+    : stream_(std::move(socket), context.tls),
+      context_(context),
+      deadline_(stream_.get_executor()),
+      wake_(stream_.get_executor()) {
   error_code ignored;
-  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-  const auto endpoint = socket_.remote_endpoint(ignored);
+  stream_.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+  const auto endpoint = stream_.socket().remote_endpoint(ignored);
   if (!ignored) peer_ = endpoint.address().to_string();
 }
 
@@ -95,7 +98,7 @@ void Connection::SetDeadline(milliseconds wait) {
     if (error || !self || self->deadline_.expiry() > Clock::now()) return;
     self->timed_out_ = true;
     error_code ignored;
-    self->socket_.cancel(ignored);
+    self->stream_.socket().cancel(ignored);
   });
 }
 
@@ -104,7 +107,7 @@ void Connection::ClearDeadline() {
 }
 
 void Connection::Wake() {
-  asio::post(socket_.get_executor(), [weak = weak_from_this()] {
+  asio::post(stream_.get_executor(), [weak = weak_from_this()] {
     if (const auto self = weak.lock()) {
       self->woken_ = true;
       self->wake_.cancel();
@@ -122,29 +125,31 @@ asio::awaitable<bool> Connection::WaitForWake() {
 }
 
 void Connection::CloseIfIdle() {
-  asio::post(socket_.get_executor(), [weak = weak_from_this()] {
+  asio::post(stream_.get_executor(), [weak = weak_from_this()] {
     const auto self = weak.lock();
     error_code ignored;
-    if (self && self->idle_) self->socket_.close(ignored);
+    if (self && self->idle_) self->stream_.socket().close(ignored);
   });
 }
 
 void Connection::Abort() {
-  asio::post(socket_.get_executor(), [weak = weak_from_this()] {
+  asio::post(stream_.get_executor(), [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (!self) return;
     if (self->exchange_) self->exchange_->Cancel();
     error_code ignored;
-    self->socket_.close(ignored);
+    self->stream_.socket().close(ignored);
     self->wake_.cancel();
   });
 }
 
 asio::awaitable<void> Connection::Run() {
-  Step step = Step::kNext;
+  SetDeadline(context_.options.header_timeout);
+  const bool opened = co_await stream_.Open();
+  Step step = opened ? Step::kNext : Step::kClose;
   while (step == Step::kNext) step = co_await ServeOne();
   error_code ignored;
-  socket_.close(ignored);
+  stream_.socket().close(ignored);
   deadline_.cancel();
 }
 
@@ -153,7 +158,7 @@ asio::awaitable<bool> Connection::ReadFirstBytes() {
   idle_ = true;
   if (context_.draining) co_return false;
   SetDeadline(context_.options.idle_timeout);
-  const auto [error, count] = co_await socket_.async_read_some(buffer_.prepare(kReadBytes), kNoThrow);
+  const auto [error, count] = co_await stream_.async_read_some(buffer_.prepare(kReadBytes), kNoThrow);
   idle_ = false;
   buffer_.commit(count);
   co_return !error && !timed_out_;
@@ -166,7 +171,7 @@ asio::awaitable<Connection::Step> Connection::ServeOne() {
   parser.header_limit(static_cast<std::uint32_t>(context_.options.max_header_bytes));
   parser.body_limit(boost::none);  // Screen judges an announced length; the limit for chunks is set below
   SetDeadline(context_.options.header_timeout);
-  const auto [header_error, header_bytes] = co_await http::async_read_header(socket_, buffer_, parser, kNoThrow);
+  const auto [header_error, header_bytes] = co_await http::async_read_header(stream_, buffer_, parser, kNoThrow);
   HttpRequest request;
   request.peer = peer_;
   if (header_error) {
@@ -196,7 +201,7 @@ asio::awaitable<Connection::Step> Connection::ServeOne() {
   if (!parser.is_done()) {
     parser.body_limit(context_.options.max_body_bytes);
     SetDeadline(context_.options.body_timeout);
-    const auto [body_error, body_bytes] = co_await http::async_read(socket_, buffer_, parser, kNoThrow);
+    const auto [body_error, body_bytes] = co_await http::async_read(stream_, buffer_, parser, kNoThrow);
     if (body_error && timed_out_) {
       timed_out_ = false;
       const HttpResponse slow = ErrorResponse(Refuse(408, "the body of this request did not arrive in time").error());
@@ -238,7 +243,7 @@ asio::awaitable<Connection::Step> Connection::Answer(HttpRequest& request) {
     } catch (const std::exception& error) {
       exchange = Fixed(ErrorResponse(Refuse(500, error.what(), "internal_error").error()));
     }
-    asio::post(self->socket_.get_executor(), [self, exchange = std::move(exchange)]() mutable {
+    asio::post(self->stream_.get_executor(), [self, exchange = std::move(exchange)]() mutable {
       self->exchange_ = std::move(exchange);
       self->woken_ = true;
       self->wake_.cancel();
@@ -334,12 +339,12 @@ asio::awaitable<void> Connection::DeliverPieces(Exchange& exchange, bool chunked
 // Returns when the client has closed; what else it sends waits in the buffer.
 asio::awaitable<void> Connection::WatchClient() {
   while (buffer_.size() < kMaxAheadBytes) {
-    const auto [error, count] = co_await socket_.async_read_some(buffer_.prepare(kReadBytes), kNoThrow);
+    const auto [error, count] = co_await stream_.async_read_some(buffer_.prepare(kReadBytes), kNoThrow);
     buffer_.commit(count);
     if (error) co_return;
   }
   // So much was sent ahead that no more is read until this answer is done.
-  asio::steady_timer never(socket_.get_executor(), Clock::time_point::max());
+  asio::steady_timer never(stream_.get_executor(), Clock::time_point::max());
   co_await never.async_wait(kNoThrow);
 }
 
@@ -347,7 +352,7 @@ asio::awaitable<bool> Connection::Write(std::string_view bytes) {
   while (!bytes.empty()) {
     const std::string_view piece = bytes.substr(0, kWriteBytes);
     SetDeadline(context_.options.write_timeout);
-    const auto [error, count] = co_await asio::async_write(socket_, asio::buffer(piece.data(), piece.size()), kNoThrow);
+    const auto [error, count] = co_await asio::async_write(stream_, asio::buffer(piece.data(), piece.size()), kNoThrow);
     if (error) co_return false;
     bytes.remove_prefix(piece.size());
   }
@@ -360,12 +365,11 @@ asio::awaitable<bool> Connection::Write(std::string_view bytes) {
 asio::awaitable<void> Connection::Linger() {
   constexpr milliseconds kLongest(1000);
   constexpr size_t kMostBytes = 4 << 20;
-  error_code ignored;
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
   SetDeadline(kLongest);
+  co_await stream_.CloseSending();
   std::array<char, kReadBytes> sink;
-  for (size_t total = 0; total < kMostBytes;) {
-    const auto [error, count] = co_await socket_.async_read_some(asio::buffer(sink), kNoThrow);
+  for (size_t total = 0; total < kMostBytes && !timed_out_;) {
+    const auto [error, count] = co_await stream_.socket().async_read_some(asio::buffer(sink), kNoThrow);
     if (error) co_return;
     total += count;
   }

@@ -15,6 +15,7 @@
 
 #include "server/exchange.h"
 #include "server/http_server.h"
+#include "server/stream.h"
 
 namespace kvasir::server {
 
@@ -23,6 +24,7 @@ struct ConnectionContext {
   const HttpOptions& options;
   HttpService& service;
   boost::asio::thread_pool& workers;
+  boost::asio::ssl::context* tls;  ///< Null for plain TCP.
   std::atomic<bool> draining{false};
 };
 
@@ -57,7 +59,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void ClearDeadline();
   std::string HeadText(const HttpHead& head, const HttpRequest& request, std::string_view length_header);
 
-  boost::asio::ip::tcp::socket socket_;
+  Stream stream_;
   ConnectionContext& context_;
   boost::asio::steady_timer deadline_;
   boost::asio::steady_timer wake_;

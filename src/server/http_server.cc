@@ -22,6 +22,7 @@
 
 #include "base/check.h"
 #include "server/connection.h"
+#include "server/tls.h"
 
 namespace kvasir::server {
 namespace {
@@ -43,10 +44,11 @@ void RaiseDescriptorLimit() {
 }  // namespace
 
 struct HttpServer::Impl {
-  Impl(const HttpOptions& chosen, HttpService& service)
+  Impl(const HttpOptions& chosen, HttpService& service, std::unique_ptr<asio::ssl::context> certificate)
       : options(chosen),
         workers(static_cast<size_t>(chosen.worker_threads)),
-        context{.options = options, .service = service, .workers = workers},
+        tls(std::move(certificate)),
+        context{.options = options, .service = service, .workers = workers, .tls = tls.get()},
         acceptor(asio::make_strand(io)),
         accept_pause(acceptor.get_executor()),
         drain_timer(acceptor.get_executor()),
@@ -55,6 +57,7 @@ struct HttpServer::Impl {
   HttpOptions options;
   asio::io_context io;
   asio::thread_pool workers;
+  const std::unique_ptr<asio::ssl::context> tls;  // null for plain HTTP
   ConnectionContext context;
   tcp::acceptor acceptor;
   asio::steady_timer accept_pause;
@@ -193,7 +196,15 @@ HttpServer::~HttpServer() {
 
 Result<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpOptions& options, HttpService& service) {
   RaiseDescriptorLimit();
-  auto impl = std::make_unique<Impl>(options, service);
+  if (options.tls_certificate_file.empty() != options.tls_key_file.empty()) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("TLS needs a certificate and its key; give --tls-{} too",
+                                                         options.tls_key_file.empty() ? "key" : "cert"));
+  }
+  std::unique_ptr<asio::ssl::context> tls;
+  if (!options.tls_certificate_file.empty()) {
+    KV_ASSIGN(tls, MakeTls(options.tls_certificate_file, options.tls_key_file));
+  }
+  auto impl = std::make_unique<Impl>(options, service, std::move(tls));
   KV_TRY(impl->Bind());
   asio::co_spawn(impl->acceptor.get_executor(), impl->AcceptLoop(), asio::detached);
   for (int i = 0; i < options.io_threads; ++i) {
@@ -211,6 +222,10 @@ int HttpServer::port() const {
 
 bool HttpServer::loopback() const {
   return impl_->endpoint.address().is_loopback();
+}
+
+bool HttpServer::secure() const {
+  return impl_->tls != nullptr;
 }
 
 int HttpServer::connections() const {

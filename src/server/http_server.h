@@ -17,7 +17,9 @@ namespace kvasir::server {
 
 struct HttpOptions {
   std::string host = "127.0.0.1";
-  int port = 8080;  ///< 0: any free one.
+  int port = 8080;                   ///< 0: any free one.
+  std::string tls_certificate_file;  ///< PEM; empty: plain HTTP.
+  std::string tls_key_file;          ///< PEM, without a password. Both or none.
   int io_threads = 2;
   int worker_threads = 2;  ///< Parse requests, render templates, tokenise.
   int max_connections = 4096;
@@ -53,7 +55,8 @@ class HttpService {
 
 class HttpServer {
  public:
-  /// Binds and begins to answer. `service` must outlive the server. Errors name the address and the reason.
+  /// Binds and begins to answer. `service` must outlive the server. Errors name the address, or
+  /// the file of the certificate or key, and the reason.
   [[nodiscard]] static Result<std::unique_ptr<HttpServer>> Start(const HttpOptions& options, HttpService& service);
   ~HttpServer();  ///< Stops at once.
   HttpServer(const HttpServer&) = delete;
@@ -61,6 +64,7 @@ class HttpServer {
 
   [[nodiscard]] int port() const;
   [[nodiscard]] bool loopback() const;  ///< Whether only this machine can reach it.
+  [[nodiscard]] bool secure() const;    ///< Whether it speaks TLS.
   [[nodiscard]] int connections() const;
 
   /// Calls `handler` with the number of each SIGINT or SIGTERM from now on, on a thread of the server.

@@ -94,7 +94,7 @@ std::string Url(const HttpServer& server, const std::string& host) {
   const std::string name = host == "0.0.0.0" || host == "::"     ? "localhost"
                            : host.find(':') != std::string::npos ? "[" + host + "]"
                                                                  : host;
-  return fmt::format("http://{}:{}", name, server.port());
+  return fmt::format("{}://{}:{}", server.secure() ? "https" : "http", name, server.port());
 }
 
 bool IsLoopback(const std::string& host) {

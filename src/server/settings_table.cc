@@ -162,6 +162,18 @@ constexpr auto kSettings = std::to_array<Setting>({
      [](const S& s) { return One(s.http.host); }},
     {"port", "", kNumber, "N", kNetwork, "port to listen at; 0 is any free one (default 8080)",
      [](S& s, Text t) { return SetInt(s.http.port, t, 0, 65'535); }, [](const S& s) { return One(s.http.port); }},
+    {"tls-cert", "", kText, "FILE", kNetwork, "certificate for HTTPS, PEM, with those that lead to its issuer",
+     [](S& s, Text t) -> Status {
+       s.http.tls_certificate_file = t;
+       return {};
+     },
+     [](const S& s) { return One(s.http.tls_certificate_file); }},
+    {"tls-key", "", kText, "FILE", kNetwork, "its private key, PEM, without a password",
+     [](S& s, Text t) -> Status {
+       s.http.tls_key_file = t;
+       return {};
+     },
+     [](const S& s) { return One(s.http.tls_key_file); }},
     {"http-threads", "", kNumber, "N", kNetwork,
      "threads for connections, and as many for reading requests (default 2)",
      [](S& s, Text t) -> Status {

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -36,10 +37,12 @@ class Answer:
 
 
 class Server:
-    """Started with a free port; `ready=False` does not wait for the model."""
+    """Started with a free port; `ready=False` does not wait for the model; `trust` is a certificate for HTTPS."""
 
-    def __init__(self, home: Path, *args: str, model: str = "smollm2", ready: bool = True, env: dict | None = None):
+    def __init__(self, home: Path, *args: str, model: str = "smollm2", ready: bool = True, env: dict | None = None,
+                 trust: Path | None = None):
         self.log = ""
+        self.tls = ssl.create_default_context(cafile=str(trust)) if trust else None
         self.process = subprocess.Popen(
             [BINARY, "serve", "-m", model, "--port", "0", *args], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "HOME": str(home), "KVASIR_MODELS": str(MODELS), "LC_ALL": "C.UTF-8", **(env or {})})
@@ -53,7 +56,7 @@ class Server:
     def _read(self):
         for line in self.process.stderr:
             self.log += line
-            found = re.search(r"^Serving .* at (http://\S+)", line)
+            found = re.search(r"^Serving .* at (https?://\S+)", line)
             if found:
                 self.url = found[1]
             if line.startswith("    -d") or "Authorization" in line:  # the last line of the announcement
@@ -69,7 +72,7 @@ class Server:
         request = urllib.request.Request(self.url + path, data, {**({"Content-Type": JSON} if data is not None else {}),
                                                                  **(headers or {})}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=120) as response:
+            with urllib.request.urlopen(request, timeout=120, context=self.tls) as response:
                 return Answer(response.status, response.headers, response.read())
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.headers, error.read())
@@ -88,7 +91,8 @@ class Server:
         return answer.error
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        return self.tls.wrap_socket(connection, server_hostname="127.0.0.1") if self.tls else connection
 
     def raw(self, data: bytes, half_close: bool = False) -> bytes:
         """Everything that comes back for these bytes until the server closes."""
