@@ -2,7 +2,9 @@
 # ./dev serve [-m MODEL] [-- OPTIONS]: from nothing to a server that OpenAI clients can use.
 #
 # Installs what is missing, builds the release, fetches the model (smollm2, 98 MB) once, and serves it at
-# http://127.0.0.1:8080. OPTIONS go to `kvasir serve`, for example: ./dev serve -- --port 9000
+# http://127.0.0.1:8080: a web page for a browser, and OpenAI's API for programs. It says so, with a line to try.
+# OPTIONS go to `kvasir serve`, for example: ./dev serve -- --port 9000
+# Without any, requests to smollm2 that do not say how to sample get what its makers advise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/say.sh
@@ -22,4 +24,7 @@ done
 
 tools/build.sh release kvasir
 [[ $model == *.gguf ]] || tools/with_venv.sh tools/models.py --quiet "$model"
+if [[ $# == 0 && $model == smollm2 ]]; then
+  set -- --temperature 0.2 --top-p 0.9 # a small model wanders at OpenAI's default of 1
+fi
 exec build/release/bin/kvasir serve -m "$model" "$@"
