@@ -62,7 +62,8 @@ struct EngineOptions {
 [[nodiscard]] Result<KvFormat> ParseKvFormat(std::string_view name);
 [[nodiscard]] std::string_view KvFormatName(KvFormat format);
 
-/// Turns a model name or path into a path: an existing file is returned as it is, a name is looked up in
+/// Turns a model name or path into a path: an existing one is returned as it is, a name (of a GGUF file without its
+/// ending, or of an encoder's folder) is looked up in
 /// $KVASIR_MODELS, or else ${XDG_CACHE_HOME:-~/.cache}/kvasir/models. The error lists what is installed.
 [[nodiscard]] Result<std::string> ResolveModel(std::string_view name_or_path);
 /// The names that ResolveModel finds in that folder, sorted.

@@ -21,7 +21,7 @@ struct EncodeOptions {
 /// A model's tokenizer. Immutable; all members may be called from several threads.
 class Tokenizer {
  public:
-  /// Reads the tokenizer of a GGUF file, which may hold nothing but a vocabulary.
+  /// Reads the tokenizer of a GGUF file, which may hold nothing but a vocabulary, or of an encoder's folder.
   [[nodiscard]] static Result<std::unique_ptr<Tokenizer>> Load(const std::string& model);
 
   Tokenizer(Tokenizer&&) noexcept;

@@ -8,6 +8,7 @@ namespace kvasir::cli {
 Action DefineRun(CLI::App& app);            // run_command.cc
 Action DefineChat(CLI::App& app);           // chat_command.cc
 Action DefineServe(CLI::App& app);          // serve_command.cc
+Action DefineEmbed(CLI::App& app);          // embed_command.cc
 Action DefineInspect(CLI::App& app);        // inspect_command.cc
 Action DefineTokenize(CLI::App& app);       // tokenize_command.cc
 Action DefineDetokenize(CLI::App& app);     // detokenize_command.cc

@@ -10,6 +10,7 @@ std::span<const Command> Commands() {
       {"run", "Talk to a model", "answer one prompt", DefineRun},
       {"chat", "Talk to a model", "hold a conversation in the terminal", DefineChat},
       {"serve", "Talk to a model", "answer many users over HTTP, in OpenAI's words", DefineServe},
+      {"embed", "Talk to a model", "turn texts into vectors that say how near they are", DefineEmbed},
       {"inspect", "Look inside", "what a model file holds and what it takes to run it", DefineInspect},
       {"tokenize", "Look inside", "turn text into tokens", DefineTokenize},
       {"detokenize", "Look inside", "turn tokens back into text", DefineDetokenize},

@@ -52,6 +52,7 @@ Engine::~Engine() = default;
 Result<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& given) {
   KV_TRY(CheckIsaChoice());
   KV_ASSIGN(const EngineOptions options, FillOptions(given));
+  KV_TRY(CheckIsDecoder(options.model));
   KV_ASSIGN(files::GgufFile gguf, files::GgufFile::Open(options.model));
   auto impl = std::make_unique<Impl>(std::move(gguf), options);
 

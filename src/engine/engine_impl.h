@@ -2,11 +2,11 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 
+#include "base/fair_mutex.h"
 #include "base/thread_pool.h"
 #include "files/gguf_reader.h"
 #include "kvasir/engine.h"
@@ -32,11 +32,14 @@ struct Engine::Impl {
   kvcache::KvShape kv_shape;
   kvcache::KvOptions kv_options;
   std::unique_ptr<kvcache::PagePool> pages;
-  std::mutex step;  // one forward pass at a time
+  base::FairMutex step;  // one forward pass at a time
 };
 
 /// The file that EngineOptions::packed_cache means for the model file `model`.
 [[nodiscard]] std::string PackedCachePath(const std::string& model);
+
+/// kUnsupported, with the way out, where the path `model` is an encoder's folder and no decoder.
+[[nodiscard]] Status CheckIsDecoder(const std::string& model);
 
 /// kInvalidArgument, naming the first of `tokens` that is not in the vocabulary.
 [[nodiscard]] Status CheckTokens(const Engine::Impl& engine, std::span<const int32_t> tokens);

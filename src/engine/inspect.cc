@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/thread_pool.h"
+#include "engine/engine_impl.h"
 #include "engine/memory_plan.h"
 #include "kernels/kernels.h"
 #include "model/model.h"
@@ -58,6 +59,7 @@ std::string FirstLineWith(const char* path, std::string_view label) {
 Result<ModelSummary> InspectModel(const EngineOptions& given) {
   EngineOptions options = given;
   KV_ASSIGN(options.model, ResolveModel(given.model));
+  KV_TRY(CheckIsDecoder(options.model));
   options.kv_format = ResolveKvFormat(options);
   KV_ASSIGN(const files::GgufFile gguf, files::GgufFile::Open(options.model));
   ModelSummary summary;

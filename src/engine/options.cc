@@ -61,11 +61,18 @@ fs::path ModelDirectory() {
   return CacheDirectory() / "models";
 }
 
+// An encoder, as sentence-transformers keeps it.
+bool IsModelFolder(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path / "config.json", error) && fs::exists(path / "model.safetensors", error);
+}
+
 std::vector<std::string> ModelsIn(const fs::path& directory) {
   std::vector<std::string> names;
   std::error_code error;
   for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
     if (it->path().extension() == ".gguf") names.push_back(it->path().stem().string());
+    if (IsModelFolder(it->path())) names.push_back(it->path().filename().string());
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -103,13 +110,17 @@ Result<std::string> ResolveModel(std::string_view name_or_path) {
   if (name_or_path.empty()) return Fail(ErrorCode::kInvalidArgument, "no model was named");
   std::error_code error;
   const fs::path path(name_or_path);
-  if (fs::exists(path, error)) return path.string();
+  const bool here = fs::exists(path, error);
+  // A folder that happens to have a model's name is none.
+  if (here && (!fs::is_directory(path, error) || IsModelFolder(path))) return path.string();
   const fs::path directory = ModelDirectory();
   const bool is_name = name_or_path.find('/') == std::string_view::npos;
   if (is_name) {
     const fs::path installed = directory / fmt::format("{}.gguf", name_or_path);
     if (fs::exists(installed, error)) return installed.string();
+    if (IsModelFolder(directory / name_or_path)) return (directory / name_or_path).string();
   }
+  if (here) return path.string();
   const std::vector<std::string> names = ModelsIn(directory);
   const std::string known = names.empty()
                                 ? fmt::format("no models are installed in {}", directory.string())

@@ -44,36 +44,40 @@ Gathered Gather(std::span<const StepRows> rows) {
   return batch;
 }
 
-// Gives the sequences the logits of the wanted rows from `first` on. Choosing a token reads the whole vocabulary, which
-// takes as long as a layer, so the sequences do it side by side; each has its rows in order.
-void HandOut(Engine::Impl& engine, std::span<const StepRows> rows, const Gathered& gathered, int first,
-             std::span<const float> logits) {
-  const auto vocabulary = static_cast<size_t>(engine.info.vocabulary);
+// Gives the sequences the logits (or vectors) [n, width] of the wanted rows from `first` on. Choosing a token reads the
+// whole vocabulary, which takes as long as a layer, so the sequences do it side by side; each has its rows in order.
+void HandOut(base::ThreadPool& pool, std::span<const StepRows> rows, const Gathered& gathered, int first,
+             std::span<const float> logits, size_t width) {
   const std::span<const Gathered::Place> places =
-      std::span(gathered.places).subspan(static_cast<size_t>(first), logits.size() / vocabulary);
+      std::span(gathered.places).subspan(static_cast<size_t>(first), logits.size() / width);
   std::vector<size_t> begins;  // of each sequence's places, and the end
   for (size_t i = 0; i < places.size(); ++i) {
     if (i == 0 || places[i].sequence != places[i - 1].sequence) begins.push_back(i);
   }
   begins.push_back(places.size());
-  engine.pool.ForDynamic(static_cast<int64_t>(begins.size()) - 1, 1, [&](int64_t begin, int64_t end, int) {
+  pool.ForDynamic(static_cast<int64_t>(begins.size()) - 1, 1, [&](int64_t begin, int64_t end, int) {
     for (size_t i = begins[static_cast<size_t>(begin)]; i < begins[static_cast<size_t>(end)]; ++i) {
-      rows[places[i].sequence].on_logits(places[i].index, logits.subspan(i * vocabulary, vocabulary));
+      rows[places[i].sequence].on_logits(places[i].index, logits.subspan(i * width, width));
     }
   });
 }
 
 }  // namespace
 
-Status RunStep(Engine::Impl& engine, std::span<const StepRows> rows, const std::atomic<bool>* cancel) {
+Status RunStep(Engine::Impl& engine, std::span<const StepRows> rows, const std::atomic<bool>* cancel,
+               StepOutput output) {
   const Gathered gathered = Gather(rows);
   KV_CHECK(gathered.tokens.size() <= static_cast<size_t>(kMaxBatchRows));
   const ops::Batch batch{.tokens = gathered.tokens,
                          .positions = gathered.positions,
                          .sequences = gathered.sequences,
                          .logit_rows = gathered.logit_rows,
+                         .hidden = output == StepOutput::kHidden,
                          .cancel = cancel};
-  const auto on_logits = [&](int first, std::span<const float> logits) { HandOut(engine, rows, gathered, first, logits); };
+  const int width = output == StepOutput::kHidden ? engine.info.embedding : engine.info.vocabulary;
+  const auto on_logits = [&](int first, std::span<const float> logits) {
+    HandOut(engine.pool, rows, gathered, first, logits, static_cast<size_t>(width));
+  };
   Status status;
   {
     const std::lock_guard lock(engine.step);

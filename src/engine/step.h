@@ -16,14 +16,20 @@ struct StepRows {
   kvcache::KvSequence* sequence = nullptr;
   /// The first of those tokens whose logits are wanted, counted from 0; their number or more: none.
   int first_logits = 0;
-  /// Takes the logits [V] of token `index` (counted from 0), in ascending order, while the step is computed; on any
-  /// thread, side by side with other sequences'.
+  /// Takes the logits [V] of token `index` (counted from 0), in ascending order, while the step is computed, or its
+  /// vector [E] after the final norm where the step is asked for those; on any thread, side by side with other
+  /// sequences'.
   std::function<void(int index, std::span<const float> logits)> on_logits;
 };
 
+/// What the rows of a step are given: logits, or the vectors that the head would make them of.
+enum class StepOutput : uint8_t { kLogits, kHidden };
+
 /// Computes the open tokens of all `rows`, kMaxBatchRows at most in all, as one batch, and commits them. After an error
 /// every sequence is as it was before it was extended. The results of a row do not depend on the others. Takes its turn
-/// among all steps of the engine. Errors: kCancelled when `cancel` was seen set (it is read at each layer), no memory.
-[[nodiscard]] Status RunStep(Engine::Impl& engine, std::span<const StepRows> rows, const std::atomic<bool>* cancel);
+/// among all steps of the engine, in the order in which they came. Errors: kCancelled when `cancel` was seen set (it is
+/// read at each layer), no memory.
+[[nodiscard]] Status RunStep(Engine::Impl& engine, std::span<const StepRows> rows, const std::atomic<bool>* cancel,
+                             StepOutput output = StepOutput::kLogits);
 
 }  // namespace kvasir

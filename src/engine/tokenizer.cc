@@ -6,7 +6,9 @@
 
 #include "base/check.h"
 #include "engine/memory_plan.h"
+#include "engine/sentence_recipe.h"
 #include "engine/tokenizer_impl.h"
+#include "kvasir/embedding.h"
 #include "kvasir/options.h"
 
 namespace kvasir {
@@ -96,6 +98,12 @@ Result<std::unique_ptr<Tokenizer>> TokenizerOf(const files::GgufFile& gguf) {
   return std::make_unique<Tokenizer>(std::make_unique<Tokenizer::Impl>(std::move(inner)));
 }
 
+Result<std::unique_ptr<Tokenizer>> LoadSentenceTokenizer(const std::string& folder) {
+  KV_ASSIGN(text::Vocabulary vocabulary, ReadSentenceVocabulary(folder));
+  KV_ASSIGN(std::unique_ptr<text::Tokenizer> inner, text::Tokenizer::Create(std::move(vocabulary)));
+  return std::make_unique<Tokenizer>(std::make_unique<Tokenizer::Impl>(std::move(inner)));
+}
+
 Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
@@ -103,6 +111,7 @@ Tokenizer::~Tokenizer() = default;
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::Load(const std::string& model) {
   KV_ASSIGN(const std::string path, ResolveModel(model));
+  if (IsEncoder(path)) return LoadSentenceTokenizer(path);
   KV_ASSIGN(const files::GgufFile gguf, files::GgufFile::Open(path));
   return TokenizerOf(gguf);
 }

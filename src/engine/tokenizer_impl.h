@@ -21,6 +21,9 @@ struct Tokenizer::Impl {
   mutable grammar::Store grammars_;
 };
 
+/// The tokenizer in an encoder's folder.
+[[nodiscard]] Result<std::unique_ptr<Tokenizer>> LoadSentenceTokenizer(const std::string& folder);
+
 /// The vocabulary as it stands in the file's tokenizer.ggml.* keys. Errors: a missing token list, wrong types.
 [[nodiscard]] Result<text::Vocabulary> VocabularyOf(const files::GgufFile& gguf);
 

@@ -112,6 +112,20 @@ TEST(GuardedMemoryTest, DenseProductsStayInside) {
   }
 }
 
+TEST(GuardedMemoryTest, KernelsOfEncodersStayInside) {
+  for (const Isa isa : kIsas) {
+    if (!IsaSupported(isa)) continue;
+    for (const int64_t n : {1, 7, 16, 19, 33}) {
+      Guarded<float> x(std::span<const float>(RandomFloats(n)));
+      Guarded<float> weight(std::span<const float>(RandomFloats(n)));
+      Guarded<float> bias(std::span<const float>(RandomFloats(n)));
+      TableOf(isa).layer_norm(x.data(), weight.data(), bias.data(), n, 1e-5F, x.data());
+      TableOf(isa).gelu_erf(x.data(), n);
+      TableOf(isa).softmax(x.data(), n);
+    }
+  }
+}
+
 TEST(GuardedMemoryTest, QuantisationAndInterleavingStayInside) {
   for (const Isa isa : kIsas) {
     if (!IsaSupported(isa)) continue;

@@ -185,6 +185,12 @@ struct KernelTable {
   void (*silu_mul)(float* gate, const float* up, int64_t n);
   /// gate[i] = gelu_tanh(gate[i]) * up[i].
   void (*gelu_mul)(float* gate, const float* up, int64_t n);
+  /// out[i] = (x[i] - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * weight[i] + bias[i], i < n. In place allowed.
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, int64_t n, float eps, float* out);
+  /// x[i] = x[i] * (1 + erf(x[i] / sqrt(2))) / 2, within 3e-7 * |x[i]|.
+  void (*gelu_erf)(float* x, int64_t n);
+  /// x[i] = exp(x[i] - max(x)) / sum over j of exp(x[j] - max(x)).
+  void (*softmax)(float* x, int64_t n);
   /// x[i] += y[i].
   void (*add)(float* x, const float* y, int64_t n);
   /// x[i] *= s.

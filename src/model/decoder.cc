@@ -104,11 +104,28 @@ Status Decoder::Forward(const ops::Batch& batch, const LogitSink& on_logits) {
     if (batch.cancelled()) return Fail(ErrorCode::kCancelled, "the request was cancelled");
     architecture_.run_layer({*ops_, batch, config_, precision_, layers_[static_cast<size_t>(l)], buffers_, l});
   }
-  return RunHead(batch, on_logits);
+  if (!batch.hidden) return RunHead(batch, on_logits);
+  GiveHidden(batch, on_logits);
+  return {};
+}
+
+void Decoder::GatherRows(std::span<const int32_t> rows) {
+  const int64_t e = config_.embedding;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::copy_n(buffers_.x + rows[i] * e, e, buffers_.branch + static_cast<int64_t>(i) * e);
+  }
+}
+
+void Decoder::GiveHidden(const ops::Batch& batch, const LogitSink& on_hidden) {
+  const int64_t e = config_.embedding;
+  const auto rows = static_cast<int64_t>(batch.logit_rows.size());
+  GatherRows(batch.logit_rows);
+  const ops::Activation normed =
+      ops_->Normalize(buffers_.branch, rows, output_norm_, config_.rms_eps, ops::Precision::kF32);
+  on_hidden(0, {normed.f32, static_cast<size_t>(rows * e)});
 }
 
 Status Decoder::RunHead(const ops::Batch& batch, const LogitSink& on_logits) {
-  const int64_t e = config_.embedding;
   const int64_t v = config_.vocabulary;
   const auto count = static_cast<int64_t>(batch.logit_rows.size());
   // A vocabulary may have hundreds of thousands of tokens, so logits are made for some rows at a time.
@@ -120,10 +137,7 @@ Status Decoder::RunHead(const ops::Batch& batch, const LogitSink& on_logits) {
   auto* logits = reinterpret_cast<float*>(logits_.data());
   for (int64_t begin = 0; begin < count; begin += at_a_time) {
     const int64_t rows = std::min(at_a_time, count - begin);
-    for (int64_t i = 0; i < rows; ++i) {
-      const float* source = buffers_.x + batch.logit_rows[static_cast<size_t>(begin + i)] * e;
-      std::copy(source, source + e, buffers_.branch + i * e);
-    }
+    GatherRows(batch.logit_rows.subspan(static_cast<size_t>(begin), static_cast<size_t>(rows)));
     const ops::Activation normed =
         ops_->Normalize(buffers_.branch, rows, output_norm_, config_.rms_eps, precision_.head);
     ops_->Project(normed, {{&head_, logits}});

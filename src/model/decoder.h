@@ -76,6 +76,9 @@ class Decoder : public Model {
   Status LoadWeights(const files::GgufFile& gguf, const LoadOptions& options);
   Status AllocateBuffers(const LoadOptions& options);
   Status RunHead(const ops::Batch& batch, const LogitSink& on_logits);
+  void GiveHidden(const ops::Batch& batch, const LogitSink& on_hidden);
+  /// Copies the rows of x that stand in `rows` to `branch`.
+  void GatherRows(std::span<const int32_t> rows);
   template <typename F>
   void ForEachWeight(F&& fn) const;
 

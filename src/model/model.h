@@ -27,7 +27,8 @@ struct LoadOptions {
   std::function<void(const LoadProgress&)> on_progress;
 };
 
-/// Takes the logits [n, V] of some wanted rows, the first of which is the `first`-th.
+/// Takes the logits [n, V] of some wanted rows, the first of which is the `first`-th; with Batch::hidden their vectors
+/// [n, E] after the final norm.
 using LogitSink = std::function<void(int first, std::span<const float> logits)>;
 
 /// One architecture's weights and forward pass. A model is used by one forward pass at a time.
@@ -46,9 +47,9 @@ class Model {
   [[nodiscard]] virtual size_t activation_bytes() const = 0;
 
   /// Computes `batch`: stores keys and values of every row in the reserved slots, and gives `on_logits` the logits of
-  /// batch.logit_rows, some rows at a time, in order; they are valid during the call. The sink may use the threads of
-  /// the pool. Errors: kCancelled (the flag is read at every layer), kResourceExhausted when there is no memory for
-  /// logits.
+  /// batch.logit_rows, some rows at a time, in order; they are valid during the call. With batch.hidden it is given the
+  /// rows' vectors after the final norm, in f32, and the head is not computed. The sink may use the threads of the
+  /// pool. Errors: kCancelled (the flag is read at every layer), kResourceExhausted when there is no memory for logits.
   [[nodiscard]] virtual Status Forward(const ops::Batch& batch, const LogitSink& on_logits) = 0;
 };
 

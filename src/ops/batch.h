@@ -22,6 +22,7 @@ struct Batch {
   std::span<const int32_t> positions;  // [B]
   std::span<const SequenceRows> sequences;
   std::span<const int32_t> logit_rows;  // rows whose logits are wanted, ascending
+  bool hidden = false;                  // not their logits, but their vectors after the final norm are wanted
   const std::atomic<bool>* cancel = nullptr;
 
   [[nodiscard]] int rows() const { return static_cast<int>(tokens.size()); }

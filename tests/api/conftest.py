@@ -189,7 +189,7 @@ def client(server):
 
 
 def installed(name: str) -> str:
-    if not (MODELS / f"{name}.gguf").exists():
+    if not (MODELS / f"{name}.gguf").exists() and not (MODELS / name / "model.safetensors").exists():
         pytest.skip(f"{name} is not installed in {MODELS}; './dev models {name}' fetches it")
     return name
 
@@ -202,3 +202,8 @@ def smollm2() -> str:
 @pytest.fixture(scope="session")
 def gemma3() -> str:
     return installed("gemma3-270m")
+
+
+@pytest.fixture(scope="session")
+def minilm() -> str:
+    return installed("minilm")

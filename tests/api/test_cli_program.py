@@ -8,7 +8,8 @@ import subprocess
 import pytest
 from conftest import BINARY, Terminal
 
-COMMANDS = [["run"], ["chat"], ["serve"], ["inspect"], ["tokenize"], ["detokenize"], ["apply-template"], ["grammar"], ["bench"], ["eval"],
+COMMANDS = [["run"], ["chat"], ["serve"], ["embed"], ["inspect"], ["tokenize"], ["detokenize"], ["apply-template"], ["grammar"], ["bench"],
+            ["eval"],
             ["eval", "ppl"], ["eval", "kld"], ["eval", "golden"], ["completion"]]
 
 

@@ -22,6 +22,7 @@ namespace {
 // clang-format off
 #include "kernels/body/math.inc"
 #include "kernels/body/elementwise.inc"
+#include "kernels/body/encoder.inc"
 #include "kernels/body/page_slots.inc"
 #include "kernels/body/attention.inc"
 #include "kernels/body/attention_float.inc"

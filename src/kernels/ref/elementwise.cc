@@ -1,5 +1,6 @@
 // The elementwise kernels in plain C++: the oracle of the vector versions. Sums run in double and each function is
 // written the way its formula reads.
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/ref/ref.h"
@@ -27,6 +28,31 @@ void GeluMul(float* gate, const float* up, int64_t n) {
     const double inner = kSqrt2OverPi * (g + 0.044715 * g * g * g);
     gate[i] = static_cast<float>(0.5 * g * (1.0 + std::tanh(inner)) * up[i]);
   }
+}
+
+void LayerNorm(const float* x, const float* weight, const float* bias, int64_t n, float eps, float* out) {
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum += x[i];
+  const double mean = sum / static_cast<double>(n);
+  double squares = 0;
+  for (int64_t i = 0; i < n; ++i) squares += (x[i] - mean) * (x[i] - mean);
+  const double inverse = 1.0 / std::sqrt(squares / static_cast<double>(n) + eps);
+  for (int64_t i = 0; i < n; ++i) out[i] = static_cast<float>((x[i] - mean) * inverse * weight[i] + bias[i]);
+}
+
+void GeluErf(float* x, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    const double v = x[i];
+    x[i] = static_cast<float>(0.5 * v * std::erfc(-v * 0.70710678118654752440));
+  }
+}
+
+void Softmax(float* x, int64_t n) {
+  double most = x[0];
+  for (int64_t i = 1; i < n; ++i) most = std::max<double>(most, x[i]);
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum += std::exp(x[i] - most);
+  for (int64_t i = 0; i < n; ++i) x[i] = static_cast<float>(std::exp(x[i] - most) / sum);
 }
 
 void Add(float* x, const float* y, int64_t n) {

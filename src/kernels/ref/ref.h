@@ -17,6 +17,9 @@ void InterleavePanel(const float* rows, int64_t row_stride, int64_t k, float* pa
 void RmsNorm(const float* x, const float* weight, int64_t n, float eps, float* out);
 void SiluMul(float* gate, const float* up, int64_t n);
 void GeluMul(float* gate, const float* up, int64_t n);
+void LayerNorm(const float* x, const float* weight, const float* bias, int64_t n, float eps, float* out);
+void GeluErf(float* x, int64_t n);
+void Softmax(float* x, int64_t n);
 void Add(float* x, const float* y, int64_t n);
 void Scale(float* x, float s, int64_t n);
 void Softcap(float* x, float cap, int64_t n);
