@@ -60,12 +60,20 @@ void AddSetting(CLI::App& app, const server::Setting& setting, ServeOptions& opt
       ->group(setting.group);
 }
 
-void Announce(const std::string& url, const std::string& model, bool keys) {
+void Announce(const server::ReadyServer& ready, bool keys) {
+  const bool writes = !ready.model.empty();
+  const std::string both = writes && ready.embedding_model != ready.model
+                               ? fmt::format("{} and {}", ready.model, ready.embedding_model)
+                               : ready.embedding_model;
   WriteNote(
-      fmt::format("Serving {} at {} (Ctrl-C stops). Open that page in a browser, or try:\n"
-                  "  curl {}/v1/chat/completions -H 'Content-Type: application/json' \\\n"
-                  "    {}-d '{{\"messages\": [{{\"role\": \"user\", \"content\": \"Why is the sky blue?\"}}]}}'\n",
-                  model, url, url, keys ? "-H \"Authorization: Bearer $API_KEY\" " : ""));
+      fmt::format("Serving {} at {} (Ctrl-C stops). {}:\n"
+                  "  curl {}/v1/{} -H 'Content-Type: application/json' \\\n"
+                  "    {}-d '{}'\n",
+                  both, ready.url, writes ? "Open that page in a browser, or try" : "Try", ready.url,
+                  writes ? "chat/completions" : "embeddings",
+                  keys ? "-H \"Authorization: Bearer $API_KEY\" " : "",
+                  writes ? R"({"messages": [{"role": "user", "content": "Why is the sky blue?"}]})"
+                         : R"({"input": "A man is eating food."})"));
 }
 
 Result<int> RunServe(const CLI::App& app, const ServeOptions& options, const std::string& version) {
@@ -76,10 +84,9 @@ Result<int> RunServe(const CLI::App& app, const ServeOptions& options, const std
   }
   if (settings.engine.model.empty()) return UsageError(app, "--model is required");
   const bool keys = !settings.api_key_file.empty();
-  return server::Serve(
-      settings, {.version = version,
-                 .load = [](const EngineOptions& engine) { return LoadEngine(engine); },
-                 .on_ready = [keys](const std::string& url, const std::string& model) { Announce(url, model, keys); }});
+  return server::Serve(settings, {.version = version,
+                                  .load = [](const EngineOptions& engine) { return LoadEngine(engine); },
+                                  .on_ready = [keys](const server::ReadyServer& ready) { Announce(ready, keys); }});
 }
 
 }  // namespace

@@ -8,8 +8,10 @@
 #include <optional>
 #include <string>
 
+#include "kvasir/embedding.h"
 #include "kvasir/engine.h"
 #include "kvasir/scheduler.h"
+#include "server/embedding_queue.h"
 #include "server/json.h"
 #include "server/metrics.h"
 #include "server/tools/tool_prompt.h"
@@ -37,6 +39,21 @@ struct Model {
   std::string fingerprint;                      ///< Changes with whatever may change an answer: build, file, precision.
 };
 
+/// What turns texts into vectors, and the queue before it.
+struct EmbeddingModel {
+  std::unique_ptr<Embedder> embedder;
+  std::unique_ptr<EmbeddingQueue> queue;
+  std::string id;        ///< What requests call it.
+  int64_t created = 0;   ///< Seconds since 1970.
+  bool separate = true;  ///< Whether it is a model of its own, and not `Model` under another aspect.
+};
+
+/// All that a server serves. At least one of the two is there.
+struct Served {
+  std::unique_ptr<Model> model;  ///< Null where there are embeddings only.
+  std::unique_ptr<EmbeddingModel> embedding;
+};
+
 struct App {
   SamplingDefaults sampling;
   JsonLimits json_limits;
@@ -45,16 +62,20 @@ struct App {
   Metrics metrics;
   std::function<int()> connections = [] { return 0; };
 
-  /// Null while the model loads.
-  [[nodiscard]] const Model* model() const { return ready_.load(std::memory_order_acquire); }
-  void SetModel(std::unique_ptr<Model> model) {
-    model_ = std::move(model);
-    ready_.store(model_.get(), std::memory_order_release);
+  /// Whether the models are loaded.
+  [[nodiscard]] bool ready() const { return ready_.load(std::memory_order_acquire); }
+  /// Null while it loads, and where there are embeddings only.
+  [[nodiscard]] const Model* model() const { return ready() ? served_.model.get() : nullptr; }
+  /// Null while it loads.
+  [[nodiscard]] const EmbeddingModel* embedding() const { return ready() ? served_.embedding.get() : nullptr; }
+  void SetServed(Served served) {
+    served_ = std::move(served);
+    ready_.store(true, std::memory_order_release);
   }
 
  private:
-  std::unique_ptr<Model> model_;
-  std::atomic<const Model*> ready_{nullptr};
+  Served served_;
+  std::atomic<bool> ready_{false};
 };
 
 }  // namespace kvasir::server

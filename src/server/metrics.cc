@@ -154,11 +154,12 @@ void Metrics::WriteHistograms(std::string& out, std::string_view model, bool ali
   }
 }
 
-std::string Metrics::Text(const SchedulerStats* stats, std::string_view model, int connections, bool aliases) const {
+std::string Metrics::Text(const SchedulerStats* stats, std::string_view model, int connections, bool aliases,
+                          bool ready) const {
   std::string out;
   const std::string name = Escaped(model);
   Header(out, "kvasir_ready", "gauge", "1 when the model is loaded.");
-  fmt::format_to(std::back_inserter(out), "kvasir_ready {}\n", stats != nullptr ? 1 : 0);
+  fmt::format_to(std::back_inserter(out), "kvasir_ready {}\n", ready ? 1 : 0);
   Header(out, "kvasir_http_connections", "gauge", "Open connections.");
   fmt::format_to(std::back_inserter(out), "kvasir_http_connections {}\n", connections);
   Header(out, "kvasir_clients_left_total", "counter", "Answers whose client had gone before the end.");
@@ -196,6 +197,27 @@ std::string Metrics::Text(const SchedulerStats* stats, std::string_view model, i
   }
   WriteHistograms(out, name, aliases);
   return out;
+}
+
+void AppendEmbeddingMetrics(std::string& out, const EmbeddingStats& s, std::string_view model) {
+  const auto number = [](auto value) { return static_cast<double>(value); };
+  const Single metrics[] = {
+      {"kvasir_embedding_requests_waiting", nullptr, "gauge", "Requests for embeddings that are not finished.",
+       number(s.waiting)},
+      {"kvasir_embedding_requests_accepted_total", nullptr, "counter", "Requests for embeddings taken.",
+       number(s.accepted)},
+      {"kvasir_embedding_requests_refused_total", nullptr, "counter", "Those refused because the queue was full.",
+       number(s.refused)},
+      {"kvasir_embedding_requests_cancelled_total", nullptr, "counter", "Those whose client left.",
+       number(s.cancelled)},
+      {"kvasir_embedding_requests_failed_total", nullptr, "counter", "Those ended by an error.", number(s.failed)},
+      {"kvasir_embedding_texts_total", nullptr, "counter", "Texts turned into vectors.", number(s.texts)},
+      {"kvasir_embedding_tokens_total", nullptr, "counter", "Their tokens.", number(s.tokens)},
+      {"kvasir_embedding_batches_total", nullptr, "counter", "Batches in which they were computed.", number(s.batches)},
+      {"kvasir_embedding_seconds_total", nullptr, "counter", "Time spent in batches.", s.seconds},
+  };
+  const std::string labels = fmt::format("model_name=\"{}\"", Escaped(model));
+  for (const Single& metric : metrics) WriteSingle(out, metric.name, metric, labels);
 }
 
 }  // namespace kvasir::server

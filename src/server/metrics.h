@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kvasir/scheduler.h"
+#include "server/embedding_queue.h"
 
 namespace kvasir::server {
 
@@ -49,10 +50,10 @@ class Metrics {
   void CountFinished(std::string_view reason);
   void CountClientLeft() { client_left_.fetch_add(1, std::memory_order_relaxed); }
 
-  /// The whole text. `stats` is null while the model loads. With `aliases`, what vLLM calls the same things follows,
-  /// for dashboards and routers that know only those names.
-  [[nodiscard]] std::string Text(const SchedulerStats* stats, std::string_view model, int connections,
-                                 bool aliases) const;
+  /// The text, without what AppendEmbeddingMetrics adds. `stats` is null while the model loads and where there is none.
+  /// With `aliases`, what vLLM calls the same things follows, for dashboards and routers that know only those names.
+  [[nodiscard]] std::string Text(const SchedulerStats* stats, std::string_view model, int connections, bool aliases,
+                                 bool ready) const;
 
  private:
   void WriteHistograms(std::string& out, std::string_view model, bool aliases) const;
@@ -62,5 +63,8 @@ class Metrics {
   std::map<std::string, uint64_t> finished_;
   std::atomic<uint64_t> client_left_{0};
 };
+
+/// What a queue of embeddings has done, as kvasir_embedding_*.
+void AppendEmbeddingMetrics(std::string& out, const EmbeddingStats& stats, std::string_view model);
 
 }  // namespace kvasir::server

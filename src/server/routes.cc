@@ -12,12 +12,13 @@ std::span<const Route> Routes() {
   static constexpr auto kRoutes = std::to_array<Route>({
       {"GET", "/", HandleWebPage, false, "the web page; needs no key, its calls do"},
       {"GET", "/health", HandleHealth, false, "200 when the model is loaded, 503 before; needs no key"},
-      {"GET", "/v1/models", HandleModels, true, "the model that is served"},
+      {"GET", "/v1/models", HandleModels, false, "the models that are served"},
       {"POST", "/v1/chat/completions", HandleChat, true, "answer a conversation"},
       {"POST", "/v1/responses", HandleResponses, true, "answer a conversation, in OpenAI's newer words"},
       {"POST", "/v1/messages", HandleMessages, true, "answer a conversation, in Anthropic's words"},
       {"POST", "/v1/messages/count_tokens", HandleCountTokens, true, "how many tokens such a conversation has"},
       {"POST", "/v1/completions", HandleCompletion, true, "continue a text"},
+      {"POST", "/v1/embeddings", HandleEmbeddings, false, "texts to vectors"},
       {"POST", "/tokenize", HandleTokenize, true, "text to tokens"},
       {"POST", "/detokenize", HandleDetokenize, true, "tokens to text"},
       {"POST", "/apply-template", HandleApplyTemplate, true, "the text that a model sees of a conversation"},
@@ -28,6 +29,13 @@ std::span<const Route> Routes() {
       {"GET", "/openapi.json", HandleOpenApi, false, "the description of all this"},
   });
   return kRoutes;
+}
+
+ApiStatus CheckReady(const App& app) {
+  if (app.ready()) return {};
+  ApiError loading = Refuse(503, "the model is still loading", "loading").error();
+  loading.retry_after_seconds = 1;
+  return std::unexpected(std::move(loading));
 }
 
 ApiResult<const Route*> FindRoute(std::string_view method, std::string_view path) {

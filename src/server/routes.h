@@ -17,7 +17,7 @@ namespace kvasir::server {
 /// One request on its way to a handler.
 struct Call {
   App& app;
-  const Model* model;  ///< Null while the model loads; never null for routes that need it.
+  const Model* model;  ///< Null while it loads or where there is none; never null for routes that need it.
   const HttpRequest& http;
   const Json& body;  ///< Of a POST; else null.
 };
@@ -33,6 +33,9 @@ struct Route {
 };
 
 [[nodiscard]] std::span<const Route> Routes();
+
+/// 503 while the models load.
+[[nodiscard]] ApiStatus CheckReady(const App& app);
 
 /// The route of `path` and `method` (HEAD is answered as GET). 404 for an unknown path, 405 with what exists for
 /// another method. Paths are compared exactly: there is one spelling of each, so no check can be walked around. The
@@ -62,5 +65,7 @@ Handled HandleResponses(const Call& call);
 Handled HandleMessages(const Call& call);
 Handled HandleCountTokens(const Call& call);
 Handled HandleCompletion(const Call& call);
+// embeddings_api.cc
+Handled HandleEmbeddings(const Call& call);
 
 }  // namespace kvasir::server

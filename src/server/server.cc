@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "base/check.h"
+#include "kvasir/embedding.h"
 #include "kvasir/inspect.h"
 #include "server/access.h"
 #include "server/answer.h"
@@ -44,9 +45,11 @@ Result<Access::Options> MakeAccess(const ServeSettings& settings) {
   return options;
 }
 
-std::string ModelId(const ServeSettings& settings) {
-  if (!settings.model_name.empty()) return settings.model_name;
-  std::string name = std::filesystem::path(settings.engine.model).filename().string();
+// What requests call a model: the name that was given, without the folder and the ending of a path.
+std::string ModelId(const std::string& model) {
+  std::filesystem::path path(model);
+  if (!path.has_filename()) path = path.parent_path();
+  std::string name = path.filename().string();
   if (name.ends_with(".gguf")) name.resize(name.size() - 5);
   return name;
 }
@@ -73,14 +76,14 @@ Status ChooseTemplate(const ServeSettings& settings, Model& model) {
   return {};
 }
 
-Result<std::unique_ptr<Model>> LoadModel(const ServeSettings& settings, const ServeHooks& hooks) {
+Result<std::unique_ptr<Model>> LoadModel(const ServeSettings& settings, const ServeHooks& hooks, size_t taken_bytes) {
   EngineOptions options = settings.engine;
-  KV_ASSIGN(options.kv_budget_bytes, PlanKvBudget(options, settings.memory_bytes));
+  KV_ASSIGN(options.kv_budget_bytes, PlanKvBudget(options, settings.memory_bytes, taken_bytes));
   auto model = std::make_unique<Model>();
   KV_ASSIGN(model->engine, hooks.load(options));
   KV_ASSIGN(model->scheduler, Scheduler::Create(*model->engine, settings.scheduler));
   KV_TRY(ChooseTemplate(settings, *model));
-  model->id = ModelId(settings);
+  model->id = settings.model_name.empty() ? ModelId(settings.engine.model) : settings.model_name;
   model->created = Now();
   const ModelInfo& info = model->engine->info();
   const EngineOptions& chosen = model->engine->options();
@@ -88,6 +91,50 @@ Result<std::unique_ptr<Model>> LoadModel(const ServeSettings& settings, const Se
                                    KvFormatName(chosen.kv_format), model->engine->isa(),
                                    std::hash<std::string>{}(info.name) ^ info.file_bytes);
   return model;
+}
+
+std::unique_ptr<EmbeddingModel> MakeEmbeddingModel(std::unique_ptr<Embedder> embedder, std::string id,
+                                                   const ServeSettings& settings) {
+  auto model = std::make_unique<EmbeddingModel>();
+  model->embedder = std::move(embedder);
+  model->queue = std::make_unique<EmbeddingQueue>(*model->embedder, settings.scheduler.max_waiting);
+  model->id = std::move(id);
+  model->created = Now();
+  return model;
+}
+
+// An encoder alone, a model with an embedding model beside it, or a model that makes embeddings itself.
+Result<Served> LoadServed(const ServeSettings& settings, const ServeHooks& hooks) {
+  const bool alone = IsEncoder(settings.engine.model);
+  if (alone && !settings.embedding_model.empty()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} is an encoder and makes the embeddings itself; leave --embedding-model out, or name a "
+                            "model that writes text with --model",
+                            settings.engine.model));
+  }
+  Served served;
+  size_t taken_bytes = 0;
+  if (alone || !settings.embedding_model.empty()) {
+    EmbedderOptions options{.model = alone ? settings.engine.model : settings.embedding_model,
+                            .threads = settings.embedding_threads};
+    if (options.threads == 0 && alone) options.threads = settings.engine.threads;
+    if (options.threads == 0 && !alone) options.threads = std::max(1, InspectCpu().cpus / 2);
+    KV_ASSIGN(std::unique_ptr<Embedder> embedder, Embedder::Load(options));
+    taken_bytes = embedder->info().memory_bytes;
+    std::string id = alone && !settings.model_name.empty() ? settings.model_name : ModelId(options.model);
+    served.embedding = MakeEmbeddingModel(std::move(embedder), std::move(id), settings);
+  }
+  if (alone) return served;
+  KV_ASSIGN(served.model, LoadModel(settings, hooks, taken_bytes));
+  if (served.embedding == nullptr) {
+    KV_ASSIGN(std::unique_ptr<Embedder> embedder, Embedder::Of(*served.model->engine));
+    served.embedding = MakeEmbeddingModel(std::move(embedder), served.model->id, settings);
+    served.embedding->separate = false;
+  } else if (served.embedding->id == served.model->id) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("both models are called {}; give --model-name", served.model->id));
+  }
+  return served;
 }
 
 std::string Url(const HttpServer& server, const std::string& host) {
@@ -108,11 +155,12 @@ void IgnoreBrokenPipes() {
 
 }  // namespace
 
-Result<size_t> PlanKvBudget(const EngineOptions& options, size_t memory_bytes) {
+Result<size_t> PlanKvBudget(const EngineOptions& options, size_t memory_bytes, size_t taken_bytes) {
   KV_ASSIGN(const ModelSummary summary, InspectModel(options));
   if (!summary.cannot_run.empty()) return Fail(ErrorCode::kUnsupported, summary.cannot_run);
   const MemoryPlan& plan = summary.plan;
-  const size_t fixed = plan.total_bytes - plan.kv_bytes;
+  const size_t embeddings = taken_bytes > 0 ? taken_bytes : EmbeddingPageBytes(plan);
+  const size_t fixed = plan.total_bytes - plan.kv_bytes + embeddings;
   const size_t most =
       memory_bytes > 0 ? memory_bytes : fixed + (plan.available_bytes - std::min(plan.available_bytes, fixed)) / 2;
   const size_t room = most - std::min(most, fixed);
@@ -154,21 +202,28 @@ Result<int> Serve(const ServeSettings& settings, const ServeHooks& hooks) {
   // Beyond this point /health answers, with 503 until the model is there.
   server->OnSignal([&](int number) {
     log.Write("signal", {{"number", fmt::to_string(number)}});
-    if (app.model() == nullptr) std::_Exit(128 + number);  // loading cannot be interrupted, and nothing is lost
+    if (!app.ready()) std::_Exit(128 + number);  // loading cannot be interrupted, and nothing is lost
     server->Drain();
   });
-  KV_ASSIGN(std::unique_ptr<Model> model, LoadModel(settings, hooks));
+  KV_ASSIGN(Served served, LoadServed(settings, hooks));
   const std::string url = Url(*server, settings.http.host);
-  log.Write("ready", {{"url", url},
-                      {"model", model->id},
-                      {"kv_budget_bytes", fmt::to_string(model->engine->options().kv_budget_bytes)},
-                      {"keys", settings.api_key_file.empty() ? "no" : "yes"}});
-  app.SetModel(std::move(model));
-  if (hooks.on_ready) hooks.on_ready(url, app.model()->id);
+  LogFields ready = {{"url", url}, {"keys", settings.api_key_file.empty() ? "no" : "yes"}};
+  if (served.model != nullptr) {
+    ready.emplace_back("model", served.model->id);
+    ready.emplace_back("kv_budget_bytes", fmt::to_string(served.model->engine->options().kv_budget_bytes));
+  }
+  ready.emplace_back("embedding_model", served.embedding->id);
+  log.Write("ready", ready);
+  app.SetServed(std::move(served));
+  if (hooks.on_ready) {
+    hooks.on_ready(
+        {.url = url, .model = app.model() != nullptr ? app.model()->id : "", .embedding_model = app.embedding()->id});
+  }
 
   server->Wait();
-  // No connection is left, so nobody waits for what the scheduler may still compute.
-  app.model()->scheduler->Stop();
+  // No connection is left, so nobody waits for what the scheduler and the queue may still compute.
+  app.embedding()->queue->Stop();
+  if (app.model() != nullptr) app.model()->scheduler->Stop();
   log.Write("stopped", {});
   return 0;
 }

@@ -69,10 +69,15 @@ class WithHeaders final : public Exchange {
 Handled Dispatch(App& app, const HttpRequest& request) {
   KV_ASSIGN(const Route* route, FindRoute(request.method, request.path));
   const Model* model = app.model();
-  if (route->needs_model && model == nullptr) {
-    ApiError loading = Refuse(503, "the model is still loading", "loading").error();
-    loading.retry_after_seconds = 1;
-    return std::unexpected(std::move(loading));
+  if (route->needs_model) {
+    KV_TRY(CheckReady(app));
+    if (model == nullptr) {
+      return Refuse(404,
+                    fmt::format("this server has no model that writes text, only \"{}\" for embeddings: POST "
+                                "/v1/embeddings",
+                                app.embedding()->id),
+                    "model_not_found");
+    }
   }
   Json body;
   if (std::string_view(route->method) == "POST") {

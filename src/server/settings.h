@@ -25,6 +25,8 @@ struct ServeSettings {
   JsonLimits json;
   SamplingDefaults sampling;
   std::string model_name;          ///< What requests call the model; empty: its name or file's name.
+  std::string embedding_model;     ///< For /v1/embeddings; empty: the model's own vectors.
+  int embedding_threads = 0;       ///< 0: all CPUs, or half of them beside another model.
   std::string chat_template_file;  ///< Empty: the model's own template.
   size_t memory_bytes = 0;         ///< For weights, cache and scratch; 0: chosen by what the machine has.
   std::string api_key_file;        ///< Empty: no keys.

@@ -116,7 +116,7 @@ constexpr auto kFlag = SettingKind::kFlag;
 constexpr int kMany = 1'000'000;
 
 constexpr auto kSettings = std::to_array<Setting>({
-    {"model", "-m", kText, "MODEL", kModel, "GGUF file, or the name of an installed model",
+    {"model", "-m", kText, "MODEL", kModel, "GGUF file, encoder's folder, or the name of an installed model",
      [](S& s, Text t) -> Status {
        if (t.empty()) return Fail(ErrorCode::kInvalidArgument, "is empty, but it must be a file or an installed name");
        s.engine.model = t;
@@ -135,6 +135,17 @@ constexpr auto kSettings = std::to_array<Setting>({
        return {};
      },
      [](const S& s) { return One(s.chat_template_file); }},
+    {"embedding-model", "", kText, "MODEL", kModel,
+     "what makes embeddings: an encoder, or a GGUF file (default: the model itself)",
+     [](S& s, Text t) -> Status {
+       s.embedding_model = t;
+       return {};
+     },
+     [](const S& s) { return One(s.embedding_model); }},
+    {"embedding-threads", "", kNumber, "N", kModel,
+     "CPU threads of an encoder; 0 takes one per CPU, or for every second CPU beside another model (default 0)",
+     [](S& s, Text t) { return SetInt(s.embedding_threads, t, 0, 1024); },
+     [](const S& s) { return One(s.embedding_threads); }},
     {"threads", "-t", kNumber, "N", kModel, "CPU threads; 0 takes one per CPU (default 0)",
      [](S& s, Text t) { return SetInt(s.engine.threads, t, 0, 1024); },
      [](const S& s) { return One(s.engine.threads); }},

@@ -80,9 +80,9 @@ TEST(Histogram, CountsUpToEachBound) {
 
 TEST(Metrics, EscapeWhatAModelIsCalled) {
   const SchedulerStats stats;
-  const std::string text = Metrics().Text(&stats, "a\"b\nc", 0, /*aliases=*/true);
+  const std::string text = Metrics().Text(&stats, "a\"b\nc", 0, /*aliases=*/true, /*ready=*/true);
   EXPECT_THAT(text, HasSubstr("model_name=\"a\\\"b c\""));
-  EXPECT_THAT(Metrics().Text(nullptr, "", 0, false), HasSubstr("kvasir_ready 0"));
+  EXPECT_THAT(Metrics().Text(nullptr, "", 0, false, false), HasSubstr("kvasir_ready 0"));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // What the server says about itself: /health, /v1/models, /metrics, /slots, /cache, /openapi.json.
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "server/embedded_files.h"
 #include "server/routes.h"
 
@@ -22,41 +23,67 @@ Json RequestJson(const RequestView& view) {
           {"age_seconds", view.age_seconds}};
 }
 
+Json ModelJson(const Model& model) {
+  const ModelInfo& info = model.engine->info();
+  const EngineOptions& options = model.engine->options();
+  return {{"id", model.id},
+          {"object", "model"},
+          {"created", model.created},
+          {"owned_by", "kvasir"},
+          {"max_model_len", options.context_tokens},
+          {"meta",
+           {{"name", info.name},
+            {"architecture", info.architecture},
+            {"n_ctx_train", info.trained_context},
+            {"n_vocab", info.vocabulary},
+            {"n_embd", info.embedding},
+            {"size", info.file_bytes},
+            {"compute", ComputeModeName(options.compute)},
+            {"kv", KvFormatName(options.kv_format)},
+            {"isa", model.engine->isa()}}}};
+}
+
+Json EmbeddingModelJson(const EmbeddingModel& model) {
+  const EmbedderInfo& info = model.embedder->info();
+  return {{"id", model.id},
+          {"object", "model"},
+          {"created", model.created},
+          {"owned_by", "kvasir"},
+          {"max_model_len", info.max_tokens},
+          {"meta",
+           {{"name", info.name},
+            {"architecture", info.architecture},
+            {"n_vocab", info.vocabulary},
+            {"n_embd", info.dimensions},
+            {"size", info.file_bytes},
+            {"pooling", info.pooling},
+            {"normalised", info.normalised}}}};
+}
+
 }  // namespace
 
 Handled HandleHealth(const Call& call) {
-  if (call.model != nullptr) return Fixed(JsonResponse({{"status", "ok"}}));
-  ApiError loading = Refuse(503, "the model is still loading", "loading").error();
-  loading.retry_after_seconds = 1;
-  return std::unexpected(std::move(loading));
+  KV_TRY(CheckReady(call.app));
+  return Fixed(JsonResponse({{"status", "ok"}}));
 }
 
 Handled HandleModels(const Call& call) {
-  const ModelInfo& info = call.model->engine->info();
-  const EngineOptions& options = call.model->engine->options();
-  const Json model = {{"id", call.model->id},
-                      {"object", "model"},
-                      {"created", call.model->created},
-                      {"owned_by", "kvasir"},
-                      {"max_model_len", options.context_tokens},
-                      {"meta",
-                       {{"name", info.name},
-                        {"architecture", info.architecture},
-                        {"n_ctx_train", info.trained_context},
-                        {"n_vocab", info.vocabulary},
-                        {"n_embd", info.embedding},
-                        {"size", info.file_bytes},
-                        {"compute", ComputeModeName(options.compute)},
-                        {"kv", KvFormatName(options.kv_format)},
-                        {"isa", call.model->engine->isa()}}}};
-  return Fixed(JsonResponse({{"object", "list"}, {"data", Json::array({model})}}));
+  KV_TRY(CheckReady(call.app));
+  Json list = Json::array();
+  if (call.model != nullptr) list.push_back(ModelJson(*call.model));
+  const EmbeddingModel& embedding = *call.app.embedding();
+  if (embedding.separate) list.push_back(EmbeddingModelJson(embedding));
+  return Fixed(JsonResponse({{"object", "list"}, {"data", std::move(list)}}));
 }
 
 Handled HandleMetrics(const Call& call) {
   std::optional<SchedulerStats> stats;
   if (call.model != nullptr) stats = call.model->scheduler->Stats();
-  const std::string text = call.app.metrics.Text(stats ? &*stats : nullptr, call.model != nullptr ? call.model->id : "",
-                                                 call.app.connections(), call.app.metric_aliases);
+  std::string text = call.app.metrics.Text(stats ? &*stats : nullptr, call.model != nullptr ? call.model->id : "",
+                                           call.app.connections(), call.app.metric_aliases, call.app.ready());
+  if (const EmbeddingModel* embedding = call.app.embedding()) {
+    AppendEmbeddingMetrics(text, embedding->queue->Stats(), embedding->id);
+  }
   return Fixed({.head = {.status = 200, .headers = {{"content-type", "text/plain; version=0.0.4; charset=utf-8"}}},
                 .body = text});
 }

@@ -10,6 +10,7 @@ MESSAGES = [{"role": "user", "content": "Hi"}]
 BASE = {"/v1/chat/completions": {"messages": MESSAGES, "max_tokens": 1}, "/v1/completions": {"prompt": "Hi", "max_tokens": 1},
         "/v1/responses": {"input": "Hi", "max_output_tokens": 1},
         "/v1/messages": {"messages": MESSAGES, "max_tokens": 1}, "/v1/messages/count_tokens": {"messages": MESSAGES},
+        "/v1/embeddings": {"input": "Hi"},
         "/tokenize": {"prompt": "Hi"}, "/detokenize": {"tokens": [1]}, "/apply-template": {"messages": MESSAGES}}
 # What else a member needs; None takes a member of BASE away.
 NEEDS = {"top_logprobs": {"logprobs": True}, "best_of": {"n": 1}, "max_completion_tokens": {"max_tokens": None},
