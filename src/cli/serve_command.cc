@@ -70,8 +70,7 @@ void Announce(const server::ReadyServer& ready, bool keys) {
                   "  curl {}/v1/{} -H 'Content-Type: application/json' \\\n"
                   "    {}-d '{}'\n",
                   both, ready.url, writes ? "Open that page in a browser, or try" : "Try", ready.url,
-                  writes ? "chat/completions" : "embeddings",
-                  keys ? "-H \"Authorization: Bearer $API_KEY\" " : "",
+                  writes ? "chat/completions" : "embeddings", keys ? "-H \"Authorization: Bearer $API_KEY\" " : "",
                   writes ? R"({"messages": [{"role": "user", "content": "Why is the sky blue?"}]})"
                          : R"({"input": "A man is eating food."})"));
 }
