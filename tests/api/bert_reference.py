@@ -1,9 +1,15 @@
 """The published recipe of a sentence encoder in numpy: BERT's forward pass, the mean over all tokens, length 1.
 
-Written from the paper and the model card, in float64 over the same safetensors file, to be compared with the program."""
+Written from the paper and the model card, in float64 over the same safetensors file, to be compared with the program. It
+runs as a process of its own, because the peak memory of the tests is that of every program they start.
+
+usage: bert_reference.py FOLDER     reads a JSON list of lists of ids, prints the list of their vectors
+"""
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +18,21 @@ erf = np.vectorize(math.erf, otypes=[float])
 
 
 class Reference:
+    """The recipe of the encoder in `folder`."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def embed_all(self, lists: list[list[int]]) -> np.ndarray:
+        out = subprocess.run([sys.executable, __file__, self.folder], input=json.dumps(lists), capture_output=True, text=True,
+                             check=True).stdout
+        return np.array(json.loads(out))
+
+    def embed(self, ids: list[int]) -> np.ndarray:
+        return self.embed_all([ids])[0]
+
+
+class Encoder:
     def __init__(self, folder: Path):
         self.config = json.loads((folder / "config.json").read_text())
         data = (folder / "model.safetensors").read_bytes()
@@ -51,3 +72,8 @@ class Reference:
             x = self.layer(f"encoder.layer.{i}", x)
         mean = x.mean(0)
         return mean / np.linalg.norm(mean)
+
+
+if __name__ == "__main__":
+    encoder = Encoder(Path(sys.argv[1]))
+    print(json.dumps([encoder.embed(ids).tolist() for ids in json.load(sys.stdin)]))

@@ -29,7 +29,7 @@ def test_vectors_are_those_of_the_published_recipe(kvasir, minilm, reference):
     cases = [case for case in cases if case["text"].strip() and not set(case["text"]) & set("\n\r\0") and len(case["ids"]) <= 256]
     assert len(cases) > 30
     ours = vectors_of(kvasir.ok("embed", "-m", minilm, stdin="".join(case["text"] + "\n" for case in cases)))
-    expected = np.array([reference.embed(case["ids"]) for case in cases])
+    expected = reference.embed_all([case["ids"] for case in cases])
     assert ours.shape == expected.shape == (len(cases), 384)
     assert np.abs(np.linalg.norm(ours, axis=1) - 1).max() < 1e-6
     assert (ours * expected).sum(1).min() > 1 - 1e-6

@@ -247,6 +247,9 @@ def test_the_log_holds_nothing_that_users_wrote(serve):
     server.post("/v1/chat/completions", {"messages": [{"role": "user", "content": "my-private-words"}], "max_tokens": 1},
                 **{"X-Request-Id": 'x"} evil', "User-Agent": "agent-words"})
     server.get("/path-words?query-words")
+    until = time.monotonic() + 10  # a request is logged once its answer is written, which the client has by then
+    while server.log.count('"request"') < 2 and time.monotonic() < until:
+        time.sleep(0.01)
     assert server.stop() == 0
     lines = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
     assert [line["event"] for line in lines] == ["ready", "request", "request", "signal", "stopped"]

