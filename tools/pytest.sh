@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# tools/pytest.sh BUILD_DIR FOLDER: runs the pytest folder against the program of that build tree.
+# tools/pytest.sh BUILD_DIR PATH...: runs these files or folders with pytest against the program of that build tree.
 # Tests find it as $KVASIR_BIN, the build tree as $KVASIR_BUILD_DIR and the models in $KVASIR_MODELS.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/say.sh
 export KVASIR_BUILD_DIR=$1 KVASIR_BIN=$1/bin/kvasir KVASIR_MODELS=$cache/models PYTHONDONTWRITEBYTECODE=1
-exec tools/with_venv.sh -m pytest -q -rs -p no:cacheprovider "$2"
+shift
+exec tools/with_venv.sh -m pytest -q -rs -p no:cacheprovider --durations=12 "$@"

@@ -12,7 +12,7 @@ import structured_output_table as tables  # noqa: E402
 CASES = json.loads(tables.CASES.read_text(encoding="utf-8"))
 REFUSED = json.loads((tables.CASES.parent / "refused.json").read_text(encoding="utf-8"))
 SMOLLM2 = str(MODELS / "smollm2.gguf")
-SAMPLES = 20
+SAMPLES = 6
 
 
 @pytest.fixture(scope="session")
