@@ -85,7 +85,7 @@ def test_stop_ends_the_request_on_the_server(page, server):
     expect(page.locator(".stats")).to_contain_text("stopped")
     server.idle(timeout=5)
     assert server.metric("kvasir_requests_cancelled_total") == before + 1
-    text = answers(page).locator(".markdown").inner_text()
+    text = answers(page).locator(".markdown").text_content()
     page.reload()
     expect(answers(page).locator(".markdown")).to_have_text(text)
 
