@@ -78,7 +78,7 @@ class Prompts:
 
 
 def body(prompt: list[int], generate: int, **more) -> dict:
-    return {"model": "m", "prompt": prompt, "max_tokens": generate, "temperature": 0, "ignore_eos": True, **more}
+    return {"prompt": prompt, "max_tokens": generate, "temperature": 0, "ignore_eos": True, **more}
 
 
 def percentile(values: list[float], share: float) -> float:
