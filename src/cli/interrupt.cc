@@ -1,5 +1,9 @@
 #include "cli/interrupt.h"
 
+#include <poll.h>
+
+#include <cerrno>
+
 namespace kvasir::cli {
 namespace {
 
@@ -21,6 +25,23 @@ Interrupt::Interrupt() {
 
 Interrupt::~Interrupt() {
   sigaction(SIGINT, &previous_, nullptr);
+}
+
+bool Interrupt::WaitForInput(int descriptor) {
+  // The signal is held back between the look at the flag and the sleep, so that it cannot fall in between.
+  sigset_t held;
+  sigset_t before;
+  sigemptyset(&held);
+  sigaddset(&held, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &held, &before);
+  pollfd input{.fd = descriptor, .events = POLLIN, .revents = 0};
+  int ready = 0;
+  while (!interrupted.load() && ready == 0) {
+    ready = ppoll(&input, 1, nullptr, &before);
+    if (ready < 0 && errno == EINTR) ready = 0;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return !interrupted.load();
 }
 
 const std::atomic<bool>& Interrupt::flag() const {

@@ -17,6 +17,9 @@ class Interrupt {
   Interrupt& operator=(const Interrupt&) = delete;
 
   [[nodiscard]] const std::atomic<bool>& flag() const;
+  /// Sleeps until `descriptor` can be read, and is true then; false as soon as Ctrl-C was pressed, however shortly
+  /// before the call. Only while an Interrupt lives.
+  [[nodiscard]] static bool WaitForInput(int descriptor);
   [[nodiscard]] bool raised() const { return flag().load(std::memory_order_relaxed); }
 
  private:

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <cwchar>
 #include <filesystem>
 #include <string_view>
 
@@ -62,6 +63,7 @@ class TerminalReader : public LineReader {
     FILE* screen = OutputIsTerminal() ? stdout : stderr;
     edit_ = el_init("kvasir", stdin, screen, stderr);
     el_set(edit_, EL_CLIENTDATA, this);
+    el_set(edit_, EL_GETCFN, &TerminalReader::ReadKey);
     el_set(edit_, EL_PROMPT_ESC, &TerminalReader::Prompt, kEscape);
     el_set(edit_, EL_EDITOR, "emacs");
     el_set(edit_, EL_HIST, history, history_);
@@ -127,6 +129,26 @@ class TerminalReader : public LineReader {
     static char coloured_continued[] = "\1\x1b[2m\1.\1\x1b[0m\1 ";
     if (ColoursAllowed()) return self->continued_ ? coloured_continued : coloured;
     return self->continued_ ? plain_continued : plain;
+  }
+
+  // The next character typed: 1, 0 at the end of the input, or -1 when Ctrl-C came first. libedit's own reader would
+  // sleep on where a signal arrives between its last look and its read.
+  static int ReadKey(EditLine* /*edit*/, wchar_t* key) {
+    std::mbstate_t state{};
+    for (;;) {
+      char byte = 0;
+      if (!Interrupt::WaitForInput(STDIN_FILENO)) return -1;
+      const ssize_t got = read(STDIN_FILENO, &byte, 1);
+      if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+      if (got <= 0) return static_cast<int>(got);
+      const size_t length = std::mbrtowc(key, &byte, 1, &state);
+      if (length == static_cast<size_t>(-2)) continue;  // a letter of several bytes goes on
+      if (length == static_cast<size_t>(-1)) {
+        state = {};  // not a letter of this locale: left out
+        continue;
+      }
+      return 1;
+    }
   }
 
   static void WriteNewline() { std::fputc('\n', OutputIsTerminal() ? stdout : stderr); }
