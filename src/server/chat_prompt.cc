@@ -27,11 +27,11 @@ Json ReadToolCalls(const Json& calls, Fields& message, const std::string& path) 
       const Json* arguments = inner.Any("arguments");
       out["function"] = {{"name", name},
                          {"arguments", arguments == nullptr ? Json::object() : CallArguments(*arguments)}};
-      if (ApiStatus status = inner.Finish(); !status) call.Problem(std::move(status).error());
+      inner.FinishInto(call);
     } else {
       call.Problem("function", "is missing");
     }
-    if (ApiStatus status = call.Finish(); !status) message.Problem(std::move(status).error());
+    call.FinishInto(message);
     read.push_back(std::move(out));
   }
   return read;
@@ -74,7 +74,7 @@ Json ReadContent(Fields& message, const char* member, const std::string& path) {
       (void)part.Array("annotations");
       (void)part.Array("logprobs");
     }
-    if (ApiStatus status = part.Finish(); !status) message.Problem(std::move(status).error());
+    part.FinishInto(message);
   }
   return text;
 }
@@ -106,7 +106,7 @@ Json ReadMessage(const Json& value, const std::string& path, Fields& request) {
   if (message.ok() && out["content"].is_null() && !out.contains("tool_calls")) {
     message.Problem("content", "is missing");
   }
-  if (ApiStatus status = message.Finish(); !status) request.Problem(std::move(status).error());
+  message.FinishInto(request);
   return out;
 }
 

@@ -179,19 +179,10 @@ Prompt ReadPrompt(const Json& value, const std::string& path, Fields& fields, co
 
 std::vector<Prompt> ReadPrompts(Fields& fields, const Tokenizer& tokenizer) {
   const bool add_special = fields.Bool("add_special_tokens").value_or(true);
-  const Json* prompt = fields.Any("prompt");
   std::vector<Prompt> prompts;
-  if (prompt == nullptr) {
-    fields.Problem("prompt", "is missing");
-  } else if (!prompt->is_array() || (!prompt->empty() && (*prompt)[0].is_number())) {
-    prompts.push_back(ReadPrompt(*prompt, "prompt", fields, tokenizer, add_special));
-  } else if (prompt->empty() || prompt->size() > kMostPrompts) {
-    fields.Problem("prompt", fmt::format("has {} items, but it must have 1 to {}", prompt->size(), kMostPrompts));
-  } else {
-    for (size_t i = 0; i < prompt->size() && fields.ok(); ++i) {
-      prompts.push_back(ReadPrompt((*prompt)[i], fmt::format("prompt[{}]", i), fields, tokenizer, add_special));
-    }
-  }
+  fields.Inputs("prompt", kMostPrompts, [&](const Json& value, const std::string& path) {
+    prompts.push_back(ReadPrompt(value, path, fields, tokenizer, add_special));
+  });
   return prompts;
 }
 

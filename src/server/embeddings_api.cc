@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "server/embedding_queue.h"
 #include "server/fields.h"
+#include "server/generation.h"
 #include "server/routes.h"
 
 namespace kvasir::server {
@@ -73,7 +74,7 @@ std::vector<int32_t> ReadInput(const Json& value, const std::string& path, Field
     const Json holder = {{path, value}};
     Fields ids(holder);
     tokens = ids.Integers(path, 0, info.vocabulary - 1, SIZE_MAX);
-    if (ApiStatus status = ids.Finish(); !status) fields.Problem(std::move(status).error());
+    ids.FinishInto(fields);
   } else {
     fields.Problem(path, fmt::format("is {}, but it must be a text or a list of token ids",
                                      value.is_array() ? "an empty list" : Shown(value)));
@@ -90,19 +91,10 @@ std::vector<int32_t> ReadInput(const Json& value, const std::string& path, Field
 }
 
 std::vector<std::vector<int32_t>> ReadInputs(Fields& fields, const Embedder& embedder) {
-  const Json* input = fields.Any("input");
   std::vector<std::vector<int32_t>> inputs;
-  if (input == nullptr) {
-    fields.Problem("input", "is missing");
-  } else if (!input->is_array() || (!input->empty() && (*input)[0].is_number())) {
-    inputs.push_back(ReadInput(*input, "input", fields, embedder));
-  } else if (input->empty() || input->size() > kMostInputs) {
-    fields.Problem("input", fmt::format("has {} items, but it must have 1 to {}", input->size(), kMostInputs));
-  } else {
-    for (size_t i = 0; i < input->size() && fields.ok(); ++i) {
-      inputs.push_back(ReadInput((*input)[i], fmt::format("input[{}]", i), fields, embedder));
-    }
-  }
+  fields.Inputs("input", kMostInputs, [&](const Json& value, const std::string& path) {
+    inputs.push_back(ReadInput(value, path, fields, embedder));
+  });
   return inputs;
 }
 
@@ -125,25 +117,13 @@ void ReadDimensions(Fields& fields, const EmbedderInfo& info) {
                              *dimensions, info.dimensions));
 }
 
-ApiStatus CheckEmbeddingModel(Fields& fields, const EmbeddingModel& model) {
-  const auto name = fields.Text("model");
-  if (!name || *name == model.id) return {};
-  ApiError error =
-      Refuse(404,
-             fmt::format("there is no model {} for embeddings; this server has \"{}\"", Shown(Json(*name)), model.id),
-             "model_not_found")
-          .error();
-  error.param = "model";
-  return std::unexpected(std::move(error));
-}
-
 }  // namespace
 
 Handled HandleEmbeddings(const Call& call) {
   KV_TRY(CheckReady(call.app));
   const EmbeddingModel& model = *call.app.embedding();
   Fields fields(call.body);
-  KV_TRY(CheckEmbeddingModel(fields, model));
+  KV_TRY(CheckModelName(fields, model.id, " for embeddings"));
   const VectorEncoding encoding = ReadEncoding(fields);
   ReadDimensions(fields, model.embedder->info());
   (void)fields.Text("user");  // who asks, for the provider's own statistics

@@ -143,6 +143,20 @@ std::vector<int32_t> Fields::Integers(std::string_view name, int64_t low, int64_
   return numbers;
 }
 
+void Fields::Inputs(const char* name, size_t most,
+                    const std::function<void(const Json& value, const std::string& path)>& read) {
+  const Json* given = Any(name);
+  if (given == nullptr) {
+    Problem(name, "is missing");
+  } else if (!given->is_array() || (!given->empty() && (*given)[0].is_number())) {
+    read(*given, name);
+  } else if (given->empty() || given->size() > most) {
+    Problem(name, fmt::format("has {} items, but it must have 1 to {}", given->size(), most));
+  } else {
+    for (size_t i = 0; i < given->size() && ok(); ++i) read((*given)[i], fmt::format("{}[{}]", name, i));
+  }
+}
+
 ApiStatus Fields::Finish() {
   if (problem_) return std::unexpected(*problem_);
   for (const auto& [name, value] : object_.items()) {
@@ -155,6 +169,10 @@ ApiStatus Fields::Finish() {
     return std::unexpected(std::move(error));
   }
   return {};
+}
+
+void Fields::FinishInto(Fields& outer) {
+  if (ApiStatus status = Finish(); !status) outer.Problem(std::move(status).error());
 }
 
 }  // namespace kvasir::server

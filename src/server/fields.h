@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -35,6 +36,11 @@ class Fields {
   /// A list of whole numbers from `low` to `high`.
   [[nodiscard]] std::vector<int32_t> Integers(std::string_view name, int64_t low, int64_t high, size_t max_items);
 
+  /// A member that is one input, a text or a list of numbers, or a list of 1 to `most` of them: `read(value, path)` is
+  /// called for each, until there is a problem.
+  void Inputs(const char* name, size_t most,
+              const std::function<void(const Json& value, const std::string& path)>& read);
+
   /// Notes a problem with a member: "NAME MESSAGE". Only the first one counts.
   void Problem(std::string_view name, std::string_view message);
   void Problem(ApiError error);
@@ -44,6 +50,8 @@ class Fields {
 
   /// The first problem, or the first member that was never asked for.
   [[nodiscard]] ApiStatus Finish();
+  /// The same for an object inside another, which takes the problem over.
+  void FinishInto(Fields& outer);
 
  private:
   const Json* Find(std::string_view name);

@@ -39,9 +39,13 @@ void CheckForm(Fields& fields, const GenerationOptions& options) {
 }  // namespace
 
 ApiStatus CheckModel(Fields& fields, const Model& model) {
+  return CheckModelName(fields, model.id, "");
+}
+
+ApiStatus CheckModelName(Fields& fields, const std::string& id, std::string_view purpose) {
   const auto name = fields.Text("model");
-  if (!name || *name == model.id) return {};
-  ApiError error = Refuse(404, fmt::format("there is no model {}; this server has \"{}\"", Shown(*name), model.id),
+  if (!name || *name == id) return {};
+  ApiError error = Refuse(404, fmt::format("there is no model {}{}; this server has \"{}\"", Shown(*name), purpose, id),
                           "model_not_found")
                        .error();
   error.param = "model";
@@ -61,7 +65,7 @@ GenerationOptions ReadGeneration(Fields& fields, const Call& call) {
     Fields inner(*stream_options, "stream_options");
     options.include_usage = inner.Bool("include_usage").value_or(false);
     if (!options.stream) inner.Problem("include_usage", "needs stream to be true");
-    if (ApiStatus status = inner.Finish(); !status) fields.Problem(std::move(status).error());
+    inner.FinishInto(fields);
   }
   options.cache_salt = fields.Text("cache_salt", kLongestSalt).value_or("");
   options.cache_explain = fields.Bool("cache_explain").value_or(false);
@@ -85,7 +89,7 @@ void ReadTextFormat(Fields& fields, const Call& call, GenerationOptions& options
     if (grammar) options.grammar = std::move(grammar);
     options.text_format = *format;
   }
-  if (ApiStatus status = inner.Finish(); !status) fields.Problem(std::move(status).error());
+  inner.FinishInto(fields);
   CheckForm(fields, options);
 }
 

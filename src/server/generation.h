@@ -40,6 +40,8 @@ struct GenerationOptions {
 
 /// 404 where the request names a model that is not served.
 [[nodiscard]] ApiStatus CheckModel(Fields& fields, const Model& model);
+/// The same for a model called `id`; `purpose`, such as " for embeddings", is what the message adds.
+[[nodiscard]] ApiStatus CheckModelName(Fields& fields, const std::string& id, std::string_view purpose);
 
 /// Reads the members that all such requests share. Problems are noted in `fields`.
 [[nodiscard]] GenerationOptions ReadGeneration(Fields& fields, const Call& call);

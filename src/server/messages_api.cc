@@ -39,7 +39,7 @@ void ReadMessageOptions(Fields& fields, GenerationOptions& options) {
   if (const Json* metadata = fields.Object("metadata")) {
     Fields inner(*metadata, "metadata");
     (void)inner.Text("user_id");  // who asks: no influence on the answer by definition
-    if (ApiStatus status = inner.Finish(); !status) fields.Problem(std::move(status).error());
+    inner.FinishInto(fields);
   }
 }
 

@@ -10,7 +10,7 @@ namespace kvasir::server {
 namespace {
 
 void Finish(Fields& inner, Fields& outer) {
-  if (ApiStatus status = inner.Finish(); !status) outer.Problem(std::move(status).error());
+  inner.FinishInto(outer);
 }
 
 // What may stand in any block.

@@ -21,19 +21,13 @@ std::optional<Grammar> Usable(Result<Grammar> grammar, const std::string& path, 
     wrong = constraint.error().message;
   }
   if (wrong.empty()) return std::move(*grammar);
-  ApiError error;
-  error.message = fmt::format("{} cannot be used: {}", path, wrong);
-  error.param = path;
-  fields.Problem(std::move(error));
+  fields.Problem(BadField(path, fmt::format("cannot be used: {}", wrong)).error());
   return std::nullopt;
 }
 
 std::optional<Grammar> OfSchema(const Json* schema, const std::string& path, Fields& fields, const Model& model) {
   if (schema == nullptr) {
-    ApiError error;
-    error.message = path + " is missing";
-    error.param = path;
-    fields.Problem(std::move(error));
+    fields.Problem(BadField(path, "is missing").error());
     return std::nullopt;
   }
   return Usable(Grammar::FromJsonSchema(DumpJson(*schema)), path, fields, model);
@@ -60,7 +54,7 @@ std::optional<Grammar> ReadFormat(const Json& format, const std::string& path, F
       Fields object(*given, inner.PathOf("json_schema"));
       ReadLabels(object);
       grammar = OfSchema(object.Any("schema"), object.PathOf("schema"), fields, model);
-      if (ApiStatus status = object.Finish(); !status) fields.Problem(std::move(status).error());
+      object.FinishInto(fields);
     } else if (inner.ok()) {
       ReadLabels(inner);
       grammar = OfSchema(inner.Any("schema"), inner.PathOf("schema"), fields, model);
@@ -69,7 +63,7 @@ std::optional<Grammar> ReadFormat(const Json& format, const std::string& path, F
     inner.Problem("type",
                   fmt::format("is {}, but it must be \"text\", \"json_object\" or \"json_schema\"", Shown(type)));
   }
-  if (ApiStatus status = inner.Finish(); !status) fields.Problem(std::move(status).error());
+  inner.FinishInto(fields);
   return grammar;
 }
 

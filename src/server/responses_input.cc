@@ -10,7 +10,7 @@ namespace kvasir::server {
 namespace {
 
 void Finish(Fields& item, Fields& fields) {
-  if (ApiStatus status = item.Finish(); !status) fields.Problem(std::move(status).error());
+  item.FinishInto(fields);
 }
 
 // Calls belong to the answer before them, as in a chat.

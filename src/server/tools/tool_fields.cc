@@ -31,17 +31,13 @@ Tool ReadFunction(Fields& function, std::string_view schema_member) {
   return tool;
 }
 
-void Merge(Fields& inner, Fields& outer) {
-  if (ApiStatus status = inner.Finish(); !status) outer.Problem(std::move(status).error());
-}
-
 Tool ReadChatTool(Fields& item) {
   if (item.Text("type").value_or("") != "function") item.Problem("type", "must be \"function\"");
   Tool tool;
   if (const Json* given = item.Object("function")) {
     Fields function(*given, item.PathOf("function"));
     tool = ReadFunction(function, "parameters");
-    Merge(function, item);
+    function.FinishInto(item);
   } else {
     item.Problem("function", "is missing");
   }
@@ -82,7 +78,7 @@ std::vector<Tool> ReadTools(Fields& fields, Tool (*read)(Fields& item)) {
     const bool twice =
         std::any_of(tools.begin(), tools.end(), [&](const Tool& other) { return other.name == tool.name; });
     if (twice) item.Problem("name", fmt::format("is {}, which is the name of another tool", Shown(tool.name)));
-    Merge(item, fields);
+    item.FinishInto(fields);
     tools.push_back(std::move(tool));
   }
   return tools;
@@ -107,7 +103,7 @@ void CheckModelHasTools(Fields& fields, const Model& model, const ToolOptions& o
   fields.Problem("tools", "cannot be used: this model's template calls tools in a way that the server does not know");
 }
 
-// "none", "auto", "required", or an object.
+// "none", "auto" or "required".
 void ReadTextChoice(Fields& fields, const Json& choice, ToolOptions& options) {
   if (choice == "none") {
     options.use = ToolUse::kNever;
@@ -118,6 +114,24 @@ void ReadTextChoice(Fields& fields, const Json& choice, ToolOptions& options) {
         "tool_choice",
         fmt::format("is {}, but it must be \"none\", \"auto\", \"required\" or name a function", Shown(choice)));
   }
+}
+
+// What both of OpenAI's APIs have; `named` reads the function that an object in tool_choice names.
+ToolOptions ReadOpenAiTools(Fields& fields, const Model& model, Tool (*read)(Fields& item),
+                            void (*named)(Fields& choice, ToolOptions& options)) {
+  ToolOptions options{.tools = ReadTools(fields, read)};
+  options.parallel = fields.Bool("parallel_tool_calls").value_or(true);
+  if (const Json* choice = fields.Any("tool_choice"); choice != nullptr && choice->is_object()) {
+    Fields inner(*choice, "tool_choice");
+    if (inner.Text("type").value_or("") != "function") inner.Problem("type", "must be \"function\"");
+    named(inner, options);
+    inner.FinishInto(fields);
+  } else if (choice != nullptr) {
+    ReadTextChoice(fields, *choice, options);
+  }
+  CheckChoice(fields, options);
+  CheckModelHasTools(fields, model, options);
+  return options;
 }
 
 }  // namespace
@@ -135,41 +149,19 @@ Json ReadParameters(Fields& function, std::string_view member) {
 }
 
 ToolOptions ReadChatTools(Fields& fields, const Model& model) {
-  ToolOptions options{.tools = ReadTools(fields, ReadChatTool)};
-  options.parallel = fields.Bool("parallel_tool_calls").value_or(true);
-  if (const Json* choice = fields.Any("tool_choice"); choice != nullptr && choice->is_object()) {
-    Fields inner(*choice, "tool_choice");
-    if (inner.Text("type").value_or("") != "function") inner.Problem("type", "must be \"function\"");
-    if (const Json* function = inner.Object("function")) {
-      Fields named(*function, "tool_choice.function");
+  return ReadOpenAiTools(fields, model, ReadChatTool, [](Fields& choice, ToolOptions& options) {
+    if (const Json* function = choice.Object("function")) {
+      Fields named(*function, choice.PathOf("function"));
       ReadOnly(named, options);
-      Merge(named, inner);
+      named.FinishInto(choice);
     } else {
-      inner.Problem("function", "is missing");
+      choice.Problem("function", "is missing");
     }
-    Merge(inner, fields);
-  } else if (choice != nullptr) {
-    ReadTextChoice(fields, *choice, options);
-  }
-  CheckChoice(fields, options);
-  CheckModelHasTools(fields, model, options);
-  return options;
+  });
 }
 
 ToolOptions ReadResponseTools(Fields& fields, const Model& model) {
-  ToolOptions options{.tools = ReadTools(fields, ReadResponseTool)};
-  options.parallel = fields.Bool("parallel_tool_calls").value_or(true);
-  if (const Json* choice = fields.Any("tool_choice"); choice != nullptr && choice->is_object()) {
-    Fields inner(*choice, "tool_choice");
-    if (inner.Text("type").value_or("") != "function") inner.Problem("type", "must be \"function\"");
-    ReadOnly(inner, options);
-    Merge(inner, fields);
-  } else if (choice != nullptr) {
-    ReadTextChoice(fields, *choice, options);
-  }
-  CheckChoice(fields, options);
-  CheckModelHasTools(fields, model, options);
-  return options;
+  return ReadOpenAiTools(fields, model, ReadResponseTool, ReadOnly);
 }
 
 ToolOptions ReadMessageTools(Fields& fields, const Model& model) {
@@ -187,7 +179,7 @@ ToolOptions ReadMessageTools(Fields& fields, const Model& model) {
     } else if (type != "auto") {
       inner.Problem("type", fmt::format("is {}, but it must be \"auto\", \"any\", \"tool\" or \"none\"", Shown(type)));
     }
-    Merge(inner, fields);
+    inner.FinishInto(fields);
   }
   CheckChoice(fields, options);
   CheckModelHasTools(fields, model, options);
