@@ -236,7 +236,7 @@ def main() -> None:
     if unknown := set(names) - {"short", "shared", "stall", "crowd"}:
         parser.error(f"--loads: there is no {', '.join(sorted(unknown))}")
     model = models.path_of(options.model)
-    texts = [options.text] if options.text else sorted(places.ROOT.glob("**/*.md"))
+    texts = [options.text] if options.text else sorted(places.ROOT.glob("docs/**/*.md"))
     prompts = Prompts(model, "\n".join(path.read_text() for path in texts))
     result = results.describe() | {"threads": options.threads, "loads": []}
     for name in (name for name in names if name != "crowd"):

@@ -66,8 +66,7 @@ void Walk(const std::shared_ptr<kvasir::grammar::TokenGrammar>& grammar, std::st
     Require(token >= 0);
     constraint.Accept(token);
     if (Tokenizer().IsEndOfGeneration(token)) {
-      // A grammar may name such a token; the answer ends there all the same.
-      Require(walker.complete(position) || !grammar->program().specials().empty());
+      Require(walker.complete(position));
       return;
     }
     const std::string_view piece = grammar->table().piece(token);

@@ -123,6 +123,14 @@ TEST_F(ConstraintTest, LiteralsTakeAnyTokensThatSpellThem) {
   EXPECT_EQ(Allowed(constraint), ends);
 }
 
+TEST_F(ConstraintTest, RefusesAGrammarWithATokenThatEndsTheAnswer) {
+  // The model would stop there, before the text is one of the grammar.
+  const auto grammar = store_.Get("end", InOrderOf({grammar::Make({SpecialToken{"<|im_end|>"}}), Exactly("a")}));
+  ASSERT_FALSE(grammar.has_value());
+  EXPECT_EQ(grammar.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(grammar.error().message, HasSubstr("<|im_end|>"));
+}
+
 TEST_F(ConstraintTest, SpecialTokensAreNotTheirText) {
   const int32_t tool = *tokenizer_->FindToken("[tool]");
   Constraint special = Make(InOrderOf({grammar::Make({SpecialToken{"[tool]"}}), Exactly("a")}));

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "grammar/characters.h"
+#include "grammar/text_cursor.h"
 #include "text/utf8.h"
 
 namespace kvasir::grammar {
@@ -25,9 +26,9 @@ bool IsNameCharacter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
-class GbnfParser {
+class GbnfParser : TextCursor {
  public:
-  explicit GbnfParser(std::string_view text) : text_(text), rules_(std::make_shared<Rules>()) {}
+  explicit GbnfParser(std::string_view text) : TextCursor(text), rules_(std::make_shared<Rules>()) {}
 
   Result<Expr> Run() {
     if (text_.size() > kLongestGrammar) {
@@ -55,13 +56,6 @@ class GbnfParser {
   }
 
  private:
-  [[nodiscard]] bool AtEnd() const { return at_ == text_.size(); }
-  [[nodiscard]] char Peek() const { return AtEnd() ? '\0' : text_[at_]; }
-  bool Take(std::string_view expected) {
-    if (!text_.substr(at_).starts_with(expected)) return false;
-    at_ += expected.size();
-    return true;
-  }
   [[nodiscard]] std::unexpected<Error> Wrong(std::string_view what,
                                              ErrorCode code = ErrorCode::kInvalidArgument) const {
     const std::string_view before = text_.substr(0, at_);
@@ -203,12 +197,9 @@ class GbnfParser {
 
   Result<int> Number() {
     Skip(false);
-    if (Peek() < '0' || Peek() > '9') return Wrong("a number is missing after {");
-    int value = 0;
-    while (Peek() >= '0' && Peek() <= '9') {
-      value = value * 10 + (text_[at_++] - '0');
-      if (value > kMostTimes) return Wrong(fmt::format("a repeat has more than {} times", kMostTimes));
-    }
+    if (!AtDigit()) return Wrong("a number is missing after {");
+    const int value = TakeNumber(kMostTimes);
+    if (value > kMostTimes) return Wrong(fmt::format("a repeat has more than {} times", kMostTimes));
     Skip(false);
     return value;
   }
@@ -299,8 +290,6 @@ class GbnfParser {
     return Make({SpecialToken{spelling}});
   }
 
-  std::string_view text_;
-  size_t at_ = 0;
   int depth_ = 0;
   std::shared_ptr<Rules> rules_;
   std::map<std::string, uint32_t> numbers_;

@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "grammar/characters.h"
+#include "grammar/text_cursor.h"
 #include "text/utf8.h"
 
 namespace kvasir::grammar {
@@ -51,9 +52,9 @@ const CharacterSet& LineEnds() {
   return set;
 }
 
-class RegexParser {
+class RegexParser : TextCursor {
  public:
-  explicit RegexParser(std::string_view text) : text_(text) {}
+  explicit RegexParser(std::string_view text) : TextCursor(text) {}
 
   Result<Expr> Run() {
     if (text_.size() > kLongestPattern) {
@@ -69,13 +70,6 @@ class RegexParser {
   }
 
  private:
-  [[nodiscard]] bool AtEnd() const { return at_ == text_.size(); }
-  [[nodiscard]] char Peek() const { return AtEnd() ? '\0' : text_[at_]; }
-  bool Take(std::string_view expected) {
-    if (!text_.substr(at_).starts_with(expected)) return false;
-    at_ += expected.size();
-    return true;
-  }
   char32_t TakeCharacter() {
     const text::Utf8Char c = text::DecodeUtf8(text_, at_);
     at_ += static_cast<size_t>(c.length);
@@ -145,12 +139,9 @@ class RegexParser {
   }
 
   Result<int> Number() {
-    if (Peek() < '0' || Peek() > '9') return Wrong("a number is missing after {; write \\{ for the character {");
-    int value = 0;
-    while (Peek() >= '0' && Peek() <= '9') {
-      value = value * 10 + (text_[at_++] - '0');
-      if (value > kMostTimes) return Wrong(fmt::format("a repeat has more than {} times", kMostTimes));
-    }
+    if (!AtDigit()) return Wrong("a number is missing after {; write \\{ for the character {");
+    const int value = TakeNumber(kMostTimes);
+    if (value > kMostTimes) return Wrong(fmt::format("a repeat has more than {} times", kMostTimes));
     return value;
   }
 
@@ -230,7 +221,7 @@ class RegexParser {
       case 'P': return Category(c == 'P');
       default: break;
     }
-    if (c == '0' && !(Peek() >= '0' && Peek() <= '9')) return one(0);
+    if (c == '0' && !AtDigit()) return one(0);
     if (c >= '0' && c <= '9') return NotSupported("a back reference");
     if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) {
       return Wrong(fmt::format("the escape \\{} has no meaning", static_cast<char>(c)));
@@ -304,8 +295,6 @@ class RegexParser {
     return set.ranges()[0].low;
   }
 
-  std::string_view text_;
-  size_t at_ = 0;
   int depth_ = 0;
 };
 

@@ -20,6 +20,12 @@ Result<std::shared_ptr<TokenGrammar>> Store::Get(const std::string& key, const E
       return Fail(ErrorCode::kInvalidArgument,
                   fmt::format("the grammar needs the special token {}, which this model does not have", spelling));
     }
+    if (tokenizer_.IsEndOfGeneration(*id)) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("the grammar names the token {}, at which this model ends its answers: leave it out, an "
+                              "answer ends by itself where the grammar does",
+                              spelling));
+    }
     special_ids.push_back(*id);
   }
   auto grammar = std::make_shared<TokenGrammar>(std::move(program), Table(), std::move(special_ids), budget_);

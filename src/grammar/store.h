@@ -24,7 +24,7 @@ class Store {
   explicit Store(const text::Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
   /// `expr`, compiled for this vocabulary. Equal keys must mean equal expressions. Errors: Program::Compile's, and
-  /// kInvalidArgument for a special token that the vocabulary does not have.
+  /// kInvalidArgument for a special token that the vocabulary does not have, or at which the model ends its answers.
   [[nodiscard]] Result<std::shared_ptr<TokenGrammar>> Get(const std::string& key, const Expr& expr);
 
  private:
