@@ -17,7 +17,7 @@ namespace kvasir {
 // Bytes it will allocate until everything it has so far is computed, with `held_blocks` blocks in place, in steps of at
 // most `step` tokens.
 size_t Scheduler::Impl::BytesToReach(const ScheduledRequest& request, int64_t held_blocks, int step) const {
-  return kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.format, held_blocks,
+  return kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.layout(), held_blocks,
                               static_cast<int64_t>(request.generator.tokens().size()), step);
 }
 
@@ -26,7 +26,7 @@ size_t Scheduler::Impl::PromisedBytes() const {
   size_t bytes = 0;
   for (const auto& request : running) {
     bytes += BytesToReach(*request, kvcache::BlocksFor(request->sequence->length()), kMaxBatchRows);
-    bytes += kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.format, 0, kernels::kPageTokens, 1);
+    bytes += kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.layout(), 0, kernels::kPageTokens, 1);
   }
   return bytes;
 }
@@ -149,6 +149,7 @@ ScheduledRequest* Scheduler::Impl::WeakestBelow(const ScheduledRequest& request,
 // itself, or has ended.
 bool Scheduler::Impl::Extend(ScheduledRequest& request, int rows) {
   const int length = request.sequence->length();
+  rows = std::min(rows, request.sequence->RoomInStep());
   while (true) {
     const auto next = request.generator.tokens().subspan(static_cast<size_t>(length), static_cast<size_t>(rows));
     const Status status = request.sequence->Extend(next);
@@ -157,7 +158,7 @@ bool Scheduler::Impl::Extend(ScheduledRequest& request, int rows) {
       End(request, std::unexpected(status.error()));
       return false;
     }
-    const size_t bytes = kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.format, length / kernels::kPageTokens,
+    const size_t bytes = kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.layout(), length / kernels::kPageTokens,
                                               length + rows, rows);
     if (prefixes.Reclaim(std::max<size_t>(bytes, 1)) > 0) continue;
     if (ScheduledRequest* weaker = WeakestBelow(request, false)) {

@@ -23,8 +23,6 @@ constexpr std::array<std::pair<std::string_view, ComputeMode>, 4> kComputeModes 
      {"balanced", ComputeMode::kBalanced},
      {"precise", ComputeMode::kPrecise},
      {"exact", ComputeMode::kExact}}};
-constexpr std::array<std::pair<std::string_view, KvFormat>, 4> kKvFormats = {
-    {{"auto", KvFormat::kAuto}, {"f32", KvFormat::kF32}, {"f16", KvFormat::kF16}, {"q8", KvFormat::kQ8}}};
 
 template <typename Table>
 auto Parse(const Table& table, std::string_view what, std::string_view name)
@@ -85,12 +83,6 @@ Result<ComputeMode> ParseComputeMode(std::string_view name) {
 }
 std::string_view ComputeModeName(ComputeMode mode) {
   return NameOf(kComputeModes, mode);
-}
-Result<KvFormat> ParseKvFormat(std::string_view name) {
-  return Parse(kKvFormats, "cache format", name);
-}
-std::string_view KvFormatName(KvFormat format) {
-  return NameOf(kKvFormats, format);
 }
 
 std::string PackedCachePath(const std::string& model) {

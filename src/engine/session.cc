@@ -96,13 +96,14 @@ Status Session::Evaluate(std::span<const int32_t> tokens, int first_logits, int 
     return Fail(ErrorCode::kInvalidArgument, fmt::format("{} tokens behind {} do not fit the context of {} tokens",
                                                          total, length(), impl_->engine.options.context_tokens));
   }
-  for (int begin = 0; begin < total; begin += step) {
-    const int count = std::min(step, total - begin);
+  for (int begin = 0; begin < total;) {
+    const int count = std::min({step, total - begin, impl_->sequence.RoomInStep()});
     KV_TRY(impl_->sequence.Extend(tokens.subspan(static_cast<size_t>(begin), static_cast<size_t>(count))));
     const StepRows rows{.sequence = &impl_->sequence,
                         .first_logits = std::clamp(first_logits - begin, 0, count),
                         .on_logits = [&](int i, std::span<const float> row) { on_logits(begin + i, row); }};
     KV_TRY(RunStep(impl_->engine, {&rows, 1}, nullptr));
+    begin += count;
   }
   return {};
 }
@@ -113,7 +114,8 @@ Result<FinishReason> Session::Impl::Generate(Generator& generator) {
   while (true) {
     const int computed = sequence.length() + dropped;
     const std::span<const int32_t> next = generator.tokens().subspan(static_cast<size_t>(computed));
-    KV_TRY(sequence.Extend(next.first(std::min(next.size(), static_cast<size_t>(kMaxBatchRows)))));
+    const int room = std::min(kMaxBatchRows, sequence.RoomInStep());
+    KV_TRY(sequence.Extend(next.first(std::min(next.size(), static_cast<size_t>(room)))));
     const StepRows rows{.sequence = &sequence,
                         .first_logits = generator.first_logits() - computed,
                         .on_logits = [&](int i, std::span<const float> row) { generator.OnLogits(computed + i, row); }};

@@ -78,15 +78,13 @@ Status RunStep(Engine::Impl& engine, std::span<const StepRows> rows, const std::
   const auto on_logits = [&](int first, std::span<const float> logits) {
     HandOut(engine.pool, rows, gathered, first, logits, static_cast<size_t>(width));
   };
-  Status status;
-  {
-    const std::lock_guard lock(engine.step);
-    status = engine.model->Forward(batch, on_logits);
-  }
+  const std::lock_guard lock(engine.step);
+  const Status status = engine.model->Forward(batch, on_logits);
   for (const StepRows& each : rows) {
     if (status) {
       each.sequence->Commit();
       each.sequence->ReleaseOutsideWindow();
+      each.sequence->Compact(engine.pool);
     } else {
       KV_CHECK(each.sequence->Truncate(each.sequence->committed()).has_value());
     }

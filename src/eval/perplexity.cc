@@ -79,7 +79,7 @@ Result<DivergenceReport> EvalDivergence(const EngineOptions& options, const Eval
                                         const EvalProgress& progress) {
   EngineOptions exact_options = options;
   exact_options.compute = ComputeMode::kExact;
-  exact_options.kv_format = KvFormat::kAuto;
+  exact_options.kv = {};
   exact_options.kv_budget_bytes = 0;
   KV_ASSIGN(Runner exact, Runner::Create(exact_options, text.context));
   KV_ASSIGN(Runner runner, Runner::Create(options, text.context));

@@ -124,7 +124,10 @@ struct PageRef {
   const std::byte* data = nullptr;
   int32_t first_position = 0;
   int32_t count = 0;
+  bool compact = false;  // else it has the sequence's open format
 };
+
+struct CompactFormat;
 
 /// Attention of R query rows that share one KV head over the pages of one span. A row at position p sees a key at
 /// position s iff s <= p and (window == 0 or p - s < window).

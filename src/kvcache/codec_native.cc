@@ -11,6 +11,7 @@ class Native final : public Codec {
   constexpr Native(kernels::PageFormat format, std::string_view name) : format_(format), name_(name) {}
 
   std::string_view name() const override { return name_; }
+  kernels::PageFormat format() const override { return format_; }
   size_t PageBytes(int head_dim) const override { return kernels::PageBytes(format_, head_dim); }
   bool appends() const override { return true; }
   void Store(const kernels::KernelTable& table, std::byte* page, int head_dim, int slot, const float* key,

@@ -61,14 +61,18 @@ Status KvSequence::CheckTable(int layer, int kv_head) const {
   }
   for (size_t i = 0; i < table.pages.size(); ++i) {
     const Page& page = table.pages[i];
-    if (!page || page.bytes() < page_bytes()) return Broken(place(i) + " is missing or too small");
+    if (!page || page.bytes() < page_bytes(layer, page)) return Broken(place(i) + " is missing or too small");
     const int32_t position = (first_block + static_cast<int32_t>(i)) * kernels::kPageTokens;
     const int32_t count = std::min(kernels::kPageTokens, length() - position);
     if (refs[i].data != page.data() || refs[i].first_position != position || refs[i].count != count) {
       return Broken(fmt::format("{} is shown as {} tokens from {} instead of {} from {}", place(i), refs[i].count,
                                 refs[i].first_position, count, position));
     }
+    if (page.compact() != refs[i].compact) return Broken(place(i) + " is shown in the wrong format");
     if (position + count > committed_ && !page.unique()) return Broken(place(i) + " is to be written but is shared");
+    if (count < kernels::kPageTokens && length() > committed_ && page.compact()) {
+      return Broken(place(i) + " is to be written but is compact");
+    }
   }
   return {};
 }

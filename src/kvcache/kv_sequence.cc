@@ -45,11 +45,11 @@ Status KvSequence::Extend(std::span<const int32_t> tokens) {
   const int32_t blocks_before = num_blocks();
   const auto blocks_after = static_cast<int32_t>(BlocksFor(static_cast<int64_t>(tokens_.size() + tokens.size())));
   const size_t num_added = static_cast<size_t>(blocks_after - blocks_before);
-  KV_ASSIGN(
-      std::vector<Page> pages,
-      pool_->AllocateMany(page_bytes(), num_added * tables_.size() + CountShared(open_block), MemoryTag::kSequence));
+  KV_ASSIGN(std::vector<Page> copies, AllocateCopies(open_block, Write::kTokens));
+  KV_ASSIGN(std::vector<Page> pages,
+            pool_->AllocateMany(page_bytes(), num_added * tables_.size(), MemoryTag::kSequence));
   // Beyond this point nothing can fail.
-  Unshare(open_block, pages);
+  Unshare(open_block, Write::kTokens, std::move(copies));
   for (HeadTable& table : tables_) {
     for (size_t i = 0; i < num_added; ++i) {
       table.pages.push_back(std::move(pages.back()));
@@ -63,6 +63,7 @@ Status KvSequence::Extend(std::span<const int32_t> tokens) {
 
 KvView KvSequence::View() const {
   return {.format = options_.format,
+          .compact = options_.compact.get(),
           .num_layers = shape_.layers,
           .num_kv_heads = shape_.kv_heads,
           .head_dim = shape_.head_dim,
@@ -159,6 +160,7 @@ Status KvSequence::Truncate(int32_t new_length) {
   }
   tokens_.resize(static_cast<size_t>(new_length));
   committed_ = std::min(committed_, new_length);
+  compact_end_ = std::min(compact_end_, blocks);
   sealed_.resize(std::min(sealed_.size(), static_cast<size_t>(new_length / kPageTokens)));
   if (origins_.size() >= static_cast<size_t>(blocks)) {
     origins_.resize(static_cast<size_t>(blocks));
@@ -176,6 +178,7 @@ KvSequence KvSequence::Fork() const {
   fork.committed_ = committed_;
   fork.sealed_ = sealed_;
   fork.origins_ = origins_;
+  fork.compact_end_ = compact_end_;
   fork.first_block_ = first_block_;
   fork.shift_floor_ = shift_floor_;
   fork.tables_ = tables_;
@@ -207,9 +210,13 @@ void KvSequence::Adopt(std::span<const HeldBlock> blocks, int32_t length) {
 }
 
 size_t KvSequence::bytes() const {
-  size_t pages = 0;
-  for (const HeadTable& table : tables_) pages += table.pages.size();
-  return pages * page_bytes();
+  size_t bytes = 0;
+  for (int layer = 0; layer < shape_.layers; ++layer) {
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      for (const Page& page : tables_[index(layer, head)].pages) bytes += page_bytes(layer, page);
+    }
+  }
+  return bytes;
 }
 
 void KvSequence::ForEachPage(const std::function<void(const Page&)>& visit) const {
@@ -218,31 +225,51 @@ void KvSequence::ForEachPage(const std::function<void(const Page&)>& visit) cons
   }
 }
 
-// How many pages from block `first_block` on others refer to as well.
-size_t KvSequence::CountShared(int32_t first_block) const {
-  size_t shared = 0;
+// Whether a page must be replaced by one of our own before it is written: tokens are written to open pages only, and
+// what compact pages hold may not depend on their position at all.
+bool KvSequence::MustCopy(int layer, const Page& page, Write write) const {
+  if (!page.compact()) return !page.unique();
+  return write == Write::kTokens || (!options_.compact->position_free(layer) && !page.unique());
+}
+
+// Pages for copies of all pages from block `first_block` on that must be copied, in the order of Unshare; empty ones
+// where none is needed.
+Result<std::vector<Page>> KvSequence::AllocateCopies(int32_t first_block, Write write) const {
+  std::vector<Page> copies;
   for (int layer = 0; layer < shape_.layers; ++layer) {
     const int32_t skip = std::max(0, first_block - first_block_[static_cast<size_t>(layer)]);
     for (int head = 0; head < shape_.kv_heads; ++head) {
       const std::vector<Page>& pages = tables_[index(layer, head)].pages;
-      for (size_t i = static_cast<size_t>(skip); i < pages.size(); ++i) shared += pages[i].unique() ? 0 : 1;
+      for (size_t i = static_cast<size_t>(skip); i < pages.size(); ++i) {
+        copies.emplace_back();
+        if (!MustCopy(layer, pages[i], write)) continue;
+        const size_t bytes = write == Write::kTokens ? page_bytes() : page_bytes(layer, pages[i]);
+        KV_ASSIGN(copies.back(), pool_->Allocate(bytes, MemoryTag::kSequence));
+      }
     }
   }
-  return shared;
+  return copies;
 }
 
-// Replaces those pages by copies, taken from the end of `spare`. Another owner may let go of a page meanwhile, so fewer
-// than CountShared said may be needed, never more.
-void KvSequence::Unshare(int32_t first_block, std::vector<Page>& spare) {
+// Replaces those pages by copies. Another owner may let go of a page meanwhile, so fewer copies than allocated may be
+// needed, never more.
+void KvSequence::Unshare(int32_t first_block, Write write, std::vector<Page> copies) {
+  size_t next = 0;
   for (int layer = 0; layer < shape_.layers; ++layer) {
-    const int32_t skip = std::max(0, first_block - first_block_[static_cast<size_t>(layer)]);
+    const int32_t held_from = first_block_[static_cast<size_t>(layer)];
+    const int32_t skip = std::max(0, first_block - held_from);
     for (int head = 0; head < shape_.kv_heads; ++head) {
       std::vector<Page>& pages = tables_[index(layer, head)].pages;
       for (size_t i = static_cast<size_t>(skip); i < pages.size(); ++i) {
-        if (pages[i].unique()) continue;
-        std::memcpy(spare.back().data(), pages[i].data(), page_bytes());
-        pages[i] = std::move(spare.back());
-        spare.pop_back();
+        Page& copy = copies[next++];
+        if (!MustCopy(layer, pages[i], write)) continue;
+        if (pages[i].compact() && write == Write::kTokens) {
+          OpenPage(layer, head, pages[i], (held_from + static_cast<int32_t>(i)) * kPageTokens, copy);
+        } else {
+          std::memcpy(copy.data(), pages[i].data(), page_bytes(layer, pages[i]));
+          if (pages[i].compact()) copy.MarkCompact();
+        }
+        pages[i] = std::move(copy);
       }
     }
   }
@@ -259,7 +286,8 @@ void KvSequence::RefreshRefs(int32_t first_block) {
         const int32_t position = (held_from + static_cast<int32_t>(i)) * kPageTokens;
         table.refs[i] = {.data = table.pages[i].data(),
                          .first_position = position,
-                         .count = std::min(kPageTokens, length() - position)};
+                         .count = std::min(kPageTokens, length() - position),
+                         .compact = table.pages[i].compact()};
       }
     }
   }

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "base/thread_pool.h"
 #include "kvasir/result.h"
 #include "kvcache/block.h"
 #include "kvcache/codec.h"
@@ -25,6 +26,7 @@ using RotateKey = std::function<void(int layer, float* key, int32_t delta)>;
 ///   View()                   the forward pass writes the new slots and attends
 ///   Commit()                 full blocks are sealed             (to give a step up: Truncate(committed()) instead)
 ///   ReleaseOutsideWindow()   local layers drop what no later query sees
+///   Compact()                pages behind the recent tokens are encoded, where KvOptions::compact says how
 ///
 /// Page i of every table holds positions 64i ... 64i+63; the last one may be partly filled. A page is written only
 /// while this sequence is its one owner: Extend copies a shared last page first. So forks and observers never see a
@@ -54,6 +56,13 @@ class KvSequence {
   /// Frees the pages of layers with a window that no query at position length() or later sees. Call after Commit, when
   /// no rewind is wanted any more.
   void ReleaseOutsideWindow();
+
+  /// How many more tokens the step in progress may bring: with compact pages a step ends at multiples of kCompactStep.
+  [[nodiscard]] int32_t RoomInStep() const;
+  /// Encodes the pages that the rule of KvOptions::compact says are to be compact, over the threads of `pool`, and tells
+  /// the observers. A page for which the budget has no room at the moment stays open until a later call. Call after
+  /// ReleaseOutsideWindow; does nothing while a step is in progress.
+  void Compact(base::ThreadPool& pool);
 
   /// Whether Truncate(length) can work: 0 <= length <= length(), and every page that a query at `length` sees is held.
   /// Always true for 0.
@@ -110,10 +119,25 @@ class KvSequence {
 
   int32_t num_blocks() const { return static_cast<int32_t>(BlocksFor(length())); }
   size_t page_bytes() const { return codec_->PageBytes(shape_.head_dim); }
+  size_t page_bytes(int layer, const Page& page) const {
+    return page.compact() ? options_.compact->PageBytes(layer) : page_bytes();
+  }
   size_t index(int layer, int kv_head) const { return static_cast<size_t>(layer) * shape_.kv_heads + kv_head; }
 
-  size_t CountShared(int32_t first_block) const;
-  void Unshare(int32_t first_block, std::vector<Page>& spare);
+  Page& PageOf(int layer, int kv_head, int32_t block) {
+    return tables_[index(layer, kv_head)].pages[static_cast<size_t>(block - first_block_[static_cast<size_t>(layer)])];
+  }
+
+  // What a page that is to be written is needed for.
+  enum class Write : uint8_t { kTokens, kRotation };
+  bool MustCopy(int layer, const Page& page, Write write) const;
+  Result<std::vector<Page>> AllocateCopies(int32_t first_block, Write write) const;
+  void Unshare(int32_t first_block, Write write, std::vector<Page> copies);
+  void EncodePage(int layer, int kv_head, int32_t block);
+  void ShowCompact(int32_t block);
+  void ReadPage(int layer, int kv_head, const Page& page, int32_t first_position, std::span<float> keys,
+                std::span<float> values) const;
+  void OpenPage(int layer, int kv_head, const Page& page, int32_t first_position, Page& open) const;
   void RefreshRefs(int32_t first_block);
   void RefreshHeads();
   const BlockHash& ParentOf(size_t block) const { return block == 0 ? root_ : sealed_[block - 1]; }
@@ -123,6 +147,9 @@ class KvSequence {
   void AdjustFloors(int32_t kept, int32_t dropped);
   void DropBlocks(int32_t first_block, int32_t count);
   void RotateKeysFrom(int32_t first_block, int32_t delta, const RotateKey& rotate);
+  void RotateOpen(int layer, const Page& page, int count, int32_t delta, const RotateKey& rotate);
+  void RotateCompact(int layer, int kv_head, const Page& page, int32_t position, int32_t delta,
+                     const RotateKey& rotate);
   void MoveOrigins(int32_t kept, int32_t dropped);
   int32_t NeededBlock(int layer, int32_t position) const;
   Status CheckTable(int layer, int kv_head) const;
@@ -138,6 +165,7 @@ class KvSequence {
   BlockHash root_;
   std::vector<BlockHash> sealed_;
   std::vector<BlockOrigin> origins_;  // of the blocks up to the last one that a context shift moved
+  int32_t compact_end_ = 0;  // up to here Compact has nothing left to do
   std::vector<int32_t> first_block_;  // [L] earlier blocks are released
   std::vector<int32_t>
       shift_floor_;  // [L] earlier blocks cannot be expected: released when a context shift moved later ones

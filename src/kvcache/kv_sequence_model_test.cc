@@ -9,8 +9,8 @@
 #include <rapidcheck/gtest.h>
 
 #include <map>
+#include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -25,7 +25,7 @@ constexpr size_t kTables = 4;
 constexpr size_t kBudgetPages = 120;
 constexpr size_t kMaxSequences = 4;
 
-enum class Kind { kExtend, kExtendTwice, kGiveUp, kTruncate, kFork, kDrop, kShift, kRelease, kCreate, kHold };
+enum class Kind { kExtend, kExtendTwice, kGiveUp, kTruncate, kFork, kDrop, kShift, kRelease, kCompact, kCreate, kHold };
 
 struct Operation {
   Kind kind;
@@ -48,6 +48,7 @@ rc::Gen<Operation> AnyOperation() {
                                                     {1, K::kDrop},
                                                     {2, K::kShift},
                                                     {2, K::kRelease},
+                                                    {2, K::kCompact},
                                                     {1, K::kCreate},
                                                     {1, K::kHold}});
   return rc::gen::build<Operation>(rc::gen::set(&Operation::kind, kind),
@@ -88,8 +89,9 @@ class Keeper final : public SealObserver {
 
 class Machine {
  public:
-  explicit Machine(kernels::PageFormat format)
+  Machine(kernels::PageFormat format, std::shared_ptr<const CompactStore> compact)
       : format_(format),
+        compact_(std::move(compact)),
         page_bytes_(kernels::PageBytes(format, kShape.head_dim)),
         pool_(PagePool::Create(kBudgetPages * page_bytes_).value()) {
     Create();
@@ -107,6 +109,7 @@ class Machine {
       case Kind::kDrop: all_.erase(all_.begin() + (&chosen - all_.data())); break;
       case Kind::kShift: Shift(chosen, op.other, op.amount + 1); break;
       case Kind::kRelease: Release(chosen); break;
+      case Kind::kCompact: Compact(chosen); break;
       case Kind::kCreate: Create(); break;
       case Kind::kHold:
         keeper_.held.clear();
@@ -119,7 +122,7 @@ class Machine {
  private:
   void Create() {
     if (all_.size() >= kMaxSequences) return;
-    const KvOptions options = {.format = format_, .recent = 10};
+    const KvOptions options = {.format = format_, .compact = compact_, .recent = 10};
     all_.push_back({KvSequence::Create(*pool_, kShape, options, {&keeper_}).value(), {}, {}});
   }
 
@@ -134,11 +137,11 @@ class Machine {
         const int position = tracked.sequence.length() + i;
         ids.push_back(position % 64 == 17 ? (count % 3) : position % 7);
       }
-      const size_t live = pool_->stats().live_pages;
+      const size_t live = pool_->stats().live_bytes;
       if (!tracked.sequence.Extend(ids)) {
         const size_t wanted = (static_cast<size_t>(count) / 64 + 2) * kTables;  // at most, with copies
-        RC_ASSERT(live + wanted > kBudgetPages);
-        RC_ASSERT(pool_->stats().live_pages == live);
+        RC_ASSERT(live + wanted * page_bytes_ > kBudgetPages * page_bytes_);
+        RC_ASSERT(pool_->stats().live_bytes == live);
         break;
       }
       for (const int32_t id : ids) step.push_back({.id = id, .serial = ++serial_});
@@ -195,9 +198,20 @@ class Machine {
 
   void Release(Tracked& tracked) {
     tracked.sequence.ReleaseOutsideWindow();
-    if (!tracked.shifted) {
-      RC_ASSERT(tracked.sequence.bytes() == BytesAt(kShape, format_, tracked.sequence.length()));
+    if (tracked.shifted) return;
+    const size_t open = BytesAt(kShape, format_, tracked.sequence.length());
+    const size_t bytes = tracked.sequence.bytes();
+    if (compact_) {
+      RC_ASSERT(bytes <= open);
+    } else {
+      RC_ASSERT(bytes == open);
     }
+  }
+
+  void Compact(Tracked& tracked) {
+    const size_t before = tracked.sequence.bytes();
+    tracked.sequence.Compact(threads_);
+    RC_ASSERT(tracked.sequence.bytes() <= before);
   }
 
   int Intern(const std::vector<int>& key) {
@@ -214,8 +228,8 @@ class Machine {
   }
 
   void Check() {
-    std::set<const std::byte*> pages;
-    const auto count = [&](const Page& page) { pages.insert(page.data()); };
+    std::map<const std::byte*, size_t> pages;
+    const auto count = [&](const Page& page) { pages.emplace(page.data(), page.bytes()); };
     for (const Tracked& tracked : all_) {
       const Status status = tracked.sequence.CheckIntegrity();
       if (!status) RC_FAIL(status.error().message);
@@ -234,12 +248,16 @@ class Machine {
     for (const auto& held : keeper_.held) count(held.page);
     const PoolStats stats = pool_->stats();
     RC_ASSERT(stats.live_pages == pages.size());
-    RC_ASSERT(stats.live_bytes == pages.size() * page_bytes_);
+    size_t bytes = 0;
+    for (const auto& [data, size] : pages) bytes += size;
+    RC_ASSERT(stats.live_bytes == bytes);
     RC_ASSERT(stats.live_bytes <= stats.budget_bytes);
     RC_ASSERT(stats.bytes_by_tag[0] + stats.bytes_by_tag[1] == stats.live_bytes);
   }
 
   kernels::PageFormat format_;
+  std::shared_ptr<const CompactStore> compact_;
+  base::ThreadPool threads_{1};
   size_t page_bytes_;
   std::unique_ptr<PagePool> pool_;
   Keeper keeper_;
@@ -252,7 +270,12 @@ class Machine {
 
 RC_GTEST_PROP(KvSequenceModelTest, AgreesWithTheModelAfterEveryOperation, ()) {
   const auto operations = *rc::gen::container<std::vector<Operation>>(AnyOperation());
-  Machine machine(*rc::gen::element(kernels::PageFormat::kF32, kernels::PageFormat::kQ8));
+  std::shared_ptr<const CompactStore> compact;
+  if (*rc::gen::arbitrary<bool>()) {
+    const CompactRule rule = {.recent = *rc::gen::element(0, 64, 100), .sinks = *rc::gen::element(0, 4)};
+    compact = std::make_shared<CompactStoreForTest>(rule, *rc::gen::arbitrary<bool>());
+  }
+  Machine machine(*rc::gen::element(kernels::PageFormat::kF32, kernels::PageFormat::kQ8), compact);
   for (const Operation& operation : operations) machine.Run(operation);
 }
 

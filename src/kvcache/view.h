@@ -7,6 +7,7 @@
 #include <span>
 
 #include "kernels/kernels.h"
+#include "kvcache/compact_store.h"
 
 namespace kvasir::kvcache {
 
@@ -24,7 +25,8 @@ struct WriteSlot {
 
 /// One sequence. [L layers][KVH heads].
 struct KvView {
-  kernels::PageFormat format = kernels::PageFormat::kF16;
+  kernels::PageFormat format = kernels::PageFormat::kF16;  // of open pages
+  const CompactStore* compact = nullptr;                   // of compact ones, where there are any
   int num_layers = 0;
   int num_kv_heads = 0;
   int head_dim = 0;

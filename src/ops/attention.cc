@@ -161,31 +161,48 @@ void Operators::RunAttendItem(const AttentionSpec& spec, const SequenceRows& seq
                            .out = part,
                            .lse = part_lse,
                            .scratch = reinterpret_cast<std::byte*>(kernel_scratch)};
-  const auto attend = kernels_.attend[static_cast<size_t>(sequence.kv->format)];
-  const auto set_pages = [&](int32_t span) {
-    const auto refs = kvcache::PagesOfSpan(pages, span);
+  const auto attend = [&](std::span<const kernels::PageRef> refs) {
     args.pages = refs.data();
     args.num_pages = static_cast<int>(refs.size());
+    if (!refs.empty() && refs.front().compact) {
+      kernels_.attend_compact(args, sequence.kv->compact->format(spec.layer));
+    } else {
+      kernels_.attend[static_cast<size_t>(sequence.kv->format)](args);
+    }
+  };
+  // The pages of one span and one format at a time. Which these are depends on positions alone.
+  const auto merge_spans = [&] {
+    std::fill(states, states + rows, kvcache::MergeState{});
+    for (int32_t span = item.spans.begin; span < item.spans.end; ++span) {
+      auto refs = kvcache::PagesOfSpan(pages, span);
+      do {
+        const size_t alike = kvcache::FirstOfOneFormat(refs);
+        attend(refs.first(alike));
+        refs = refs.subspan(alike);
+        for (int r = 0; r < rows; ++r) {
+          kvcache::MergePartial(total + static_cast<int64_t>(r) * d, &states[r], part + static_cast<int64_t>(r) * d,
+                                part_lse[r], d);
+        }
+      } while (!refs.empty());
+    }
+    for (int r = 0; r < rows; ++r) kvcache::FinishMerge(total + static_cast<int64_t>(r) * d, states[r], d);
   };
   if (item.partial >= 0) {
     float* partial = partials_.data() + item.partial;
-    set_pages(item.spans.begin);
-    args.out = partial;
-    args.lse = partial + block;
-    attend(args);
+    const auto refs = kvcache::PagesOfSpan(pages, item.spans.begin);
+    if (kvcache::FirstOfOneFormat(refs) == refs.size()) {
+      args.out = partial;
+      args.lse = partial + block;
+      attend(refs);
+      return;
+    }
+    merge_spans();
+    std::copy(total, total + block, partial);
+    for (int r = 0; r < rows; ++r) partial[block + static_cast<size_t>(r)] = kvcache::LseOf(states[r]);
     return;
   }
 
-  std::fill(states, states + rows, kvcache::MergeState{});
-  for (int32_t span = item.spans.begin; span < item.spans.end; ++span) {
-    set_pages(span);
-    attend(args);
-    for (int r = 0; r < rows; ++r) {
-      kvcache::MergePartial(total + static_cast<int64_t>(r) * d, &states[r], part + static_cast<int64_t>(r) * d,
-                            part_lse[r], d);
-    }
-  }
-  for (int r = 0; r < rows; ++r) kvcache::FinishMerge(total + static_cast<int64_t>(r) * d, states[r], d);
+  merge_spans();
   for (int t = 0; t < tokens; ++t) {
     const int64_t b = sequence.first_row + item.row_begin + t;
     const float* source = total + static_cast<int64_t>(t) * group * d;

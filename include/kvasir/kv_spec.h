@@ -1,0 +1,50 @@
+// How the cache stores keys and values, in the words of `--kv`, which are the same in settings, requests and receipts.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kvasir/result.h"
+
+namespace kvasir {
+
+/// How keys and values are stored.
+///
+/// Pages of 64 tokens are written in an open format. Where codecs are named, a page is encoded by them once it lies
+/// behind the recent tokens; the first tokens (attention sinks) stay open.
+///
+///   auto                                      f32 in exact mode, else f16; all pages open
+///   f32  f16  q8  fp8_e4m3  fp8_e5m2          all pages open, in this format
+///   nuq4                                      a codec for keys and values
+///   k=nuq4,v=nuq3,outliers=1%,recent=128,sinks=4,open=f16
+///   k=nuq3,v=nuq3,k[0-1]=nuq5,v[29]=nuq4      layers of their own, counted from 0
+struct KvSpec {
+  /// Layers that differ from the rest.
+  struct Layers {
+    bool keys = false;  ///< Else values.
+    int first = 0;
+    int last = 0;  ///< Included.
+    std::string codec;
+    friend bool operator==(const Layers&, const Layers&) = default;
+  };
+
+  std::string open = "auto";
+  std::string keys;    ///< Codec of the keys behind the recent tokens; empty: all pages stay open.
+  std::string values;  ///< And of the values; both or none.
+  std::vector<Layers> layers;
+  std::optional<double> outliers;  ///< Share of the elements that is kept exactly, 0 to 0.05.
+  int recent = 128;                ///< Tokens at the end that stay open.
+  int sinks = 4;                   ///< Tokens at the start that stay open, rounded up to whole pages.
+
+  [[nodiscard]] bool compact() const { return !keys.empty(); }
+  friend bool operator==(const KvSpec&, const KvSpec&) = default;
+};
+
+/// Reads a specification. Errors: kInvalidArgument naming the part that is wrong and what there is.
+[[nodiscard]] Result<KvSpec> ParseKvSpec(std::string_view text);
+/// Its shortest spelling; ParseKvSpec gives the same specification for it.
+[[nodiscard]] std::string KvSpecText(const KvSpec& spec);
+
+}  // namespace kvasir

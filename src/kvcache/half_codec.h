@@ -1,0 +1,29 @@
+// The named ways to store one half of a compact page, its keys or its values: one line each in half_codec.cc.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "kernels/compact_page.h"
+#include "kvasir/result.h"
+
+namespace kvasir::kvcache {
+
+/// A way to store keys or values, by its name in `--kv`.
+struct HalfCodec {
+  std::string_view name;
+  std::string_view about;  ///< One line for a user.
+  kernels::CompactHalf keys;
+  kernels::CompactHalf values;
+  bool fitted = false;  ///< Levels are fitted to the model where a calibration is there; evenly spaced without.
+};
+
+/// All of them.
+[[nodiscard]] std::span<const HalfCodec> HalfCodecs();
+/// The one called `name`; kNotFound with the names there are.
+[[nodiscard]] Result<const HalfCodec*> FindHalfCodec(std::string_view name);
+/// "q8, q4, ..."
+[[nodiscard]] std::string HalfCodecNames();
+
+}  // namespace kvasir::kvcache

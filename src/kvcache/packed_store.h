@@ -1,0 +1,75 @@
+// The compact pages that the kernels read: a codec for the keys and one for the values of each layer.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/compact_page.h"
+#include "kvasir/result.h"
+#include "kvcache/compact_store.h"
+#include "kvcache/encode_half.h"
+#include "kvcache/kv_options.h"
+
+namespace kvasir::kvcache {
+
+/// A rotation of keys by their position, as the model does it.
+struct KeyRope {
+  std::vector<double> frequencies;  ///< [n_rot/2] radians per position.
+  float magnitude = 1;
+  bool neox = false;  ///< Pairs (i, i + n_rot/2); else (2i, 2i + 1).
+};
+
+/// What a PackedStore is made of.
+struct PackedStoreOptions {
+  CompactRule rule;
+  /// How each layer stores its pages [L]; `rope` is filled in.
+  std::vector<kernels::CompactFormat> layers;
+  std::vector<KeyRope> ropes;      ///< The distinct rotations.
+  std::vector<int> rope_of_layer;  ///< [L] index into `ropes`.
+  int context_tokens = 0;          ///< The longest sequence.
+  /// What encoders know of the model, [L * KVH] each, or empty.
+  std::vector<HalfCalibration> key_calibration;
+  std::vector<HalfCalibration> value_calibration;
+  std::string identity;  ///< Names all of the above.
+};
+
+class PackedStore final : public CompactStore {
+ public:
+  /// Errors: kInvalidArgument where the kernels cannot read a format, or it is larger than an open page would be.
+  [[nodiscard]] static Result<std::shared_ptr<const PackedStore>> Create(const KvShape& shape,
+                                                                         kernels::PageFormat open,
+                                                                         PackedStoreOptions options);
+
+  [[nodiscard]] std::string identity() const override { return options_.identity; }
+  [[nodiscard]] size_t PageBytes(int layer) const override;
+  [[nodiscard]] const kernels::CompactFormat& format(int layer) const override {
+    return options_.layers[static_cast<size_t>(layer)];
+  }
+  [[nodiscard]] bool position_free(int layer) const override { return format(layer).key.before_rope; }
+  void Encode(int layer, int kv_head, int32_t first_position, std::span<const float> keys,
+              std::span<const float> values, std::byte* page) const override;
+  void Decode(int layer, int kv_head, int32_t first_position, const std::byte* page, std::span<float> keys,
+              std::span<float> values) const override;
+
+ private:
+  PackedStore(const KvShape& shape, PackedStoreOptions options);
+  void MakeRopeTables();
+  void TurnBack(const kernels::CompactRope& rope, int32_t first_position, std::span<const float> keys,
+                std::span<float> turned) const;
+  void Turn(const kernels::CompactRope& rope, int32_t first_position, std::span<const float> turned,
+            std::span<float> keys) const;
+  const HalfCalibration* Calibration(const std::vector<HalfCalibration>& all, int layer, int kv_head) const;
+
+  struct RopeTables {
+    std::vector<float> slot_cos, slot_sin, page_cos, page_sin;
+  };
+
+  KvShape shape_;
+  PackedStoreOptions options_;
+  std::vector<RopeTables> tables_;  // of each of the distinct rotations
+};
+
+}  // namespace kvasir::kvcache
