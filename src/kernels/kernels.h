@@ -119,6 +119,9 @@ constexpr int Q8Blocks(int head_dim) {
   return (head_dim + kQ8BlockFeatures - 1) / kQ8BlockFeatures;
 }
 
+/// Pages that were encoded as a whole: see compact_page.h.
+struct CompactFormat;
+
 /// One page as attention sees it. Tokens 0..count-1 are at positions first_position + i.
 struct PageRef {
   const std::byte* data = nullptr;
@@ -207,6 +210,9 @@ struct KernelTable {
   /// its position and the pages, not on the other rows; the vector instruction sets agree on them, the reference, which
   /// computes in double, does not. With kQ8 they round queries and weights to 16 bits per 32 features.
   void (*attend[kNumPageFormats])(const AttendArgs& args);
+  /// Attention over compact pages, all of one format that CheckCompact allows, with the same contract; weights are
+  /// rounded as with kQ8, queries to 16 bits per 32 features or more, and not at all with keys stored before RoPE.
+  void (*attend_compact)(const AttendArgs& args, const CompactFormat& format);
   /// Stores key and value (f32 [D]) of one token into slot `slot` of a page, the same bytes on every instruction set.
   /// Values that a format cannot hold saturate. Indexed by PageFormat.
   void (*store_kv[kNumPageFormats])(std::byte* page, int head_dim, int slot, const float* key, const float* value);

@@ -22,6 +22,7 @@ constinit const KernelTable kRefTable = {
     .softcap = ref::Softcap,
     .rope = ref::Rope,
     .attend = {ref::AttendF32, ref::AttendF16, ref::AttendQ8},
+    .attend_compact = ref::AttendCompact,
     .store_kv = {ref::StoreKvF32, ref::StoreKvF16, ref::StoreKvQ8},
     .load_kv = {ref::LoadKvF32, ref::LoadKvF16, ref::LoadKvQ8},
     .read_stream = ref::ReadStream,

@@ -2,6 +2,7 @@
 // instruction set and run where none of those does.
 #pragma once
 
+#include "kernels/compact_page.h"
 #include "kernels/kernels.h"
 
 namespace kvasir::kernels::ref {
@@ -28,6 +29,7 @@ void Rope(float* x, const float* cos, const float* sin, int n_rot, bool neox);
 void AttendF32(const AttendArgs& args);
 void AttendF16(const AttendArgs& args);
 void AttendQ8(const AttendArgs& args);
+void AttendCompact(const AttendArgs& args, const CompactFormat& format);
 void StoreKvF32(std::byte* page, int head_dim, int slot, const float* key, const float* value);
 void StoreKvF16(std::byte* page, int head_dim, int slot, const float* key, const float* value);
 void StoreKvQ8(std::byte* page, int head_dim, int slot, const float* key, const float* value);
