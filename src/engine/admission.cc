@@ -158,8 +158,8 @@ bool Scheduler::Impl::Extend(ScheduledRequest& request, int rows) {
       End(request, std::unexpected(status.error()));
       return false;
     }
-    const size_t bytes = kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.layout(), length / kernels::kPageTokens,
-                                              length + rows, rows);
+    const size_t bytes = kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.layout(),
+                                              length / kernels::kPageTokens, length + rows, rows);
     if (prefixes.Reclaim(std::max<size_t>(bytes, 1)) > 0) continue;
     if (ScheduledRequest* weaker = WeakestBelow(request, false)) {
       Preempt(*weaker);

@@ -117,7 +117,8 @@ Status CheckWhole(const KvSpec& spec, std::string_view text) {
   };
   if (spec.keys.empty() != spec.values.empty()) return wrong("names a codec for only one of keys (k=) and values (v=)");
   const KvSpec plain;
-  if (!spec.compact() && (!spec.layers.empty() || spec.outliers || spec.recent != plain.recent || spec.sinks != plain.sinks)) {
+  if (!spec.compact() &&
+      (!spec.layers.empty() || spec.outliers || spec.recent != plain.recent || spec.sinks != plain.sinks)) {
     return wrong("has settings of codecs but names none: write k= and v=");
   }
   return {};

@@ -64,8 +64,8 @@ void HandOut(base::ThreadPool& pool, std::span<const StepRows> rows, const Gathe
 
 }  // namespace
 
-Status RunStep(Engine::Impl& engine, std::span<const StepRows> rows, const std::atomic<bool>* cancel,
-               StepOutput output) {
+Status RunStep(Engine::Impl& engine, std::span<const StepRows> rows, const std::atomic<bool>* cancel, StepOutput output,
+               ops::AttentionProbe* probe) {
   const Gathered gathered = Gather(rows);
   KV_CHECK(gathered.tokens.size() <= static_cast<size_t>(kMaxBatchRows));
   const ops::Batch batch{.tokens = gathered.tokens,
@@ -73,7 +73,8 @@ Status RunStep(Engine::Impl& engine, std::span<const StepRows> rows, const std::
                          .sequences = gathered.sequences,
                          .logit_rows = gathered.logit_rows,
                          .hidden = output == StepOutput::kHidden,
-                         .cancel = cancel};
+                         .cancel = cancel,
+                         .probe = probe};
   const int width = output == StepOutput::kHidden ? engine.info.embedding : engine.info.vocabulary;
   const auto on_logits = [&](int first, std::span<const float> logits) {
     HandOut(engine.pool, rows, gathered, first, logits, static_cast<size_t>(width));

@@ -28,8 +28,8 @@ enum class StepOutput : uint8_t { kLogits, kHidden };
 /// Computes the open tokens of all `rows`, kMaxBatchRows at most in all, as one batch, and commits them. After an error
 /// every sequence is as it was before it was extended. The results of a row do not depend on the others. Takes its turn
 /// among all steps of the engine, in the order in which they came. Errors: kCancelled when `cancel` was seen set (it is
-/// read at each layer), no memory.
+/// read at each layer), no memory. `probe` sees every layer's attention.
 [[nodiscard]] Status RunStep(Engine::Impl& engine, std::span<const StepRows> rows, const std::atomic<bool>* cancel,
-                             StepOutput output = StepOutput::kLogits);
+                             StepOutput output = StepOutput::kLogits, ops::AttentionProbe* probe = nullptr);
 
 }  // namespace kvasir

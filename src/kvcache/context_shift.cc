@@ -51,6 +51,9 @@ Status KvSequence::CheckShift(int32_t sinks, int32_t drop_tokens) const {
   if (committed_ != length()) {
     return Fail(ErrorCode::kInvalidArgument, "cannot shift the context while a step is in progress: commit it first");
   }
+  if (evicted()) {
+    return Fail(ErrorCode::kInvalidArgument, "cannot shift the context of a sequence from which tokens were evicted");
+  }
   if (sinks < 0 || drop_tokens <= 0) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("cannot shift the context by {} tokens behind {} sinks: the first must be positive, the "
@@ -97,7 +100,7 @@ void KvSequence::RotateKeysFrom(int32_t first_block, int32_t delta, const Rotate
     for (int head = 0; head < shape_.kv_heads; ++head) {
       const HeadTable& held = tables_[index(layer, head)];
       for (size_t i = 0; i < held.pages.size(); ++i) {
-        const kernels::PageRef& ref = held.refs[i];
+        const kernels::PageRef& ref = held.refs[i];  // nothing is packed where a context is shifted
         if (ref.first_position < first_block * kPageTokens) continue;
         const Page& page = held.pages[i];
         if (page.compact()) {

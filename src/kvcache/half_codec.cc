@@ -25,11 +25,8 @@ constexpr CompactHalf Block(uint8_t bits) {
 
 // Keys: a range for each channel of a page.
 constexpr CompactHalf Channels(uint8_t bits, uint8_t tokens, bool before_rope) {
-  return WithUniformLevels({.bits = bits,
-                            .grouping = Grouping::kChannels,
-                            .group = tokens,
-                            .offset = true,
-                            .before_rope = before_rope});
+  return WithUniformLevels(
+      {.bits = bits, .grouping = Grouping::kChannels, .group = tokens, .offset = true, .before_rope = before_rope});
 }
 
 // Values: a range for each token, over so many of its features.
@@ -38,18 +35,12 @@ constexpr CompactHalf Tokens(uint8_t bits, uint8_t features) {
 }
 
 constexpr std::array kCodecs = {
-    HalfCodec{.name = "q8",
-              .about = "8 bits, blocks of 32 features, Hadamard-rotated",
-              .keys = Block(8),
-              .values = Block(8)},
-    HalfCodec{.name = "q5",
-              .about = "5 bits, blocks of 32 features, Hadamard-rotated",
-              .keys = Block(5),
-              .values = Block(5)},
-    HalfCodec{.name = "q4",
-              .about = "4 bits, blocks of 32 features, Hadamard-rotated",
-              .keys = Block(4),
-              .values = Block(4)},
+    HalfCodec{
+        .name = "q8", .about = "8 bits, blocks of 32 features, Hadamard-rotated", .keys = Block(8), .values = Block(8)},
+    HalfCodec{
+        .name = "q5", .about = "5 bits, blocks of 32 features, Hadamard-rotated", .keys = Block(5), .values = Block(5)},
+    HalfCodec{
+        .name = "q4", .about = "4 bits, blocks of 32 features, Hadamard-rotated", .keys = Block(4), .values = Block(4)},
     HalfCodec{.name = "kivi4",
               .about = "4 bits as in KIVI: keys by channel over 32 tokens, values by token over 32 features",
               .keys = Channels(4, 32, false),

@@ -100,7 +100,8 @@ size_t BytesToGrow(const KvShape& shape, const KvLayout& layout, int64_t held_bl
   int64_t open = added;
   if (layout.compact != nullptr) {
     const CompactRule& rule = layout.compact->rule();
-    open = std::min(added, rule.FirstBlock() + BlocksFor(rule.recent + kCompactStep + std::min<int64_t>(step, kCompactStep)) + 2);
+    open = std::min(
+        added, rule.FirstBlock() + BlocksFor(rule.recent + kCompactStep + std::min<int64_t>(step, kCompactStep)) + 2);
   }
   size_t bytes = 0;
   for (int layer = 0; layer < shape.layers; ++layer) {

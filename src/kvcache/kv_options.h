@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "kernels/kernels.h"
-#include "kvcache/compact_store.h"
 #include "kvasir/result.h"
+#include "kvcache/compact_store.h"
 
 namespace kvasir::kvcache {
 

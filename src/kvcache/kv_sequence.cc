@@ -155,7 +155,12 @@ Status KvSequence::Truncate(int32_t new_length) {
     first_block = std::min(first_block, blocks);
     floor = std::min(floor, blocks);
     for (int head = 0; head < shape_.kv_heads; ++head) {
-      tables_[index(layer, head)].pages.resize(static_cast<size_t>(blocks - first_block));
+      HeadTable& table = tables_[index(layer, head)];
+      table.pages.resize(static_cast<size_t>(blocks - first_block));
+      if (new_length == 0) {
+        table.packed.clear();
+        table.packed_positions.clear();
+      }
     }
   }
   tokens_.resize(static_cast<size_t>(new_length));
@@ -213,6 +218,7 @@ size_t KvSequence::bytes() const {
   size_t bytes = 0;
   for (int layer = 0; layer < shape_.layers; ++layer) {
     for (int head = 0; head < shape_.kv_heads; ++head) {
+      for (const Page& page : tables_[index(layer, head)].packed) bytes += page_bytes(layer, page);
       for (const Page& page : tables_[index(layer, head)].pages) bytes += page_bytes(layer, page);
     }
   }
@@ -221,6 +227,7 @@ size_t KvSequence::bytes() const {
 
 void KvSequence::ForEachPage(const std::function<void(const Page&)>& visit) const {
   for (const HeadTable& table : tables_) {
+    for (const Page& page : table.packed) visit(page);
     for (const Page& page : table.pages) visit(page);
   }
 }
@@ -281,13 +288,22 @@ void KvSequence::RefreshRefs(int32_t first_block) {
     const int32_t held_from = first_block_[static_cast<size_t>(layer)];
     for (int head = 0; head < shape_.kv_heads; ++head) {
       HeadTable& table = tables_[index(layer, head)];
-      table.refs.resize(table.pages.size());
+      const size_t packed = table.packed.size();
+      table.refs.resize(packed + table.pages.size());
+      for (size_t i = 0; first_block == 0 && i < packed; ++i) {
+        const auto position = static_cast<int32_t>(i) * kPageTokens;
+        const auto held = static_cast<int32_t>(table.packed_positions.size());
+        table.refs[i] = {.data = table.packed[i].data(),
+                         .first_position = position,
+                         .count = std::min(kPageTokens, held - position),
+                         .compact = table.packed[i].compact()};
+      }
       for (size_t i = static_cast<size_t>(std::max(0, first_block - held_from)); i < table.pages.size(); ++i) {
         const int32_t position = (held_from + static_cast<int32_t>(i)) * kPageTokens;
-        table.refs[i] = {.data = table.pages[i].data(),
-                         .first_position = position,
-                         .count = std::min(kPageTokens, length() - position),
-                         .compact = table.pages[i].compact()};
+        table.refs[packed + i] = {.data = table.pages[i].data(),
+                                  .first_position = position,
+                                  .count = std::min(kPageTokens, length() - position),
+                                  .compact = table.pages[i].compact()};
       }
     }
   }

@@ -1,6 +1,7 @@
 // One sequence's cache: its tokens and a page table per (layer, KV head).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -59,10 +60,24 @@ class KvSequence {
 
   /// How many more tokens the step in progress may bring: with compact pages a step ends at multiples of kCompactStep.
   [[nodiscard]] int32_t RoomInStep() const;
-  /// Encodes the pages that the rule of KvOptions::compact says are to be compact, over the threads of `pool`, and tells
-  /// the observers. A page for which the budget has no room at the moment stays open until a later call. Call after
-  /// ReleaseOutsideWindow; does nothing while a step is in progress.
+  /// Encodes the pages that the rule of KvOptions::compact says are to be compact, over the threads of `pool`, and
+  /// tells the observers. A page for which the budget has no room at the moment stays open until a later call. Call
+  /// after ReleaseOutsideWindow; does nothing while a step is in progress.
   void Compact(base::ThreadPool& pool);
+
+  /// Blocks of which every token lies at least `recent` tokens before the end: what may be evicted.
+  [[nodiscard]] int32_t EvictableBlocks(int32_t recent) const;
+  /// The positions of the tokens before block `end_block` that a head of a layer without a window holds, in the order
+  /// in which it holds them, which is ascending.
+  [[nodiscard]] std::vector<int32_t> HeldPositions(int layer, int kv_head, int32_t end_block) const;
+  /// Their keys and values [n][D], as attention sees them.
+  void ReadHead(int layer, int kv_head, int32_t end_block, std::vector<float>* keys, std::vector<float>* values) const;
+  /// Of the tokens before block `end_block`, keeps in each head of `layer` only those at the places kept[head] (indices
+  /// into HeldPositions, ascending), packed into pages of its own; the others' memory is free at once. Shared pages
+  /// stay as they are for their other owners. From then on the sequence cannot be rewound to before `end_block` (except
+  /// to 0), nor its context be shifted, and observers hear nothing of it any more. Only between steps, only for layers
+  /// without a window. All or nothing: kResourceExhausted when the budget has no room for the copies.
+  [[nodiscard]] Status Evict(int layer, int32_t end_block, std::span<const std::vector<int32_t>> kept);
 
   /// Whether Truncate(length) can work: 0 <= length <= length(), and every page that a query at `length` sees is held.
   /// Always true for 0.
@@ -109,8 +124,11 @@ class KvSequence {
   void ForEachPage(const std::function<void(const Page&)>& visit) const;
 
  private:
-  // The pages of one (layer, head), from block first_block_[layer] on; `refs` says the same to the kernels.
+  // The pages of one (layer, head), from block first_block_[layer] on, and before them what an eviction has kept;
+  // `refs` says the same to the kernels.
   struct HeadTable {
+    std::vector<Page> packed;               // shown as if they were the first blocks
+    std::vector<int32_t> packed_positions;  // of the tokens in them
     std::vector<Page> pages;
     std::vector<kernels::PageRef> refs;
   };
@@ -137,6 +155,10 @@ class KvSequence {
   void ShowCompact(int32_t block);
   void ReadPage(int layer, int kv_head, const Page& page, int32_t first_position, std::span<float> keys,
                 std::span<float> values) const;
+  Status Pack(int layer, int kv_head, int32_t end_block, std::span<const int32_t> places, HeadTable* out) const;
+  bool evicted() const {
+    return std::ranges::any_of(tables_, [](const HeadTable& table) { return !table.packed.empty(); });
+  }
   void OpenPage(int layer, int kv_head, const Page& page, int32_t first_position, Page& open) const;
   void RefreshRefs(int32_t first_block);
   void RefreshHeads();
@@ -153,6 +175,7 @@ class KvSequence {
   void MoveOrigins(int32_t kept, int32_t dropped);
   int32_t NeededBlock(int layer, int32_t position) const;
   Status CheckTable(int layer, int kv_head) const;
+  Status CheckPacked(int layer, int kv_head) const;
 
   PagePool* pool_;
   KvShape shape_;
@@ -165,7 +188,7 @@ class KvSequence {
   BlockHash root_;
   std::vector<BlockHash> sealed_;
   std::vector<BlockOrigin> origins_;  // of the blocks up to the last one that a context shift moved
-  int32_t compact_end_ = 0;  // up to here Compact has nothing left to do
+  int32_t compact_end_ = 0;           // up to here Compact has nothing left to do
   std::vector<int32_t> first_block_;  // [L] earlier blocks are released
   std::vector<int32_t>
       shift_floor_;  // [L] earlier blocks cannot be expected: released when a context shift moved later ones

@@ -70,10 +70,11 @@ Result<std::shared_ptr<const PackedStore>> PackedStore::Create(const KvShape& sh
     const size_t bytes = store->PageBytes(layer);
     const size_t open_bytes = kernels::PageBytes(open, shape.head_dim);
     if (bytes > open_bytes) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("a compact page of layer {} would have {} bytes, more than an open one of {}: choose fewer "
-                              "bits or fewer outliers, or a larger open format",
-                              layer, bytes, open_bytes));
+      return Fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("a compact page of layer {} would have {} bytes, more than an open one of {}: choose fewer "
+                      "bits or fewer outliers, or a larger open format",
+                      layer, bytes, open_bytes));
     }
   }
   return store;
@@ -172,8 +173,7 @@ void PackedStore::Turn(const CompactRope& rope, int32_t first_position, std::spa
   }
 }
 
-const HalfCalibration* PackedStore::Calibration(const std::vector<HalfCalibration>& all, int layer,
-                                                int kv_head) const {
+const HalfCalibration* PackedStore::Calibration(const std::vector<HalfCalibration>& all, int layer, int kv_head) const {
   if (all.empty()) return nullptr;
   return &all[static_cast<size_t>(layer) * static_cast<size_t>(shape_.kv_heads) + static_cast<size_t>(kv_head)];
 }

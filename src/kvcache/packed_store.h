@@ -39,8 +39,7 @@ struct PackedStoreOptions {
 class PackedStore final : public CompactStore {
  public:
   /// Errors: kInvalidArgument where the kernels cannot read a format, or it is larger than an open page would be.
-  [[nodiscard]] static Result<std::shared_ptr<const PackedStore>> Create(const KvShape& shape,
-                                                                         kernels::PageFormat open,
+  [[nodiscard]] static Result<std::shared_ptr<const PackedStore>> Create(const KvShape& shape, kernels::PageFormat open,
                                                                          PackedStoreOptions options);
 
   [[nodiscard]] std::string identity() const override { return options_.identity; }

@@ -27,11 +27,12 @@ inline void AddToPosition(int /*layer*/, float* key, int32_t delta) {
   key[0] += static_cast<float>(delta);
 }
 
-/// Compact pages that hold what the tests look at: the first two features of keys and values. `position_free`: the first
-/// feature of a key, which is its position, is stored as if the page began at 0.
+/// Compact pages that hold what the tests look at: the first two features of keys and values. `position_free`: the
+/// first feature of a key, which is its position, is stored as if the page began at 0.
 class CompactStoreForTest final : public CompactStore {
  public:
-  CompactStoreForTest(const CompactRule& rule, bool position_free) : CompactStore(rule), position_free_(position_free) {}
+  CompactStoreForTest(const CompactRule& rule, bool position_free)
+      : CompactStore(rule), position_free_(position_free) {}
   std::string identity() const override { return "test"; }
   size_t PageBytes(int /*layer*/) const override { return kernels::kPageTokens * sizeof(Token); }
   const kernels::CompactFormat& format(int /*layer*/) const override { std::abort(); }  // no kernel reads them

@@ -12,6 +12,7 @@
 #include <atomic>
 
 #include "base/check.h"
+#include "ops/attention_probe.h"
 #include "ops/operators.h"
 
 namespace kvasir::ops {
@@ -116,6 +117,7 @@ void Operators::Attend(const Batch& batch, const AttentionSpec& spec, const floa
       }
     }
   });
+  if (batch.probe != nullptr) batch.probe->OnAttention(batch, spec, q, out);
 }
 
 void Operators::RunAttendItem(const AttentionSpec& spec, const SequenceRows& sequence, const AttendItem& item,
