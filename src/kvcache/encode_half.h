@@ -11,7 +11,7 @@
 // d_k (e_k + sum over i < k of F_ki e_i)^2: rounding x_k - sum F_ki e_i makes each bracket a plain rounding error.
 // d_k is the variance of what feature k adds given those after it, so the mean loss falls from that of the diagonal
 // of H to that of d: by a third for the keys of a 135M model, which nearly halves the divergence that 3-bit keys cause
-// (docs/design/0004). It costs D^2 / 2 multiplications a token.
+// (docs/design/0004-cache-codes.md). It costs D^2 / 2 multiplications a token.
 //
 // This is the error feedback of LDLQ (QuIP, arXiv:2307.13304) and GPTQ (arXiv:2210.17323), there for weights with the
 // second moment of activations, here for keys with that of queries, measured where attention mass lies.
