@@ -20,6 +20,8 @@ using kernels::StoredNumber;
 constexpr int kTokens = kernels::kPageTokens;
 constexpr size_t kRow = kernels::kPageTokens;
 constexpr int kRotatedBlock = 32;
+constexpr int kMaxHeadDim = 512;
+constexpr size_t kErrorsAtOnce = 4;
 
 // Sums and differences: a block of features times Sylvester's matrix, for all tokens at once.
 void RotateFeatures(int head_dim, float* x) {
@@ -45,6 +47,7 @@ class Encoding {
  public:
   Encoding(const CompactHalf& half, int head_dim, const HalfCalibration* calibration, const float* x, HalfCodes* out)
       : half_(half), head_dim_(head_dim), calibration_(calibration), out_(*out), levels_(half) {
+    KV_CHECK(head_dim > 0 && head_dim <= kMaxHeadDim);
     const size_t features = static_cast<size_t>(head_dim);
     if (calibration != nullptr && !calibration->weight.empty()) {
       KV_CHECK(calibration->weight.size() == features);
@@ -93,16 +96,22 @@ class Encoding {
     }
     const size_t features = static_cast<size_t>(head_dim_);
     KV_CHECK(calibration_->order.size() == features && calibration_->feedback.size() == features * features);
-    std::vector<float> errors(features * kRow);  // in the order of rounding
+    // In the order of rounding, with room for the last step of the sum below.
+    std::vector<float> errors((features + kErrorsAtOnce) * kRow, 0);
     float target[kTokens];
     for (size_t k = 0; k < features; ++k) {
       const int d = calibration_->order[k];
       KV_CHECK(d < head_dim_);
       std::copy_n(&x_[static_cast<size_t>(d) * kRow], kTokens, target);
-      const float* row = &calibration_->feedback[k * features];
-      for (size_t i = 0; i < k; ++i) {
+      float row[kMaxHeadDim + kErrorsAtOnce] = {};
+      std::copy_n(&calibration_->feedback[k * features], k, row);
+      // Four errors at a time, so that the target is loaded and stored a quarter as often; those from k on are zero.
+      for (size_t i = 0; i < k; i += kErrorsAtOnce) {
         const float* error = &errors[i * kRow];
-        for (int t = 0; t < kTokens; ++t) target[t] -= row[i] * error[t];
+        for (size_t t = 0; t < kRow; ++t) {
+          target[t] -= (row[i] * error[t] + row[i + 1] * error[kRow + t]) +
+                       (row[i + 2] * error[2 * kRow + t] + row[i + 3] * error[3 * kRow + t]);
+        }
       }
       RoundFeature(d, target, &errors[k * kRow]);
     }
@@ -131,14 +140,23 @@ class Encoding {
     }
   }
 
+  // The scale and the offset of each token's group for feature d.
   void RangesOf(int d, float* scale, float* offset) const {
-    const size_t features = static_cast<size_t>(head_dim_);
-    for (int t = 0; t < kTokens; ++t) {
-      const size_t at = half_.grouping == Grouping::kChannels
-                            ? static_cast<size_t>(t / half_.group) * features + static_cast<size_t>(d)
-                            : static_cast<size_t>(d / half_.group) * kRow + static_cast<size_t>(t);
-      scale[t] = out_.scales[at];
-      offset[t] = half_.offset ? out_.offsets[at] : 0;
+    const auto spread = [&](const std::vector<float>& of_groups, float* of_tokens) {
+      if (half_.grouping == Grouping::kTokens) {
+        std::copy_n(&of_groups[static_cast<size_t>(d / half_.group) * kRow], kTokens, of_tokens);
+        return;
+      }
+      for (int first = 0; first < kTokens; first += half_.group) {
+        const auto row = static_cast<size_t>(first / half_.group) * static_cast<size_t>(head_dim_);
+        std::fill_n(of_tokens + first, half_.group, of_groups[row + static_cast<size_t>(d)]);
+      }
+    };
+    spread(out_.scales, scale);
+    if (half_.offset) {
+      spread(out_.offsets, offset);
+    } else {
+      std::fill_n(offset, kTokens, 0.0F);
     }
   }
 
