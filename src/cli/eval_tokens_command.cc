@@ -57,7 +57,7 @@ std::string Table(const DepthReport& report) {
 }
 
 plot::LineChart ChartOf(const DepthReport& report) {
-  plot::LineChart chart{.title = fmt::format("Distance from exact arithmetic by depth: {}", report.model),
+  plot::LineChart chart{.title = fmt::format("Divergence from exact mode by depth: {}", report.model),
                         .subtitle = fmt::format("{} · {} {} of {} tokens{}", report.configuration, report.chunks,
                                                 report.chunks == 1 ? "chunk" : "chunks", report.context,
                                                 report.chunks > 1 ? " · band: 95 % bootstrap interval" : ""),

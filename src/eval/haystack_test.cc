@@ -18,7 +18,7 @@ using ::testing::IsEmpty;
 TEST(SplitSentences, EndsAtMarksBeforeWhiteSpace) {
   EXPECT_THAT(SplitSentences("One. Two\nlines!  Is 3.14 one?\tThe rest"),
               ElementsAre("One.", "Two lines!", "Is 3.14 one?", "The rest"));
-  EXPECT_THAT(SplitSentences("= Title =\n\n ... \n A b ."), ElementsAre("= Title = ... A b ."));
+  EXPECT_THAT(SplitSentences("= Title =\n\n ... \n A b ."), ElementsAre("= Title = ...", "A b ."));
   EXPECT_THAT(SplitSentences("Wirklich schön. Ja."), ElementsAre("Wirklich schön.", "Ja."));
   EXPECT_THAT(SplitSentences(" \n . ? ="), IsEmpty());
   EXPECT_THAT(SplitSentences(""), IsEmpty());

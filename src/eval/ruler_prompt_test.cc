@@ -24,8 +24,14 @@ const RulerTask& Task(size_t index) {
   return RulerTaskTable()[index];
 }
 
+// A vocabulary of bytes spells the mark that SentencePiece has for a space.
 std::string TextOf(std::span<const int32_t> tokens) {
-  return Bytes().Decode(tokens, /*skip_special=*/false).value();
+  constexpr std::string_view kSpaceMark = "\xe2\x96\x81";
+  std::string text = Bytes().Decode(tokens, /*skip_special=*/false).value();
+  for (size_t at = text.find(kSpaceMark); at != std::string::npos; at = text.find(kSpaceMark)) {
+    text.replace(at, kSpaceMark.size(), " ");
+  }
+  return text;
 }
 
 TEST(PromptWriter, FillsTheContextLessTheAnswer) {

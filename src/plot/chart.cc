@@ -32,7 +32,8 @@ constexpr double kDotRadius = 3;
 constexpr double kBarPitch = 30;
 constexpr double kBarThickness = 16;
 constexpr double kBarBottom = 60;
-constexpr double kFiguresWidth = 130;
+constexpr double kFiguresGap = 14;
+constexpr double kFiguresWidth = 148;  // of "100.0 %  [100, 100]"
 constexpr size_t kMostLabelLetters = 24;
 
 size_t LettersIn(double width, double size) {
@@ -189,7 +190,7 @@ Result<std::string> Draw(const BarChart& chart, ImageFormat format) {
   for (const Bar& bar : chart.bars) letters = std::max(letters, CleanText(bar.label, kMostLabelLetters).size());
   const double left = kMargin + static_cast<double>(letters) * kLabelSize * kLetter + 10;
   const double bottom = kTop + kBarPitch * static_cast<double>(chart.bars.size());
-  const Scale x{1, left, kWidth - kMargin - kFiguresWidth};
+  const Scale x{1, left, kWidth - kMargin - kFiguresWidth - kFiguresGap};
 
   const std::unique_ptr<Canvas> canvas = NewCanvas(format, static_cast<int>(bottom + kBarBottom));
   DrawTitles(*canvas, chart.title, chart.subtitle);
@@ -205,7 +206,7 @@ Result<std::string> Draw(const BarChart& chart, ImageFormat format) {
     const double middle = kTop + kBarPitch * (static_cast<double>(i) + 0.5);
     canvas->Text({left - 10, middle + 4}, CleanText(bar.label, kMostLabelLetters),
                  {.size = kLabelSize, .anchor = Anchor::kEnd});
-    canvas->Text({x.to + 14, middle + 4}, CleanText(bar.figures, LettersIn(kFiguresWidth, kLabelSize)),
+    canvas->Text({x.to + kFiguresGap, middle + 4}, CleanText(bar.figures, LettersIn(kFiguresWidth, kLabelSize)),
                  {.size = kLabelSize, .ink = Ink::kFaint});
     if (!std::isfinite(bar.value)) continue;
     DrawRectangle(*canvas, {x(0), middle - kBarThickness / 2},

@@ -31,7 +31,7 @@ BarChart Scores() {
       .title = "Scores",
       .subtitle = "three tasks",
       .x_label = "found",
-      .bars = {{"first", 1, Range{1, 1}, "100 %"}, {"second", 0.25, Range{0, 0.6}, "25 %"}, {"third", 0, {}, "0 %"}}};
+      .bars = {{"first", 1, Range{1, 1}, "100.0 %  [100, 100]"}, {"second", 0.25, Range{0, 0.6}, "25 %"}, {"third", 0, {}, "0 %"}}};
 }
 
 std::string Svg(const auto& chart) {
@@ -103,7 +103,7 @@ TEST(LineChart, LeavesOutWhatIsNoNumber) {
 TEST(BarChart, ShowsEveryBarItsIntervalAndItsFigures) {
   const std::string svg = Svg(Scores());
   for (const char* text :
-       {">Scores<", ">three tasks<", ">found<", ">first<", ">third<", ">25 %<", ">100 %<", ">0 %<"}) {
+       {">Scores<", ">three tasks<", ">found<", ">first<", ">third<", ">25 %<", ">100.0 %  [100, 100]<", ">0 %<"}) {
     EXPECT_THAT(svg, HasSubstr(text));
   }
   EXPECT_EQ(CountOf(svg, "<polygon class=\"fill\""), 3u);
@@ -118,6 +118,24 @@ TEST(Draw, PngIsAPictureOfTwiceTheSize) {
     EXPECT_EQ(byte(18) * 256 + byte(19), 1600);  // the width in the header
   }
   EXPECT_NE(Draw(Depth(), ImageFormat::kPng).value(), Draw(LineChart{}, ImageFormat::kPng).value());
+}
+
+TEST(PngCanvas, WhatIsDrawnBeforeLeavesNoTrace) {
+  const Point line[] = {{10, 80}, {90, 80}};
+  const Point area[] = {{10, 60}, {90, 60}, {50, 70}};
+  const auto draw = [&](bool text_first) {
+    const std::unique_ptr<Canvas> canvas = NewPngCanvas(100, 100);
+    if (text_first) canvas->Text({10, 20}, "text", {});
+    canvas->Line(line, Ink::kText, 2);
+    if (text_first) canvas->Text({10, 40}, "text", {});
+    canvas->Area(area, Ink::kData);
+    if (!text_first) {
+      canvas->Text({10, 20}, "text", {});
+      canvas->Text({10, 40}, "text", {});
+    }
+    return canvas->Finish().value();
+  };
+  EXPECT_EQ(draw(true), draw(false));
 }
 
 TEST(Draw, NamesOfModelsAreDataNotMarkup) {

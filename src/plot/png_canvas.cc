@@ -58,11 +58,13 @@ class PngCanvas : public Canvas {
   void Line(std::span<const Point> points, Ink ink, double width) override {
     SetInk(ink);
     cairo_set_line_width(cairo_, width);
+    cairo_new_path(cairo_);  // a text leaves a point behind
     for (const Point& point : points) cairo_line_to(cairo_, point.x, point.y);
     cairo_stroke(cairo_);
   }
   void Area(std::span<const Point> corners, Ink ink) override {
     SetInk(ink);
+    cairo_new_path(cairo_);
     for (const Point& point : corners) cairo_line_to(cairo_, point.x, point.y);
     cairo_close_path(cairo_);
     cairo_fill(cairo_);

@@ -52,7 +52,7 @@ def test_tokens_table_and_plot(kvasir, smollm2, wikitext, tmp_path):
     text = kvasir.ok(*call, "--plot", str(svg))
     assert "depth" in text and "0 to 3" in text and "same top" in text
     picture = "".join(ElementTree.fromstring(svg.read_text()).itertext())
-    for words in ("Distance from exact arithmetic by depth", "cache q8", "2 chunks of 64 tokens", "KL divergence (nats)"):
+    for words in ("Divergence from exact mode by depth", "cache q8", "2 chunks of 64 tokens", "KL divergence (nats)"):
         assert words in picture
     kvasir.ok(*call, "--plot", str(png))
     assert png.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
@@ -77,6 +77,7 @@ def test_a_small_model_finds_a_needle_more_often_than_not(kvasir, smollm2, tmp_p
     picture = "".join(ElementTree.fromstring(svg.read_text()).itertext())
     for words in ("RULER at 512 tokens", "niah_single_3", "mean", "expected strings found"):
         assert words in picture
+    assert "..." not in picture  # nothing had to be shortened
 
 
 def test_where_the_question_stands_makes_no_difference_to_a_whole_cache(kvasir, smollm2):
