@@ -6,8 +6,9 @@
 // the statistic of the draw, repeat; the middle 95 % of the results is the interval. The unit is what is independent of
 // the others: a chunk of text for divergence and perplexity, a sample for retrieval tasks, never a token.
 //
-// What it cannot do: with few units the interval is too narrow (with ten it covers about 90 % instead of 95), and units
-// that all agree give an interval of width zero. More chunks or samples are the only cure.
+// What it cannot do: with few units the interval is too narrow. Of means of normal draws it covers 94 % with fifty
+// units, 90 % with ten and 80 % with four; and units that all agree give an interval of width zero. More chunks or
+// samples are the only cure.
 #include "eval/bootstrap.h"
 
 #include <algorithm>

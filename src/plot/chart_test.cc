@@ -27,11 +27,12 @@ LineChart Depth() {
 }
 
 BarChart Scores() {
-  return {
-      .title = "Scores",
-      .subtitle = "three tasks",
-      .x_label = "found",
-      .bars = {{"first", 1, Range{1, 1}, "100.0 %  [100, 100]"}, {"second", 0.25, Range{0, 0.6}, "25 %"}, {"third", 0, {}, "0 %"}}};
+  return {.title = "Scores",
+          .subtitle = "three tasks",
+          .x_label = "found",
+          .bars = {{"first", 1, Range{1, 1}, "100.0 %  [100, 100]"},
+                   {"second", 0.25, Range{0, 0.6}, "25 %"},
+                   {"third", 0, {}, "0 %"}}};
 }
 
 std::string Svg(const auto& chart) {

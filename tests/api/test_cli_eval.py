@@ -13,7 +13,7 @@ def wikitext(data) -> str:
 
 
 def test_intervals_stand_around_their_values(kvasir, smollm2, wikitext):
-    call = ["eval", "kld", "-m", smollm2, "-f", wikitext, "-c", "64", "--chunks", "3", "--json"]
+    call = ["eval", "kld", "-m", smollm2, "-f", wikitext, "-c", "32", "--chunks", "12", "--json"]
     got = json.loads(kvasir.ok(*call))
     for name in ("mean_kld", "same_top", "ppl", "ppl_ratio"):
         assert got[f"{name}_low"] <= got[name] <= got[f"{name}_high"], name
@@ -72,8 +72,8 @@ def test_a_small_model_finds_a_needle_more_often_than_not(kvasir, smollm2, tmp_p
         for sample in task["samples"]:
             assert 0 < sample["context_tokens"] < sample["prompt_tokens"] <= 512 - 128
             assert all((fact["text"].lower() in sample["answer"].lower()) == fact["found"] for fact in sample["expected"])
-    again = json.loads(kvasir.ok(*call))
-    assert again["tasks"] == got["tasks"]
+    alone = [name if name != "niah_single" else "niah_single_2" for name in call]
+    assert json.loads(kvasir.ok(*alone))["tasks"] == [got["tasks"][1]]  # whatever else is asked
     picture = "".join(ElementTree.fromstring(svg.read_text()).itertext())
     for words in ("RULER at 512 tokens", "niah_single_3", "mean", "expected strings found"):
         assert words in picture
