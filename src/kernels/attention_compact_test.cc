@@ -228,7 +228,7 @@ TEST_P(CompactAttentionTest, MatchesPlainAttentionInEveryCombination) {
 
 TEST_P(CompactAttentionTest, ARowHasTheSameBitsAloneInAnyCompanyAndOnAnyVectors) {
   for (const int head_dim : {48, 64, 512}) {
-    for (int variant = 0; variant < 64; ++variant) {
+    for (int variant = 0; variant < 64; variant += head_dim == 512 ? 5 : 1) {
       Case test(GetParam(), variant, head_dim);
       const Query query = RandomQuery(head_dim, 40, 5);
       for (const Isa isa : {Isa::kAvx2, Isa::kAvx512, Isa::kVnni}) {

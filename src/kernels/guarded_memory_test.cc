@@ -152,7 +152,7 @@ TEST(GuardedMemoryTest, AttentionOverCompactPagesStaysInside) {
   constexpr int kRows = 7;
   const std::vector<int32_t> positions(kRows, 90);
   for (const int bits : {2, 3, 4, 5, 8}) {
-    for (const int head_dim : {16, 80, 512}) {
+    for (const int head_dim : {16, 80}) {
       for (int variant = 0; variant < 64; ++variant) {
         const TestRope rope(head_dim, true, 2);
         const CompactFormat format = {HalfVariant(bits, variant), HalfVariant(bits, (variant + 7) % 32), rope.view()};
