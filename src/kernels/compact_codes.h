@@ -19,10 +19,10 @@ struct Outlier {
 
 /// What an encoder makes of one half.
 struct HalfCodes {
-  std::vector<uint8_t> codes;      // [64][D], each below 2^bits; with 8 bits the signed byte's bits
-  std::vector<float> scales;       // [64 / group][D] by channel, [ceil(D / group)][64] by token
-  std::vector<float> offsets;      // alike; empty without offsets
-  std::vector<Outlier> outliers;   // at most CompactHalf::outliers
+  std::vector<uint8_t> codes;     // [64][D], each below 2^bits; with 8 bits the signed byte's bits
+  std::vector<float> scales;      // [64 / group][D] by channel, [ceil(D / group)][64] by token
+  std::vector<float> offsets;     // alike; empty without offsets
+  std::vector<Outlier> outliers;  // at most CompactHalf::outliers
 };
 
 /// Whether kernels can read pages of `format`; kInvalidArgument names what they cannot.

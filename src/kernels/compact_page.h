@@ -39,8 +39,8 @@ struct CompactHalf {
 };
 
 /// The rotation of keys that are stored before RoPE. The key at slot s of the page that begins at position b is
-/// R(b) R(s) k: a query is turned back by R(b), once per page, and the page's keys are turned by R(s), which is the same
-/// for all pages. Stored features 2i and 2i + 1 are the two of pair i, features from n_rot on are not turned.
+/// R(b) R(s) k: a query is turned back by R(b), once per page, and the page's keys are turned by R(s), which is the
+/// same for all pages. Stored features 2i and 2i + 1 are the two of pair i, features from n_rot on are not turned.
 struct CompactRope {
   int n_rot = 0;                    // even, at most D
   bool neox = false;                // how the query has them: pairs (i, i + n_rot/2); else (2i, 2i + 1)
@@ -67,7 +67,8 @@ inline constexpr int kCompactChunk = 512;     // codes that are packed together;
 /// 16 vectors of 32, packed by lane: of a plane of b bits, 16-bit word w of packed vector n holds lane w of vectors
 /// n * 16/b + j at bit b * j, j = 0 .. 16/b - 1. 2 and 4 bits are one plane; 3 and 5 bits a plane of the 2 or 4 lower
 /// bits, then one of the upper bit; 8 bits are bytes in order.
-/// Then f16 scales, f16 offsets, u16 number of outliers, u16 place = feature * 64 + slot of each, f16 difference of each.
+/// Then f16 scales, f16 offsets, u16 number of outliers, u16 place = feature * 64 + slot of each, f16 difference of
+/// each.
 struct HalfLayout {
   size_t scales, offsets, outliers, bytes;
 };
