@@ -85,6 +85,7 @@ std::string Mix(const std::vector<std::string>& lines, const std::vector<Placed>
 
 std::vector<double> DrawDepths(size_t count, Dice& dice) {
   std::vector<double> depths;
+  depths.reserve(count);
   for (const size_t step : dice.Choose(count, kDepths)) depths.push_back(static_cast<double>(step) / (kDepths - 1));
   return depths;
 }
