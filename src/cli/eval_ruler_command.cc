@@ -107,6 +107,7 @@ plot::BarChart ChartOf(const RulerReport& report, const RulerOptions& options) {
 }
 
 Result<int> RunRuler(const RulerOptions& options) {
+  KV_TRY(CheckPlotFolder(options.plot));
   RulerPlan plan = options.plan;
   if (!options.file.empty()) {
     KV_ASSIGN(plan.haystack, ReadTextFile(options.file));
@@ -117,9 +118,9 @@ Result<int> RunRuler(const RulerOptions& options) {
                                                    [&](const EngineOptions& engine, const EvalProgress& progress) {
                                                      return EvalRuler(engine, plan, progress);
                                                    }));
-  KV_TRY(WritePlot(options.plot, ChartOf(report, options)));
   WriteOut(options.json ? ToJson(report, options).dump(2, ' ', false, Json::error_handler_t::replace) + "\n"
                         : Table(report, options));
+  KV_TRY(WritePlot(options.plot, ChartOf(report, options)));
   return 0;
 }
 

@@ -73,14 +73,15 @@ plot::LineChart ChartOf(const DepthReport& report) {
 }
 
 Result<int> RunTokens(const TokensOptions& options) {
+  KV_TRY(CheckPlotFolder(options.plot));
   EvalText text = options.text;
   KV_ASSIGN(text.text, ReadTextFile(options.file));
   KV_ASSIGN(const DepthReport report, WithProgress(options.engine, "chunk", "mean KLD",
                                                    [&](const EngineOptions& engine, const EvalProgress& progress) {
                                                      return EvalDepth(engine, text, options.buckets, progress);
                                                    }));
-  KV_TRY(WritePlot(options.plot, ChartOf(report)));
   WriteOut(options.json ? ToJson(report).dump(2) + "\n" : Table(report));
+  KV_TRY(WritePlot(options.plot, ChartOf(report)));
   return 0;
 }
 

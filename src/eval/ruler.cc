@@ -69,6 +69,7 @@ Result<std::vector<const eval::RulerTask*>> TasksOf(const RulerPlan& plan) {
 
 std::vector<double> ScoresOf(const RulerTaskReport& task) {
   std::vector<double> scores;
+  scores.reserve(task.samples.size());
   for (const RulerSample& sample : task.samples) scores.push_back(sample.score);
   return scores;
 }
@@ -92,6 +93,7 @@ void Summarise(RulerReport& report, uint64_t seed) {
 
 std::vector<std::string_view> RulerTasks() {
   std::vector<std::string_view> names;
+  names.reserve(eval::RulerTaskTable().size());
   for (const eval::RulerTask& task : eval::RulerTaskTable()) names.push_back(task.name);
   return names;
 }

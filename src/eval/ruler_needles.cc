@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "eval/ruler_task.h"
@@ -74,7 +75,9 @@ struct Placed {
 std::string Mix(const std::vector<std::string>& lines, const std::vector<Placed>& placed, std::string_view separator) {
   std::string text;
   const auto add = [&](std::string_view line) { (text += text.empty() ? "" : separator) += line; };
-  const auto place = [&](double depth) { return static_cast<size_t>(depth * static_cast<double>(lines.size()) + 0.5); };
+  const auto place = [&](double depth) {
+    return static_cast<size_t>(std::lround(depth * static_cast<double>(lines.size())));
+  };
   size_t next = 0;
   for (size_t i = 0; i <= lines.size(); ++i) {
     while (next < placed.size() && place(placed[next].depth) == i) add(placed[next++].text);
@@ -85,6 +88,7 @@ std::string Mix(const std::vector<std::string>& lines, const std::vector<Placed>
 
 std::vector<double> DrawDepths(size_t count, Dice& dice) {
   std::vector<double> depths;
+  depths.reserve(count);
   for (const size_t step : dice.Choose(count, kDepths)) depths.push_back(static_cast<double>(step) / (kDepths - 1));
   return depths;
 }

@@ -69,6 +69,7 @@ std::string JoinNames(std::span<const std::string> names) {
 std::vector<bool> FindFacts(std::span<const RulerFact> facts, std::string_view answer) {
   const std::string lower = Lower(answer);
   std::vector<bool> found;
+  found.reserve(facts.size());
   for (const RulerFact& fact : facts) found.push_back(lower.find(Lower(fact.text)) != std::string::npos);
   return found;
 }
