@@ -2,10 +2,10 @@
 //
 // The problem: a group of 32 or 64 numbers shares a scale and perhaps an offset, and a handful of levels has to cover
 // it. Least squares wants the range clipped: a few far numbers are sacrificed so that the many get finer steps. In a
-// cache that is wrong: the far numbers belong to the few tokens that attention will look for, and to shrink them lowers
-// their scores always, where rounding errors raise as often as they lower (the measurements are in
-// docs/design/0004-cache-codes.md). So ranges cover their group, unless the caller asks for the search: four levels
-// without an offset lie too far out for rotated values, which are spread like a bell curve.
+// cache that loses (measured: docs/design/0004-cache-codes.md), probably because the far numbers belong to the few
+// tokens that attention will look for, and to shrink them lowers their scores always, where rounding errors raise as
+// often as they lower. So ranges cover their group, unless the caller asks for the search: four levels without an
+// offset lie far out for rotated values, which are spread like a bell curve.
 #pragma once
 
 #include <span>
