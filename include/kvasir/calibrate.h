@@ -16,8 +16,10 @@ struct CalibrateOptions {
   std::string text;      ///< Something like what the model will read; the first chunks of it are used.
   int context = 2048;    ///< Tokens of a chunk.
   int chunks = 4;
+  /// Measure what each layer's bits are worth, too, which `auto:3.3bits` needs: 2 * L more passes over half a chunk.
+  bool layers = false;
   std::string output;  ///< The file; empty: the place where the engine looks for it.
-  /// Called after each chunk.
+  /// Called after each chunk, and after each layer's keys and values.
   std::function<void(int done, int total)> on_progress;
 };
 

@@ -19,7 +19,8 @@ namespace kvasir {
 ///   f32  f16  q8  fp8_e4m3  fp8_e5m2          all pages open, in this format
 ///   nuq4                                      a codec for keys and values
 ///   k=nuq4,v=nuq3,outliers=1%,recent=128,sinks=4,open=f16
-///   k=nuq3,v=nuq3,k[0-1]=nuq5,v[29]=nuq4      layers of their own, counted from 0
+///   k=nuq3,v=nuq3,k[0-1]=ch5,v[29]=nuq4       layers of their own, counted from 0
+///   auto:3.3bits                              bits by layer and by keys and values, 3.3 per element in the mean
 struct KvSpec {
   /// Layers that differ from the rest.
   struct Layers {
@@ -31,6 +32,9 @@ struct KvSpec {
   };
 
   std::string open = "auto";
+  /// Bits per element, scales and all, that the pages behind the recent tokens may have in the mean; 0: the codecs below
+  /// say. Needs a calibration of the model.
+  double bits = 0;
   std::string keys;    ///< Codec of the keys behind the recent tokens; empty: all pages stay open.
   std::string values;  ///< And of the values; both or none.
   std::vector<Layers> layers;
@@ -38,7 +42,7 @@ struct KvSpec {
   int recent = 128;                ///< Tokens at the end that stay open.
   int sinks = 4;                   ///< Tokens at the start that stay open, rounded up to whole pages.
 
-  [[nodiscard]] bool compact() const { return !keys.empty(); }
+  [[nodiscard]] bool compact() const { return bits > 0 || !keys.empty(); }
   friend bool operator==(const KvSpec&, const KvSpec&) = default;
 };
 

@@ -24,7 +24,8 @@ constexpr const char* kExamples =
     "\n"
     "Codecs of few bits (--kv ch4, ch3, ch2 and nuq4, nuq3, nuq2) choose better codes when they know what the model's\n"
     "queries look at. This reads some text, measures that, and keeps it beside the other caches of Kvasir, where the\n"
-    "engine finds it from then on. Any text like what the model will read does; a few thousand tokens are enough.";
+    "engine finds it from then on. Any text like what the model will read does; a few thousand tokens are enough.\n"
+    "With --layers, --kv auto:3.3bits can spend the bits where they matter most.";
 
 constexpr int kMinContext = 256;
 constexpr int kMaxContext = 1 << 20;
@@ -71,6 +72,8 @@ Action DefineCalibrate(CLI::App& app) {
   AddText(app, "-f,--file", "FILE", "the text to learn from; - is standard input", options->file)->required();
   AddCount(app, "-c,--ctx", "tokens of a chunk (default 2048)", options->calibrate.context, kMinContext, kMaxContext);
   AddCount(app, "--chunks", "chunks of the text that are read (default 4)", options->calibrate.chunks, 1, kMaxChunks);
+  app.add_flag("--layers", options->calibrate.layers,
+               "measure what each layer's bits are worth, too, for --kv auto:3.3bits; takes some minutes more");
   AddText(app, "-o,--output", "FILE", "write here (default: where the engine looks for it)", options->calibrate.output);
   app.add_flag("--json", options->json, "print one JSON object");
   app.footer(kExamples);

@@ -23,6 +23,8 @@ constexpr const char* kVersionKey = "kvasir.calibration.version";
 constexpr const char* kModelKey = "kvasir.calibration.model";
 constexpr const char* kTokensKey = "kvasir.calibration.tokens";
 constexpr const char* kShapeKey = "kvasir.calibration.shape";  // L, KVH, D
+constexpr const char* kKeyLossesKey = "kvasir.calibration.keys.losses";
+constexpr const char* kValueLossesKey = "kvasir.calibration.values.losses";
 
 std::string LevelsKey(bool keys, int bits) {
   return fmt::format("kvasir.calibration.{}.levels_{}", keys ? "keys" : "values", bits);
@@ -127,6 +129,15 @@ Result<CalibrationData> Read(const std::string& path, const std::string& model_h
   KV_ASSIGN(data.tokens, metadata.GetI64(kTokensKey));
   KV_ASSIGN(data.key_levels, LevelsFrom(metadata, true, shape.layers));
   KV_ASSIGN(data.value_levels, LevelsFrom(metadata, false, shape.layers));
+  if (metadata.Has(kKeyLossesKey)) {
+    KV_ASSIGN(data.key_losses, metadata.GetFloats(kKeyLossesKey));
+    KV_ASSIGN(data.value_losses, metadata.GetFloats(kValueLossesKey));
+    const auto fits = [&](const std::vector<float>& losses) {
+      return losses.size() == static_cast<size_t>(shape.layers) &&
+             std::ranges::all_of(losses, [](float loss) { return std::isfinite(loss) && loss >= 0; });
+    };
+    if (!fits(data.key_losses) || !fits(data.value_losses)) return Fail(ErrorCode::kCorrupt, "its losses are none");
+  }
   for (int layer = 0; layer < shape.layers; ++layer) KV_TRY(ReadLayer(file, shape, layer, &data));
   return data;
 }
@@ -154,6 +165,10 @@ Status WriteCalibration(const std::string& path, const std::string& model_hash, 
   header.SetString(kModelKey, model_hash);
   header.Set(kTokensKey, data.tokens);
   header.SetArray<int32_t>(kShapeKey, std::array{shape.layers, shape.kv_heads, shape.head_dim});
+  if (!data.key_losses.empty()) {
+    header.SetArray<float>(kKeyLossesKey, data.key_losses);
+    header.SetArray<float>(kValueLossesKey, data.value_losses);
+  }
   AddLevels(header, true, data.key_levels);
   AddLevels(header, false, data.value_levels);
   const std::array<int64_t, 2> vectors = {shape.head_dim, shape.kv_heads};

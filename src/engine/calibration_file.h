@@ -26,7 +26,10 @@ struct CalibrationData {
   std::vector<kvcache::HalfCalibration> keys;  ///< [L * KVH], before RoPE, pair partners as neighbours.
   std::vector<FittedLevels> key_levels;        ///< [L]
   std::vector<FittedLevels> value_levels;      ///< [L]
-  int64_t tokens = 0;                          ///< Of the text it was learnt from.
+  /// What storing one layer's keys, or values, in 2 bits costs alone, as KL divergence [L]; empty if not measured.
+  std::vector<float> key_losses;
+  std::vector<float> value_losses;
+  int64_t tokens = 0;  ///< Of the text it was learnt from.
 };
 
 /// A hash of all bytes of a model, in hexadecimal.

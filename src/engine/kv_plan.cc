@@ -67,10 +67,11 @@ KvSpec ResolveKvSpec(const KvSpec& spec, ComputeMode compute) {
   return resolved;
 }
 
-Result<kvcache::KvOptions> KvOptionsOf(const KvSpec& spec, const model::ModelConfig& config,
+Result<kvcache::KvOptions> KvOptionsOf(const KvSpec& given, const model::ModelConfig& config,
                                        const kvcache::KvShape& shape, int context_tokens,
                                        const CalibrationData* calibration) {
   kvcache::KvOptions options;
+  KV_ASSIGN(const KvSpec spec, WithBitsByLayer(given, calibration, config.head_dim));
   KV_ASSIGN(const kvcache::Codec* open, kvcache::FindCodec(spec.open));
   options.format = open->format();
   if (!spec.compact()) return options;
@@ -105,8 +106,8 @@ bool WantsCalibration(const KvSpec& spec) {
     const auto codec = kvcache::FindHalfCodec(name);
     return codec && ((*codec)->feedback || (*codec)->fitted);
   };
-  return spec.compact() && (wants(spec.keys) || wants(spec.values) ||
-                            std::ranges::any_of(spec.layers, [&](const auto& each) { return wants(each.codec); }));
+  return spec.bits > 0 || (spec.compact() && (wants(spec.keys) || wants(spec.values) ||
+                            std::ranges::any_of(spec.layers, [&](const auto& each) { return wants(each.codec); })));
 }
 
 Result<std::unique_ptr<const CalibrationData>> CalibrationFor(const KvSpec& spec, const files::GgufFile& gguf,

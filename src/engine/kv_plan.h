@@ -21,6 +21,11 @@ namespace kvasir {
                                                      const kvcache::KvShape& shape, int context_tokens,
                                                      const CalibrationData* calibration);
 
+/// A specification of bits with the codecs that meet it: for each layer's keys and values those of least measured loss
+/// together. Others are returned as they are. kInvalidArgument, with the way out, where the calibration lacks or does not
+/// know the losses, or there is no codec of so few bits.
+[[nodiscard]] Result<KvSpec> WithBitsByLayer(const KvSpec& spec, const CalibrationData* calibration, int head_dim);
+
 /// Whether a codec of `spec` can use a calibration.
 [[nodiscard]] bool WantsCalibration(const KvSpec& spec);
 

@@ -13,6 +13,7 @@ namespace kvasir {
 namespace {
 
 constexpr double kMostOutliers = 0.05;
+constexpr std::string_view kAutoBits = "auto:";
 constexpr int kMostTokens = 1 << 20;
 
 bool IsOpenFormat(std::string_view name) {
@@ -76,8 +77,19 @@ Status ReadHalf(KvSpec& spec, std::string_view part, std::string_view name, std:
   return {};
 }
 
+Status ReadBits(KvSpec& spec, std::string_view part) {
+  std::string_view number = part.substr(kAutoBits.size());
+  if (number.ends_with("bits")) number.remove_suffix(4);
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), spec.bits);
+  if (error != std::errc() || end != number.data() + number.size() || !(spec.bits >= 1 && spec.bits <= 16)) {
+    return Wrong(part, "needs bits per element from 1 to 16, such as auto:3.3bits");
+  }
+  return {};
+}
+
 Status ReadPart(KvSpec& spec, std::string_view part, bool first) {
   const size_t equals = part.find('=');
+  if (first && part.starts_with(kAutoBits)) return ReadBits(spec, part);
   if (equals == std::string_view::npos) {
     if (!first) return Wrong(part, "is no setting: write k=, v=, open=, outliers=, recent= or sinks=");
     if (IsOpenFormat(part)) {
@@ -117,6 +129,9 @@ Status CheckWhole(const KvSpec& spec, std::string_view text) {
   };
   if (spec.keys.empty() != spec.values.empty()) return wrong("names a codec for only one of keys (k=) and values (v=)");
   const KvSpec plain;
+  if (spec.bits > 0 && (!spec.keys.empty() || !spec.layers.empty() || spec.outliers)) {
+    return wrong("asks for bits by layer and names codecs too: give one of the two");
+  }
   if (!spec.compact() &&
       (!spec.layers.empty() || spec.outliers || spec.recent != plain.recent || spec.sinks != plain.sinks)) {
     return wrong("has settings of codecs but names none: write k= and v=");
@@ -142,7 +157,9 @@ Result<KvSpec> ParseKvSpec(std::string_view text) {
 std::string KvSpecText(const KvSpec& spec) {
   if (!spec.compact()) return spec.open;
   const KvSpec plain;
-  std::string text = spec.keys == spec.values ? spec.keys : fmt::format("k={},v={}", spec.keys, spec.values);
+  std::string text = spec.bits > 0                ? fmt::format("{}{}bits", kAutoBits, spec.bits)
+                     : spec.keys == spec.values ? spec.keys
+                                                : fmt::format("k={},v={}", spec.keys, spec.values);
   for (const KvSpec::Layers& each : spec.layers) {
     const std::string range =
         each.first == each.last ? fmt::format("{}", each.first) : fmt::format("{}-{}", each.first, each.last);

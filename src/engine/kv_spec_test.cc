@@ -15,7 +15,7 @@ std::string ErrorOf(std::string_view text) {
 
 TEST(KvSpecTest, ReadsWhatItWrites) {
   for (const char* text : {"auto", "f32", "f16", "q8", "nuq4", "k=nuq3,v=nuq4", "k=q8,v=nuq2,k[0-3]=nuq5,v[29]=q4",
-                           "kivi2,outliers=0.01,recent=64,sinks=0,open=q8"}) {
+                           "kivi2,outliers=0.01,recent=64,sinks=0,open=q8", "auto:3.25bits", "auto:2bits,recent=64"}) {
     const auto spec = ParseKvSpec(text);
     ASSERT_TRUE(spec.has_value()) << spec.error().message;
     EXPECT_EQ(KvSpecText(*spec), text);
@@ -43,6 +43,8 @@ TEST(KvSpecTest, ErrorsNameThePartAndTheWayOut) {
   EXPECT_THAT(ErrorOf("nuq4,outliers=9%"), HasSubstr("needs a share from 0 to 5%"));
   EXPECT_THAT(ErrorOf("nuq4,k[3-1]=q8"), HasSubstr("needs layers such as [3] or [0-5]"));
   EXPECT_THAT(ErrorOf("nuq4,speed=9"), HasSubstr("'speed=9' in the cache specification is no setting"));
+  EXPECT_THAT(ErrorOf("auto:0bits"), HasSubstr("'auto:0bits' in the cache specification needs bits per element from 1"));
+  EXPECT_THAT(ErrorOf("auto:3bits,k=ch2"), HasSubstr("asks for bits by layer and names codecs too"));
   EXPECT_THAT(ErrorOf("nuq4,"), HasSubstr("'' in the cache specification is no setting"));
   EXPECT_THAT(ErrorOf("nuq4,q8"), HasSubstr("'q8' in the cache specification is no setting"));
   EXPECT_THAT(ErrorOf("nuq4,open=nuq4"), HasSubstr("no cache codec is called 'nuq4'"));

@@ -18,8 +18,10 @@
 #include "base/check.h"
 #include "engine/calibration_file.h"
 #include "engine/engine_impl.h"
+#include "engine/kv_plan.h"
 #include "engine/step.h"
 #include "eval/chunks.h"
+#include "eval/distribution.h"
 #include "kvcache/calibration.h"
 #include "kvcache/codec.h"
 #include "kvcache/key_rotation.h"
@@ -36,6 +38,7 @@ constexpr int kRowStride = 16;          // queries that are looked at
 constexpr size_t kPageStride = 4;       // pages whose elements serve to fit levels
 constexpr size_t kSlotStride = 5;       // and tokens of these
 constexpr size_t kMostSamples = 40000;  // of a layer's keys, and of its values
+constexpr int kLossRecent = 64;         // tokens that stay open where losses are measured: most shall be encoded
 
 // A number for fitting levels, while the weight of its feature is not known yet.
 struct Sample {
@@ -238,15 +241,60 @@ CalibrationData Collector::Finish() const {
   return data;
 }
 
-// Computes one chunk from an empty cache.
-Status RunChunk(Engine::Impl& engine, std::span<const int32_t> tokens, Collector& collector) {
-  KV_ASSIGN(kvcache::KvSequence sequence,
-            kvcache::KvSequence::Create(*engine.pages, engine.kv_shape, engine.kv_options));
-  for (size_t begin = 0; begin < tokens.size(); begin += kMaxBatchRows) {
-    KV_TRY(sequence.Extend(tokens.subspan(begin, std::min<size_t>(kMaxBatchRows, tokens.size() - begin))));
-    const StepRows rows{.sequence = &sequence, .first_logits = kMaxBatchRows, .on_logits = {}};
-    KV_TRY(RunStep(engine, {&rows, 1}, nullptr, StepOutput::kLogits, &collector));
+// Computes tokens from an empty cache, and gives the logits of those from `first` on.
+Status RunTokens(Engine::Impl& engine, const kvcache::KvOptions& options, std::span<const int32_t> tokens, int first,
+                 const std::function<void(int, std::span<const float>)>& on_logits, ops::AttentionProbe* probe) {
+  KV_ASSIGN(kvcache::KvSequence sequence, kvcache::KvSequence::Create(*engine.pages, engine.kv_shape, options));
+  const auto total = static_cast<int>(tokens.size());
+  for (int begin = 0; begin < total;) {
+    const int count = std::min({kMaxBatchRows, total - begin, sequence.RoomInStep()});
+    KV_TRY(sequence.Extend(tokens.subspan(static_cast<size_t>(begin), static_cast<size_t>(count))));
+    const StepRows rows{.sequence = &sequence,
+                        .first_logits = std::clamp(first - begin, 0, count),
+                        .on_logits = [&](int i, std::span<const float> logits) { on_logits(begin + i, logits); }};
+    KV_TRY(RunStep(engine, {&rows, 1}, nullptr, StepOutput::kLogits, probe));
+    begin += count;
   }
+  return {};
+}
+
+// What storing one layer's keys (or values) in 2 bits costs, all else in 8.
+Result<float> LossOf(Engine::Impl& engine, const CalibrationData& data, bool keys, int layer,
+                     std::span<const int32_t> tokens, std::span<const float> truth) {
+  KvSpec spec{.open = "f32", .keys = "q8", .values = "q8", .recent = kLossRecent};
+  spec.layers.push_back({.keys = keys, .first = layer, .last = layer, .codec = "ch2"});
+  KV_ASSIGN(const kvcache::KvOptions options, KvOptionsOf(spec, engine.model->config(), engine.kv_shape,
+                                                          static_cast<int>(tokens.size()), &data));
+  const auto vocabulary = static_cast<size_t>(engine.info.vocabulary);
+  const auto first = static_cast<int>(tokens.size() / 2);
+  double sum = 0;
+  KV_TRY(RunTokens(
+      engine, options, tokens, first,
+      [&](int i, std::span<const float> logits) {
+        sum += eval::Divergence(truth.subspan(static_cast<size_t>(i - first) * vocabulary, vocabulary), logits);
+      },
+      nullptr));
+  return static_cast<float>(sum / static_cast<double>(tokens.size() - static_cast<size_t>(first)));
+}
+
+// Fills in the losses of all layers.
+Status MeasureLosses(Engine::Impl& engine, std::span<const int32_t> tokens, const std::function<void()>& on_layer,
+                     CalibrationData* data) {
+  const auto first = static_cast<int>(tokens.size() / 2);
+  std::vector<float> truth;  // [n/2][V]
+  KV_TRY(RunTokens(
+      engine, engine.kv_options, tokens, first,
+      [&](int, std::span<const float> logits) { truth.insert(truth.end(), logits.begin(), logits.end()); }, nullptr));
+  std::vector<float> key_losses, value_losses;
+  for (int layer = 0; layer < engine.kv_shape.layers; ++layer) {
+    KV_ASSIGN(const float key_loss, LossOf(engine, *data, true, layer, tokens, truth));
+    KV_ASSIGN(const float value_loss, LossOf(engine, *data, false, layer, tokens, truth));
+    key_losses.push_back(key_loss);
+    value_losses.push_back(value_loss);
+    on_layer();
+  }
+  data->key_losses = std::move(key_losses);
+  data->value_losses = std::move(value_losses);
   return {};
 }
 
@@ -264,11 +312,20 @@ Result<CalibrateReport> Calibrate(const CalibrateOptions& options) {
   KV_ASSIGN(const auto chunks,
             eval::CutText(*engine, {.text = options.text, .context = options.context, .max_chunks = options.chunks}));
   Collector collector(impl.pool, impl.kv_shape, impl.model->config(), options.context);
-  for (size_t c = 0; c < chunks.size(); ++c) {
-    KV_TRY(RunChunk(impl, chunks[c], collector));
-    if (options.on_progress) options.on_progress(static_cast<int>(c) + 1, static_cast<int>(chunks.size()));
+  int done = 0;
+  const auto step_done = [&] {
+    const int layers = options.layers ? impl.kv_shape.layers : 0;
+    if (options.on_progress) options.on_progress(++done, static_cast<int>(chunks.size()) + layers);
+  };
+  for (const std::vector<int32_t>& chunk : chunks) {
+    KV_TRY(RunTokens(impl, impl.kv_options, chunk, options.context, {}, &collector));
+    step_done();
   }
   CalibrationData data = collector.Finish();
+  if (options.layers) {
+    const auto half = std::span(chunks.front()).first(chunks.front().size() / 2);
+    KV_TRY(MeasureLosses(impl, half, step_done, &data));
+  }
   data.tokens = static_cast<int64_t>(chunks.size()) * options.context;
   CalibrateReport report{.path = options.output.empty() ? CalibrationPath(impl.options.model) : options.output,
                          .tokens = data.tokens};
