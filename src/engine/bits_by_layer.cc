@@ -16,13 +16,13 @@
 namespace kvasir {
 namespace {
 
-// The codecs that are chosen from, and what is left of the loss of the first.
+// The codecs that are chosen from, and their loss as a multiple of that of ch2.
 struct Choice {
   const char* codec;
-  double remaining;
+  double loss;
 };
-constexpr std::array kChoices = {Choice{"ch2", 1.0}, Choice{"ch3", 1.0 / 7}, Choice{"ch4", 1.0 / 32},
-                                 Choice{"ch5", 1.0 / 128}};
+constexpr std::array kChoices = {Choice{"ch2s", 1.4}, Choice{"ch2", 1.0}, Choice{"ch3", 1.0 / 7},
+                                 Choice{"ch4", 1.0 / 32}, Choice{"ch5", 1.0 / 128}};
 
 double BitsOf(const kvcache::HalfCodec& codec, bool keys, int head_dim) {
   kernels::CompactHalf half = keys ? codec.keys : codec.values;
@@ -60,7 +60,7 @@ Result<KvSpec> WithBitsByLayer(const KvSpec& spec, const CalibrationData* calibr
       std::vector<kvcache::StorageChoice>& choices = halves.emplace_back();
       for (const Choice& choice : kChoices) {
         KV_ASSIGN(const kvcache::HalfCodec* codec, kvcache::FindHalfCodec(choice.codec));
-        choices.push_back({.bits = BitsOf(*codec, keys, head_dim), .loss = loss * choice.remaining});
+        choices.push_back({.bits = BitsOf(*codec, keys, head_dim), .loss = loss * choice.loss});
       }
     }
   }

@@ -127,11 +127,11 @@ Status CheckWhole(const KvSpec& spec, std::string_view text) {
   const auto wrong = [&](std::string_view why) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("the cache specification '{}' {}", text, why));
   };
-  if (spec.keys.empty() != spec.values.empty()) return wrong("names a codec for only one of keys (k=) and values (v=)");
   const KvSpec plain;
   if (spec.bits > 0 && (!spec.keys.empty() || !spec.layers.empty() || spec.outliers)) {
     return wrong("asks for bits by layer and names codecs too: give one of the two");
   }
+  if (spec.keys.empty() != spec.values.empty()) return wrong("names a codec for only one of keys (k=) and values (v=)");
   if (!spec.compact() &&
       (!spec.layers.empty() || spec.outliers || spec.recent != plain.recent || spec.sinks != plain.sinks)) {
     return wrong("has settings of codecs but names none: write k= and v=");

@@ -14,7 +14,7 @@ std::string ErrorOf(std::string_view text) {
 }
 
 TEST(KvSpecTest, ReadsWhatItWrites) {
-  for (const char* text : {"auto", "f32", "f16", "q8", "nuq4", "k=nuq3,v=nuq4", "k=q8,v=nuq2,k[0-3]=nuq5,v[29]=q4",
+  for (const char* text : {"auto", "f32", "f16", "q8", "nuq4", "k=nuq3,v=nuq4", "k=q8,v=nuq2,k[0-3]=ch5,v[29]=q4",
                            "kivi2,outliers=0.01,recent=64,sinks=0,open=q8", "auto:3.25bits", "auto:2bits,recent=64"}) {
     const auto spec = ParseKvSpec(text);
     ASSERT_TRUE(spec.has_value()) << spec.error().message;

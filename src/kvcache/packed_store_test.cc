@@ -116,7 +116,6 @@ TEST_P(PackedStoreTest, KernelsSeeWhatDecodeSays) {
   for (const bool neox : {false, true}) {
     const auto store = Make(codec(), neox).value();
     const Page page = RandomPage(2);
-    base::ThreadPool pool(1);
     std::vector<std::byte> bytes(store->PageBytes(0) + 64);
     auto* data = reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(bytes.data()) + 63) / 64 * 64);
     store->Encode(0, 0, kFirst, page.keys, page.values, data);
