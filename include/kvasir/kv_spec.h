@@ -32,8 +32,8 @@ struct KvSpec {
   };
 
   std::string open = "auto";
-  /// Bits per element, scales and all, that the pages behind the recent tokens may have in the mean; 0: the codecs below
-  /// say. Needs a calibration of the model.
+  /// Bits per element, scales and all, that the pages behind the recent tokens may have in the mean; 0: the codecs
+  /// below say. Needs a calibration of the model.
   double bits = 0;
   std::string keys;    ///< Codec of the keys behind the recent tokens; empty: all pages stay open.
   std::string values;  ///< And of the values; both or none.

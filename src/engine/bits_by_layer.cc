@@ -66,8 +66,8 @@ Result<KvSpec> WithBitsByLayer(const KvSpec& spec, const CalibrationData* calibr
   }
   const auto chosen = kvcache::AllocateBits(halves, spec.bits);
   if (!chosen) {
-    return Fail(chosen.error().code,
-                fmt::format("the cache specification '{}' cannot be met: {}", KvSpecText(spec), chosen.error().message));
+    return Fail(chosen.error().code, fmt::format("the cache specification '{}' cannot be met: {}", KvSpecText(spec),
+                                                 chosen.error().message));
   }
   std::array<std::vector<std::string>, 2> codecs;  // of keys, of values
   for (size_t i = 0; i < chosen->size(); ++i) codecs[i / layers].push_back(kChoices[(*chosen)[i]].codec);

@@ -76,12 +76,12 @@ Result<kvcache::KvOptions> KvOptionsOf(const KvSpec& given, const model::ModelCo
   options.format = open->format();
   if (!spec.compact()) return options;
   KV_TRY(CheckLayers(spec, config.layers));
-  kvcache::PackedStoreOptions store{.rule = {.recent = spec.recent, .sinks = spec.sinks},
-                                    .ropes = RopesOf(config),
-                                    .rope_of_layer = config.rope_of_layer,
-                                    .context_tokens = context_tokens,
-                                    .identity = fmt::format("{}, {} calibration", KvSpecText(spec),
-                                                            calibration == nullptr ? "no" : "with")};
+  kvcache::PackedStoreOptions store{
+      .rule = {.recent = spec.recent, .sinks = spec.sinks},
+      .ropes = RopesOf(config),
+      .rope_of_layer = config.rope_of_layer,
+      .context_tokens = context_tokens,
+      .identity = fmt::format("{}, {} calibration", KvSpecText(spec), calibration == nullptr ? "no" : "with")};
   for (int layer = 0; layer < config.layers; ++layer) {
     KV_ASSIGN(const kvcache::HalfCodec* keys, CodecOf(spec, true, layer));
     KV_ASSIGN(const kvcache::HalfCodec* values, CodecOf(spec, false, layer));
@@ -106,13 +106,13 @@ bool WantsCalibration(const KvSpec& spec) {
     const auto codec = kvcache::FindHalfCodec(name);
     return codec && ((*codec)->feedback || (*codec)->fitted);
   };
-  return spec.bits > 0 || (spec.compact() && (wants(spec.keys) || wants(spec.values) ||
-                            std::ranges::any_of(spec.layers, [&](const auto& each) { return wants(each.codec); })));
+  return spec.bits > 0 ||
+         (spec.compact() && (wants(spec.keys) || wants(spec.values) ||
+                             std::ranges::any_of(spec.layers, [&](const auto& each) { return wants(each.codec); })));
 }
 
 Result<std::unique_ptr<const CalibrationData>> CalibrationFor(const KvSpec& spec, const files::GgufFile& gguf,
-                                                              const std::string& model,
-                                                              const kvcache::KvShape& shape) {
+                                                              const std::string& model, const kvcache::KvShape& shape) {
   const std::string path = CalibrationPath(model);
   std::error_code error;
   if (!WantsCalibration(spec) || !std::filesystem::exists(path, error)) return nullptr;

@@ -16,14 +16,15 @@ namespace kvasir {
 [[nodiscard]] KvSpec ResolveKvSpec(const KvSpec& spec, ComputeMode compute);
 
 /// What a resolved `spec` means for a model and sequences of at most `context_tokens`; budget and salts are left to the
-/// caller. `calibration` may be null: codecs then round plainly. Errors: kInvalidArgument for layers that the model does not have, and for what the kernels cannot read.
+/// caller. `calibration` may be null: codecs then round plainly. Errors: kInvalidArgument for layers that the model
+/// does not have, and for what the kernels cannot read.
 [[nodiscard]] Result<kvcache::KvOptions> KvOptionsOf(const KvSpec& spec, const model::ModelConfig& config,
                                                      const kvcache::KvShape& shape, int context_tokens,
                                                      const CalibrationData* calibration);
 
 /// A specification of bits with the codecs that meet it: for each layer's keys and values those of least measured loss
-/// together. Others are returned as they are. kInvalidArgument, with the way out, where the calibration lacks or does not
-/// know the losses, or there is no codec of so few bits.
+/// together. Others are returned as they are. kInvalidArgument, with the way out, where the calibration lacks or does
+/// not know the losses, or there is no codec of so few bits.
 [[nodiscard]] Result<KvSpec> WithBitsByLayer(const KvSpec& spec, const CalibrationData* calibration, int head_dim);
 
 /// Whether a codec of `spec` can use a calibration.

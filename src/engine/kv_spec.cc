@@ -157,7 +157,7 @@ Result<KvSpec> ParseKvSpec(std::string_view text) {
 std::string KvSpecText(const KvSpec& spec) {
   if (!spec.compact()) return spec.open;
   const KvSpec plain;
-  std::string text = spec.bits > 0                ? fmt::format("{}{}bits", kAutoBits, spec.bits)
+  std::string text = spec.bits > 0              ? fmt::format("{}{}bits", kAutoBits, spec.bits)
                      : spec.keys == spec.values ? spec.keys
                                                 : fmt::format("k={},v={}", spec.keys, spec.values);
   for (const KvSpec::Layers& each : spec.layers) {

@@ -43,7 +43,8 @@ TEST(KvSpecTest, ErrorsNameThePartAndTheWayOut) {
   EXPECT_THAT(ErrorOf("nuq4,outliers=9%"), HasSubstr("needs a share from 0 to 5%"));
   EXPECT_THAT(ErrorOf("nuq4,k[3-1]=q8"), HasSubstr("needs layers such as [3] or [0-5]"));
   EXPECT_THAT(ErrorOf("nuq4,speed=9"), HasSubstr("'speed=9' in the cache specification is no setting"));
-  EXPECT_THAT(ErrorOf("auto:0bits"), HasSubstr("'auto:0bits' in the cache specification needs bits per element from 1"));
+  EXPECT_THAT(ErrorOf("auto:0bits"),
+              HasSubstr("'auto:0bits' in the cache specification needs bits per element from 1"));
   EXPECT_THAT(ErrorOf("auto:3bits,k=ch2"), HasSubstr("asks for bits by layer and names codecs too"));
   EXPECT_THAT(ErrorOf("nuq4,"), HasSubstr("'' in the cache specification is no setting"));
   EXPECT_THAT(ErrorOf("nuq4,q8"), HasSubstr("'q8' in the cache specification is no setting"));

@@ -263,8 +263,8 @@ Result<float> LossOf(Engine::Impl& engine, const CalibrationData& data, bool key
                      std::span<const int32_t> tokens, std::span<const float> truth) {
   KvSpec spec{.open = "f32", .keys = "q8", .values = "q8", .recent = kLossRecent};
   spec.layers.push_back({.keys = keys, .first = layer, .last = layer, .codec = "ch2"});
-  KV_ASSIGN(const kvcache::KvOptions options, KvOptionsOf(spec, engine.model->config(), engine.kv_shape,
-                                                          static_cast<int>(tokens.size()), &data));
+  KV_ASSIGN(const kvcache::KvOptions options,
+            KvOptionsOf(spec, engine.model->config(), engine.kv_shape, static_cast<int>(tokens.size()), &data));
   const auto vocabulary = static_cast<size_t>(engine.info.vocabulary);
   const auto first = static_cast<int>(tokens.size() / 2);
   double sum = 0;

@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 
+#include "kernels/compact_page.h"
 #include "kernels/kernels.h"
 
 namespace kvasir::kvcache {
@@ -47,8 +48,8 @@ class CompactStore {
   [[nodiscard]] virtual std::string identity() const = 0;
   /// Bytes of a page of `layer`; not more than an open page has.
   [[nodiscard]] virtual size_t PageBytes(int layer) const = 0;
-  /// How the kernels read the pages of `layer`.
-  [[nodiscard]] virtual const kernels::CompactFormat& format(int layer) const = 0;
+  /// How the kernels read the pages of each layer [L].
+  [[nodiscard]] virtual std::span<const kernels::CompactFormat> formats() const = 0;
   /// Whether the stored keys do not depend on the page's position.
   [[nodiscard]] virtual bool position_free(int layer) const = 0;
   /// Stores keys and values [64][D] of the tokens from `first_position` on.

@@ -62,14 +62,15 @@ Status KvSequence::Extend(std::span<const int32_t> tokens) {
 }
 
 KvView KvSequence::View() const {
-  return {.format = options_.format,
-          .compact = options_.compact.get(),
-          .num_layers = shape_.layers,
-          .num_kv_heads = shape_.kv_heads,
-          .head_dim = shape_.head_dim,
-          .first_new_position = committed_,
-          .num_new = length() - committed_,
-          .heads = heads_};
+  return {
+      .format = options_.format,
+      .compact = options_.compact == nullptr ? std::span<const kernels::CompactFormat>{} : options_.compact->formats(),
+      .num_layers = shape_.layers,
+      .num_kv_heads = shape_.kv_heads,
+      .head_dim = shape_.head_dim,
+      .first_new_position = committed_,
+      .num_new = length() - committed_,
+      .heads = heads_};
 }
 
 void KvSequence::Commit() {

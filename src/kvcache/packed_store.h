@@ -41,16 +41,17 @@ class PackedStore final : public CompactStore {
 
   [[nodiscard]] std::string identity() const override { return options_.identity; }
   [[nodiscard]] size_t PageBytes(int layer) const override;
-  [[nodiscard]] const kernels::CompactFormat& format(int layer) const override {
-    return options_.layers[static_cast<size_t>(layer)];
+  [[nodiscard]] std::span<const kernels::CompactFormat> formats() const override { return options_.layers; }
+  [[nodiscard]] bool position_free(int layer) const override {
+    return formats()[static_cast<size_t>(layer)].key.before_rope;
   }
-  [[nodiscard]] bool position_free(int layer) const override { return format(layer).key.before_rope; }
   void Encode(int layer, int kv_head, int32_t first_position, std::span<const float> keys,
               std::span<const float> values, std::byte* page) const override;
   void Decode(int layer, int kv_head, int32_t first_position, const std::byte* page, std::span<float> keys,
               std::span<float> values) const override;
 
  private:
+  const kernels::CompactFormat& format(int layer) const { return options_.layers[static_cast<size_t>(layer)]; }
   PackedStore(const KvShape& shape, PackedStoreOptions options);
   const KeyRotation& rotation(int layer) const {
     return *rotations_[static_cast<size_t>(options_.rope_of_layer[static_cast<size_t>(layer)])];

@@ -131,17 +131,17 @@ TEST_P(PackedStoreTest, KernelsSeeWhatDecodeSays) {
     float lse = 0;
     std::vector<std::byte> scratch(kernels::kAttendScratchBytes + 64);
     kernels::TableOf(kernels::ChosenIsa())
-        .attend_compact({.q = query.data(),
-                         .row_positions = &position,
-                         .rows = 1,
-                         .head_dim = kHeadDim,
-                         .pages = &ref,
-                         .num_pages = 1,
-                         .out = out.data(),
-                         .lse = &lse,
-                         .scratch = reinterpret_cast<std::byte*>(
-                             (reinterpret_cast<uintptr_t>(scratch.data()) + 63) / 64 * 64)},
-                        store->format(0));
+        .attend_compact(
+            {.q = query.data(),
+             .row_positions = &position,
+             .rows = 1,
+             .head_dim = kHeadDim,
+             .pages = &ref,
+             .num_pages = 1,
+             .out = out.data(),
+             .lse = &lse,
+             .scratch = reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(scratch.data()) + 63) / 64 * 64)},
+            store->formats()[0]);
     const std::vector<double> expected = PlainAttention(query, back.keys, back.values);
     for (size_t d = 0; d < kHeadDim; ++d) EXPECT_NEAR(out[d], expected[d], 2e-3) << d << (neox ? " neox" : "");
   }

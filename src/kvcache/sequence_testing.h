@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,7 +34,7 @@ class CompactStoreForTest final : public CompactStore {
       : CompactStore(rule), position_free_(position_free) {}
   std::string identity() const override { return "test"; }
   size_t PageBytes(int /*layer*/) const override { return kernels::kPageTokens * sizeof(Token); }
-  const kernels::CompactFormat& format(int /*layer*/) const override { std::abort(); }  // no kernel reads them
+  std::span<const kernels::CompactFormat> formats() const override { return {}; }  // no kernel reads them
   bool position_free(int /*layer*/) const override { return position_free_; }
   void Encode(int /*layer*/, int /*kv_head*/, int32_t first_position, std::span<const float> keys,
               std::span<const float> values, std::byte* page) const override {
@@ -118,7 +117,7 @@ inline void ExpectContents(const KvSequence& sequence, std::span<const KnownToke
         if (page.compact) {
           keys.resize(kernels::kPageTokens * key.size());
           values.resize(keys.size());
-          view.compact->Decode(layer, head, page.first_position, page.data, keys, values);
+          sequence.options().compact->Decode(layer, head, page.first_position, page.data, keys, values);
         }
         for (int slot = 0; slot < page.count; ++slot, ++next) {
           if (page.compact) {

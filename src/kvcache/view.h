@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/compact_page.h"
 #include "kernels/kernels.h"
-#include "kvcache/compact_store.h"
 
 namespace kvasir::kvcache {
 
@@ -26,7 +26,7 @@ struct WriteSlot {
 /// One sequence. [L layers][KVH heads].
 struct KvView {
   kernels::PageFormat format = kernels::PageFormat::kF16;  // of open pages
-  const CompactStore* compact = nullptr;                   // of compact ones, where there are any
+  std::span<const kernels::CompactFormat> compact;         // [L] of compact ones; empty where there are none
   int num_layers = 0;
   int num_kv_heads = 0;
   int head_dim = 0;

@@ -165,7 +165,7 @@ void Operators::AttendSpan(const AttentionSpec& spec, const kvcache::KvView& kv,
     args.out = o;
     args.lse = o_lse;
     if (!alike.empty() && alike.front().compact) {
-      kernels_.attend_compact(args, kv.compact->format(spec.layer));
+      kernels_.attend_compact(args, kv.compact[static_cast<size_t>(spec.layer)]);
     } else {
       kernels_.attend[static_cast<size_t>(kv.format)](args);
     }
