@@ -112,6 +112,8 @@ void Scheduler::Impl::Start(ScheduledRequest& request, const kvcache::PrefixMatc
   KV_CHECK(sequence.has_value());  // the engine checked shape and options
   sequence->Adopt(match.blocks, match.length);
   request.sequence.emplace(std::move(*sequence));
+  request.evictor = CacheEvictor::Create(engine);
+  if (request.evictor) request.evictor->BeginPrompt(static_cast<int>(request.generator.prompt().size()));
   request.phase = RequestPhase::kPrompt;
   request.computed_tokens = match.length;
   request.kv_bytes = request.sequence->bytes();
@@ -150,6 +152,7 @@ ScheduledRequest* Scheduler::Impl::WeakestBelow(const ScheduledRequest& request,
 bool Scheduler::Impl::Extend(ScheduledRequest& request, int rows) {
   const int length = request.sequence->length();
   rows = std::min(rows, request.sequence->RoomInStep());
+  if (request.evictor) rows = std::min(rows, request.evictor->RoomInStep(*request.sequence));
   while (true) {
     const auto next = request.generator.tokens().subspan(static_cast<size_t>(length), static_cast<size_t>(rows));
     const Status status = request.sequence->Extend(next);
@@ -200,6 +203,7 @@ void Scheduler::Impl::DropSequence(ScheduledRequest& request) {
   if (!request.sequence) return;
   prefixes.Touch(request.sequence->sealed());
   request.sequence.reset();
+  request.evictor.reset();
 }
 
 }  // namespace kvasir

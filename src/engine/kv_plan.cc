@@ -25,6 +25,17 @@ Status CheckLayers(const KvSpec& spec, int layers) {
   return {};
 }
 
+// A specification may be made by hand and not by ParseKvSpec.
+Status CheckEviction(const KvSpec& spec) {
+  if (!spec.evicts()) return {};
+  KV_ASSIGN([[maybe_unused]] const kvcache::EvictionPolicy* policy, kvcache::FindEvictionPolicy(spec.evict));
+  const bool share = spec.budget_share > 0 && spec.budget_share <= 1;
+  if (spec.budget_tokens > 0 ? spec.budget_share == 0 : share) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("evict={} needs either budget_tokens or a budget_share up to 1, but they are {} and {}",
+                          spec.evict, spec.budget_tokens, spec.budget_share));
+}
+
 Result<kernels::CompactHalf> HalfOf(const KvSpec& spec, bool keys, int layer, int head_dim) {
   std::string_view name = keys ? spec.keys : spec.values;
   for (const KvSpec::Layers& each : spec.layers) {  // the last one that says something counts
@@ -61,15 +72,18 @@ KvSpec ResolveKvSpec(const KvSpec& spec, ComputeMode compute) {
 Result<kvcache::KvOptions> KvOptionsOf(const KvSpec& spec, const model::ModelConfig& config,
                                        const kvcache::KvShape& shape, int context_tokens) {
   kvcache::KvOptions options;
+  KV_TRY(CheckEviction(spec));
   KV_ASSIGN(const kvcache::Codec* open, kvcache::FindCodec(spec.open));
   options.format = open->format();
   if (!spec.compact()) return options;
   KV_TRY(CheckLayers(spec, config.layers));
+  KvSpec whole = spec;  // what a page holds does not depend on which tokens are forgotten later
+  whole.evict.clear();
   kvcache::PackedStoreOptions store{.rule = {.recent = spec.recent, .sinks = spec.sinks},
                                     .ropes = RopesOf(config),
                                     .rope_of_layer = config.rope_of_layer,
                                     .context_tokens = context_tokens,
-                                    .identity = KvSpecText(spec)};
+                                    .identity = KvSpecText(whole)};
   for (int layer = 0; layer < config.layers; ++layer) {
     kernels::CompactFormat format;
     KV_ASSIGN(format.key, HalfOf(spec, true, layer, config.head_dim));
@@ -78,6 +92,14 @@ Result<kvcache::KvOptions> KvOptionsOf(const KvSpec& spec, const model::ModelCon
   }
   KV_ASSIGN(options.compact, kvcache::PackedStore::Create(shape, options.format, std::move(store)));
   return options;
+}
+
+kvcache::AttentionTraits AttentionTraitsOf(const model::ModelConfig& config) {
+  return {.heads = config.heads,
+          .scale = config.attention_scale,
+          .softcap = config.attention_softcap,
+          .ropes = RopesOf(config),
+          .rope_of_layer = config.rope_of_layer};
 }
 
 }  // namespace kvasir

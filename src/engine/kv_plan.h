@@ -3,6 +3,7 @@
 
 #include "kvasir/kv_spec.h"
 #include "kvasir/options.h"
+#include "kvcache/eviction_driver.h"
 #include "kvcache/kv_options.h"
 #include "model/config.h"
 
@@ -15,5 +16,8 @@ namespace kvasir {
 /// caller. Errors: kInvalidArgument for layers that the model does not have, and for what the kernels cannot read.
 [[nodiscard]] Result<kvcache::KvOptions> KvOptionsOf(const KvSpec& spec, const model::ModelConfig& config,
                                                      const kvcache::KvShape& shape, int context_tokens);
+
+/// The attention of a model, as eviction policies see it.
+[[nodiscard]] kvcache::AttentionTraits AttentionTraitsOf(const model::ModelConfig& config);
 
 }  // namespace kvasir

@@ -41,6 +41,7 @@ struct Scheduler::Impl {
   [[nodiscard]] std::vector<ScheduledRequest*> PlanStep();
   [[nodiscard]] Status ComputeStep(std::span<ScheduledRequest* const> step);
   void Advance(ScheduledRequest& request);
+  [[nodiscard]] Status EvictIfDue(ScheduledRequest& request);
   void ShowSealed(ScheduledRequest& request) const;
   void End(ScheduledRequest& request, Result<FinishReason> reason);
   void Conclude(std::unique_ptr<ScheduledRequest> request, Result<FinishReason> reason);
@@ -59,6 +60,7 @@ struct Scheduler::Impl {
   void DropSequence(ScheduledRequest& request);
 
   // prefix_sharing.cc: the scheduler's thread.
+  [[nodiscard]] int Reusable(const ScheduledRequest& request) const;
   [[nodiscard]] kvcache::PrefixMatch FindPrefix(ScheduledRequest& request);
   [[nodiscard]] bool IsBeingComputed(ScheduledRequest& request, const kvcache::PrefixMatch& match);
   [[nodiscard]] bool StillBeingComputed(const ScheduledRequest& request) const;

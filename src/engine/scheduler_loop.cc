@@ -40,7 +40,11 @@ void Scheduler::Impl::Loop() {
       }
       request->generator.AbandonStep();
       // A cancelled step is tried again without those who wanted it cancelled.
-      if (status.error().code != ErrorCode::kCancelled) End(*request, std::unexpected(status.error()));
+      if (status.error().code != ErrorCode::kCancelled) {
+        End(*request, std::unexpected(status.error()));
+      } else if (request->evictor && request->evictor->dirty()) {
+        Preempt(*request);  // its record counts rows of the lost step
+      }
     }
   }
 }
@@ -121,7 +125,8 @@ Status Scheduler::Impl::ComputeStep(std::span<ScheduledRequest* const> step) {
                     .first_logits = request->generator.first_logits() - start,
                     .on_logits = [request, start](int i, std::span<const float> logits) {
                       request->generator.OnLogits(start + i, logits);
-                    }});
+                    },
+                    .record = request->evictor ? request->evictor->record() : nullptr});
   }
   {
     const std::lock_guard lock(mutex);
@@ -147,6 +152,7 @@ void Scheduler::Impl::Advance(ScheduledRequest& request) {
   const int computed = request.sequence->length();
   const int generated_before = generator.generated();
   auto finished = generator.FinishStep(computed);
+  if (request.evictor) request.evictor->OnStep();
   {
     const std::lock_guard lock(mutex);
     const auto prompt = static_cast<int>(generator.prompt().size());
@@ -155,7 +161,7 @@ void Scheduler::Impl::Advance(ScheduledRequest& request) {
     counters.prompt_tokens += std::min(computed, prompt) - std::min(is_new, prompt);
     counters.generated_tokens += generator.generated() - generated_before;
     queue.Charge(request.submission.tenant, generator.generated() - generated_before);
-    ShowSealed(request);
+    if (!request.sequence->evicted()) ShowSealed(request);
   }
   request.highest_computed = std::max(request.highest_computed, computed);
   request.computed_tokens = computed;
@@ -163,8 +169,22 @@ void Scheduler::Impl::Advance(ScheduledRequest& request) {
   request.kv_bytes = request.sequence->bytes();
   if (!finished) return End(request, std::unexpected(finished.error()));
   if (*finished) return End(request, **finished);
+  if (const Status status = EvictIfDue(request); !status) return End(request, std::unexpected(status.error()));
   if (request.remaining() == 1) request.phase = RequestPhase::kGenerating;
   if (computed == engine.options.context_tokens) End(request, FinishReason::kLength);
+}
+
+// Evicts from a request's cache where it is time. Where there is no memory for the copies of what it keeps, cached
+// blocks give way; where that is not enough, the tokens stay for now, and the next step tries again.
+Status Scheduler::Impl::EvictIfDue(ScheduledRequest& request) {
+  if (!request.evictor) return {};
+  while (true) {
+    const Status status = request.evictor->EvictIfDue(*request.sequence);
+    request.kv_bytes = request.sequence->bytes();
+    if (status || status.error().code != ErrorCode::kResourceExhausted) return status;
+    const size_t of_a_layer = request.sequence->bytes() / static_cast<size_t>(engine.kv_shape.layers);
+    if (prefixes.Reclaim(of_a_layer) == 0) return {};
+  }
 }
 
 // Brings up to date what observers see of a request's blocks. Under the mutex.
