@@ -40,13 +40,22 @@ struct Runner {
     const int context = static_cast<int>(chunk.size());
     const Clock::time_point start = Clock::now();
     double inside = 0;  // time of the callback, which is not the engine's
-    const Status status =
-        session->Evaluate(chunk, eval::FirstScored(context), 0, [&](int position, std::span<const float> logits) {
-          if (position >= context - 1) return;
-          const Clock::time_point begin = Clock::now();
-          on_logits(position, logits);
-          inside += std::chrono::duration<double>(Clock::now() - begin).count();
-        });
+    // The half that is not scored is a context, from which a policy may evict before the other half is seen.
+    const int first = eval::FirstScored(context);
+    const std::span<const int32_t> tokens(chunk);
+    const auto compute = [&](int offset, std::span<const int32_t> part) {
+      return session->Evaluate(part, first - offset, 0, [&, offset](int index, std::span<const float> logits) {
+        const int position = offset + index;
+        if (position >= context - 1) return;
+        const Clock::time_point begin = Clock::now();
+        on_logits(position, logits);
+        inside += std::chrono::duration<double>(Clock::now() - begin).count();
+      });
+    };
+    const bool evicts = engine->options().kv.evicts();
+    Status status = evicts ? compute(0, tokens.first(static_cast<size_t>(first))) : compute(0, tokens);
+    if (status && evicts) status = session->CompressCache();
+    if (status && evicts) status = compute(first, tokens.subspan(static_cast<size_t>(first)));
     seconds += std::chrono::duration<double>(Clock::now() - start).count() - inside;
     return status;
   }

@@ -103,7 +103,8 @@ TEST_F(EvictToBudgetTest, EachHeadHoldsTheBudgetAndMemoryIsFree) {
   EXPECT_EQ(Held(2, 1).size(), 300u);
   Places first(196);
   std::iota(first.begin(), first.end(), 0);
-  EXPECT_EQ(Places(Held(0, 1).begin(), Held(0, 1).begin() + 196), first);
+  const Places held = Held(0, 1);
+  EXPECT_EQ(Places(held.begin(), held.begin() + 196), first);
   EXPECT_TRUE(sequence_.evicted());
   // 196 tokens are 4 pages, the recent ones 2; the window's layer is as it was: tokens 901 on, and those of their page.
   EXPECT_EQ(sequence_.bytes(), (4 * (4 + 2) + 2 * 2) * kernels::PageBytes(kernels::PageFormat::kF32, 16));
