@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <utility>
 
 #include "base/check.h"
@@ -36,21 +38,28 @@ Status CheckEviction(const KvSpec& spec) {
                           spec.evict, spec.budget_tokens, spec.budget_share));
 }
 
-Result<kernels::CompactHalf> HalfOf(const KvSpec& spec, bool keys, int layer, int head_dim) {
+Result<const kvcache::HalfCodec*> CodecOf(const KvSpec& spec, bool keys, int layer) {
   std::string_view name = keys ? spec.keys : spec.values;
   for (const KvSpec::Layers& each : spec.layers) {  // the last one that says something counts
     if (each.keys == keys && each.first <= layer && layer <= each.last) name = each.codec;
   }
-  KV_ASSIGN(const kvcache::HalfCodec* codec, kvcache::FindHalfCodec(name));
-  kernels::CompactHalf half = keys ? codec->keys : codec->values;
-  if (spec.outliers) {
-    const auto count = std::lround(*spec.outliers * head_dim * kernels::kPageTokens);
-    if (count > kMostOutliers) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("outliers={} are {} of the {} elements of a page's half, but it holds at most {}",
-                              *spec.outliers, count, head_dim * kernels::kPageTokens, kMostOutliers));
-    }
-    half.outliers = static_cast<uint8_t>(count);
+  return kvcache::FindHalfCodec(name);
+}
+
+Result<kernels::CompactHalf> HalfOf(const KvSpec& spec, const kvcache::HalfCodec& codec, bool keys, int layer,
+                                    int head_dim, const CalibrationData* calibration) {
+  kernels::CompactHalf half = keys ? codec.keys : codec.values;
+  const double share = spec.outliers.value_or(keys ? codec.key_outliers : codec.value_outliers);
+  const auto count = std::lround(share * head_dim * kernels::kPageTokens);
+  if (count > kMostOutliers) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} of the {} elements of a page's half are to be outliers, but it holds at most {}", count,
+                            head_dim * kernels::kPageTokens, kMostOutliers));
+  }
+  half.outliers = static_cast<uint8_t>(count);
+  if (codec.fitted && calibration != nullptr) {
+    const auto& levels = (keys ? calibration->key_levels : calibration->value_levels)[static_cast<size_t>(layer)];
+    std::ranges::copy(levels[static_cast<size_t>(half.bits - kFewestFittedBits)], half.level);
   }
   return half;
 }
@@ -70,7 +79,8 @@ KvSpec ResolveKvSpec(const KvSpec& spec, ComputeMode compute) {
 }
 
 Result<kvcache::KvOptions> KvOptionsOf(const KvSpec& spec, const model::ModelConfig& config,
-                                       const kvcache::KvShape& shape, int context_tokens) {
+                                       const kvcache::KvShape& shape, int context_tokens,
+                                       const CalibrationData* calibration) {
   kvcache::KvOptions options;
   KV_TRY(CheckEviction(spec));
   KV_ASSIGN(const kvcache::Codec* open, kvcache::FindCodec(spec.open));
@@ -83,12 +93,22 @@ Result<kvcache::KvOptions> KvOptionsOf(const KvSpec& spec, const model::ModelCon
                                     .ropes = RopesOf(config),
                                     .rope_of_layer = config.rope_of_layer,
                                     .context_tokens = context_tokens,
-                                    .identity = KvSpecText(whole)};
+                                    .identity = fmt::format("{}, {} calibration", KvSpecText(whole),
+                                                            calibration == nullptr ? "no" : "with")};
   for (int layer = 0; layer < config.layers; ++layer) {
+    KV_ASSIGN(const kvcache::HalfCodec* keys, CodecOf(spec, true, layer));
+    KV_ASSIGN(const kvcache::HalfCodec* values, CodecOf(spec, false, layer));
     kernels::CompactFormat format;
-    KV_ASSIGN(format.key, HalfOf(spec, true, layer, config.head_dim));
-    KV_ASSIGN(format.value, HalfOf(spec, false, layer, config.head_dim));
+    KV_ASSIGN(format.key, HalfOf(spec, *keys, true, layer, config.head_dim, calibration));
+    KV_ASSIGN(format.value, HalfOf(spec, *values, false, layer, config.head_dim, calibration));
     store.layers.push_back(format);
+    store.key_ranges.push_back(keys->key_range);
+    store.value_ranges.push_back(values->value_range);
+    for (int head = 0; head < config.kv_heads; ++head) {
+      const bool steered = keys->feedback && calibration != nullptr;
+      store.key_calibration.push_back(steered ? calibration->keys[static_cast<size_t>(layer * config.kv_heads + head)]
+                                              : kvcache::HalfCalibration{});
+    }
   }
   KV_ASSIGN(options.compact, kvcache::PackedStore::Create(shape, options.format, std::move(store)));
   return options;
@@ -100,6 +120,25 @@ kvcache::AttentionTraits AttentionTraitsOf(const model::ModelConfig& config) {
           .softcap = config.attention_softcap,
           .ropes = RopesOf(config),
           .rope_of_layer = config.rope_of_layer};
+}
+
+bool WantsCalibration(const KvSpec& spec) {
+  const auto wants = [](const std::string& name) {
+    const auto codec = kvcache::FindHalfCodec(name);
+    return codec && ((*codec)->feedback || (*codec)->fitted);
+  };
+  return spec.compact() && (wants(spec.keys) || wants(spec.values) ||
+                            std::ranges::any_of(spec.layers, [&](const auto& each) { return wants(each.codec); }));
+}
+
+Result<std::unique_ptr<const CalibrationData>> CalibrationFor(const KvSpec& spec, const files::GgufFile& gguf,
+                                                              const std::string& model,
+                                                              const kvcache::KvShape& shape) {
+  const std::string path = CalibrationPath(model);
+  std::error_code error;
+  if (!WantsCalibration(spec) || !std::filesystem::exists(path, error)) return nullptr;
+  KV_ASSIGN(CalibrationData data, ReadCalibration(path, ModelHash(gguf), shape));
+  return std::make_unique<const CalibrationData>(std::move(data));
 }
 
 }  // namespace kvasir

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/calibration_file.h"
 #include "engine/engine_impl.h"
 
 namespace kvasir {
@@ -59,6 +60,15 @@ fs::path ModelDirectory() {
   return CacheDirectory() / "models";
 }
 
+// Models of the same name in two folders have files of their own.
+std::string FileOfModel(const char* folder, const std::string& model, const char* ending) {
+  std::error_code error;
+  fs::path path = fs::weakly_canonical(model, error);
+  if (error) path = model;
+  const size_t hash = std::hash<std::string>()(path.string());
+  return (CacheDirectory() / folder / fmt::format("{}-{:016x}.{}", path.stem().string(), hash, ending)).string();
+}
+
 // An encoder, as sentence-transformers keeps it.
 bool IsModelFolder(const fs::path& path) {
   std::error_code error;
@@ -86,12 +96,11 @@ std::string_view ComputeModeName(ComputeMode mode) {
 }
 
 std::string PackedCachePath(const std::string& model) {
-  std::error_code error;
-  fs::path path = fs::weakly_canonical(model, error);
-  if (error) path = model;
-  // Models of the same name in two folders have files of their own.
-  const size_t hash = std::hash<std::string>()(path.string());
-  return (CacheDirectory() / "packed" / fmt::format("{}-{:016x}.packed", path.stem().string(), hash)).string();
+  return FileOfModel("packed", model, "packed");
+}
+
+std::string CalibrationPath(const std::string& model) {
+  return FileOfModel("calibration", model, "gguf");
 }
 
 std::vector<std::string> InstalledModels() {

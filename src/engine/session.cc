@@ -45,7 +45,7 @@ void Session::Reset() {
 }
 
 Status Session::CompressCache() {
-  if (impl_->evictor == nullptr) return {};
+  if (impl_->evictor == nullptr || length() == 0) return {};
   return impl_->evictor->Compress(impl_->sequence);
 }
 

@@ -74,7 +74,8 @@ Kind Compact(std::string name, const CompactHalf& key, const CompactHalf& value)
 
 std::vector<Kind> Kinds() {
   std::vector<Kind> kinds = {Native(PageFormat::kF32, "f32"), Native(PageFormat::kF16, "f16"),
-                             Native(PageFormat::kQ8, "q8")};
+                             Native(PageFormat::kQ8, "q8"), Native(PageFormat::kE4M3, "fp8_e4m3"),
+                             Native(PageFormat::kE5M2, "fp8_e5m2")};
   const auto channels = [](int bits) {
     return CompactHalf{static_cast<uint8_t>(bits), Grouping::kChannels, 64, true, false, false, 0, {}};
   };

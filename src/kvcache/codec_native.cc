@@ -36,9 +36,9 @@ class Native final : public Codec {
 
 const Codec& NativeCodec(kernels::PageFormat format) {
   static const std::array<Native, kernels::kNumPageFormats> codecs = {
-      Native{kernels::PageFormat::kF32, "f32"},
-      Native{kernels::PageFormat::kF16, "f16"},
-      Native{kernels::PageFormat::kQ8, "q8"},
+      Native{kernels::PageFormat::kF32, "f32"},       Native{kernels::PageFormat::kF16, "f16"},
+      Native{kernels::PageFormat::kQ8, "q8"},         Native{kernels::PageFormat::kE4M3, "fp8_e4m3"},
+      Native{kernels::PageFormat::kE5M2, "fp8_e5m2"},
   };
   return codecs[static_cast<size_t>(format)];
 }

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "kvasir/result.h"
-#include "kvcache/packed_store.h"
+#include "kvcache/key_rotation.h"
 
 namespace kvasir::kvcache {
 

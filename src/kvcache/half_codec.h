@@ -7,6 +7,7 @@
 
 #include "kernels/compact_page.h"
 #include "kvasir/result.h"
+#include "kvcache/encode_range.h"
 
 namespace kvasir::kvcache {
 
@@ -16,7 +17,12 @@ struct HalfCodec {
   std::string_view about;  ///< One line for a user.
   kernels::CompactHalf keys;
   kernels::CompactHalf values;
-  bool fitted = false;  ///< Levels are fitted to the model where a calibration is there; evenly spaced without.
+  RangeChoice key_range = RangeChoice::kCover;
+  RangeChoice value_range = RangeChoice::kCover;
+  double key_outliers = 0;  ///< Share of a page's elements that is stored exactly, if the user does not say another.
+  double value_outliers = 0;
+  bool feedback = false;  ///< Errors of keys are steered by a calibration, where there is one.
+  bool fitted = false;    ///< Levels come from a calibration, where there is one; evenly spaced without.
 };
 
 /// All of them.

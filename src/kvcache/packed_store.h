@@ -11,22 +11,19 @@
 #include "kvasir/result.h"
 #include "kvcache/compact_store.h"
 #include "kvcache/encode_half.h"
+#include "kvcache/key_rotation.h"
 #include "kvcache/kv_options.h"
 
 namespace kvasir::kvcache {
-
-/// A rotation of keys by their position, as the model does it.
-struct KeyRope {
-  std::vector<double> frequencies;  ///< [n_rot/2] radians per position.
-  float magnitude = 1;
-  bool neox = false;  ///< Pairs (i, i + n_rot/2); else (2i, 2i + 1).
-};
 
 /// What a PackedStore is made of.
 struct PackedStoreOptions {
   CompactRule rule;
   /// How each layer stores its pages [L]; `rope` is filled in.
   std::vector<kernels::CompactFormat> layers;
+  /// How ranges are chosen, of the keys and of the values of each layer [L].
+  std::vector<RangeChoice> key_ranges;
+  std::vector<RangeChoice> value_ranges;
   std::vector<KeyRope> ropes;      ///< The distinct rotations.
   std::vector<int> rope_of_layer;  ///< [L] index into `ropes`.
   int context_tokens = 0;          ///< The longest sequence.
@@ -55,20 +52,14 @@ class PackedStore final : public CompactStore {
 
  private:
   PackedStore(const KvShape& shape, PackedStoreOptions options);
-  void MakeRopeTables();
-  void TurnBack(const kernels::CompactRope& rope, int32_t first_position, std::span<const float> keys,
-                std::span<float> turned) const;
-  void Turn(const kernels::CompactRope& rope, int32_t first_position, std::span<const float> turned,
-            std::span<float> keys) const;
+  const KeyRotation& rotation(int layer) const {
+    return *rotations_[static_cast<size_t>(options_.rope_of_layer[static_cast<size_t>(layer)])];
+  }
   const HalfCalibration* Calibration(const std::vector<HalfCalibration>& all, int layer, int kv_head) const;
-
-  struct RopeTables {
-    std::vector<float> slot_cos, slot_sin, page_cos, page_sin;
-  };
 
   KvShape shape_;
   PackedStoreOptions options_;
-  std::vector<RopeTables> tables_;  // of each of the distinct rotations
+  std::vector<std::unique_ptr<KeyRotation>> rotations_;  // the distinct ones
 };
 
 }  // namespace kvasir::kvcache
