@@ -17,9 +17,9 @@
 namespace kvasir {
 namespace {
 
-constexpr int kMassRows = 64;     // rows whose attention is formed together, x grouped heads
-constexpr int kSkippedRows = 4;   // queries of the first tokens are unlike all others
-constexpr int kBlock = 16;        // known trip counts become vectors also at -O2
+constexpr int kMassRows = 64;    // rows whose attention is formed together, x grouped heads
+constexpr int kSkippedRows = 4;  // queries of the first tokens are unlike all others
+constexpr int kBlock = 16;       // known trip counts become vectors also at -O2
 
 // Keys [n, D] of the pages of one head, as attention sees them, and the positions by which it masks them.
 void ReadKeys(const kvcache::KvView& view, int layer, int kv_head, std::vector<float>* keys,
@@ -247,8 +247,8 @@ void AttentionRecord::Rewind(int32_t length, std::span<const int> held) {
 size_t AttentionRecord::bytes() const {
   size_t floats = 0;
   for (const Layer& layer : layers_) {
-    for (const auto* all : {&layer.queries, &layer.mass, &layer.origin, &layer.sum, &layer.square, &layer.mean,
-                            &layer.covariance}) {
+    for (const auto* all :
+         {&layer.queries, &layer.mass, &layer.origin, &layer.sum, &layer.square, &layer.mean, &layer.covariance}) {
       for (const std::vector<float>& each : *all) floats += each.size();
     }
   }

@@ -45,15 +45,15 @@ class AttentionRecord final : public kvcache::EvictionRecords {
  private:
   // Of one layer without a window.
   struct Layer {
-    std::vector<int32_t> query_positions;           // ascending, at most window_queries
-    std::vector<std::vector<float>> queries;        // [KVH][W, G, D]
-    std::vector<std::vector<float>> mass;           // [KVH][n]
-    std::vector<std::vector<float>> origin;         // [H][D] the first query: sums are of differences from it
-    std::vector<std::vector<float>> sum;            // [H][D]
-    std::vector<std::vector<float>> square;         // [H][D, D] the upper triangle, in whole rows of 16
-    int64_t counted = 0;                            // rows in the sums
-    std::vector<std::vector<float>> mean;           // [KVH][G, D], made by Read
-    std::vector<std::vector<float>> covariance;     // [KVH][G, D, D]
+    std::vector<int32_t> query_positions;        // ascending, at most window_queries
+    std::vector<std::vector<float>> queries;     // [KVH][W, G, D]
+    std::vector<std::vector<float>> mass;        // [KVH][n]
+    std::vector<std::vector<float>> origin;      // [H][D] the first query: sums are of differences from it
+    std::vector<std::vector<float>> sum;         // [H][D]
+    std::vector<std::vector<float>> square;      // [H][D, D] the upper triangle, in whole rows of 16
+    int64_t counted = 0;                         // rows in the sums
+    std::vector<std::vector<float>> mean;        // [KVH][G, D], made by Read
+    std::vector<std::vector<float>> covariance;  // [KVH][G, D, D]
   };
 
   void RecordQueries(Layer& layer, const ops::SequenceRows& rows, std::span<const int32_t> positions, const float* q);

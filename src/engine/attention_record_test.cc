@@ -66,7 +66,11 @@ class AttentionRecordTest : public testing::Test {
       for (int i = 0; i < count; ++i) positions.push_back(begin + i);
       for (int layer = 0; layer < shape_.layers; ++layer) {
         record.OnRows({.kv = &view, .first_row = 0, .num_rows = count}, positions,
-                      {.layer = layer, .heads = kHeads, .kv_heads = kKvHeads, .head_dim = kHeadDim, .scale = kScale,
+                      {.layer = layer,
+                       .heads = kHeads,
+                       .kv_heads = kKvHeads,
+                       .head_dim = kHeadDim,
+                       .scale = kScale,
                        .window = shape_.window(layer)},
                       Query(begin, 0));
       }
@@ -83,10 +87,8 @@ class AttentionRecordTest : public testing::Test {
 
   static constexpr float kScale = 0.2F;
   const kvcache::KvShape shape_ = {.layers = 2, .kv_heads = kKvHeads, .head_dim = kHeadDim, .windows = {0, 16}};
-  kvcache::AttentionTraits traits_ = {.heads = kHeads,
-                                      .scale = kScale,
-                                      .ropes = {{.magnitude = 1.5F, .neox = false}},
-                                      .rope_of_layer = {0, 0}};
+  kvcache::AttentionTraits traits_ = {
+      .heads = kHeads, .scale = kScale, .ropes = {{.magnitude = 1.5F, .neox = false}}, .rope_of_layer = {0, 0}};
   std::vector<float> plain_ = std::vector<float>(static_cast<size_t>(kRows) * kHeads * kHeadDim);
   std::vector<float> rotated_;
   std::unique_ptr<kvcache::PagePool> pool_ = kvcache::PagePool::Create(16 << 20).value();

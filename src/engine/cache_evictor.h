@@ -60,9 +60,9 @@ class CacheEvictor {
   Engine::Impl& engine_;
   const kvcache::EvictionPolicy& policy_;
   std::optional<AttentionRecord> record_;
-  int budget_ = 0;              // tokens; 0 while the end of the prompt has not come
-  int32_t next_ = kNever;       // the length at which tokens are evicted next
-  bool by_caller_ = false;      // Compress was called since the sequence was empty
+  int budget_ = 0;          // tokens; 0 while the end of the prompt has not come
+  int32_t next_ = kNever;   // the length at which tokens are evicted next
+  bool by_caller_ = false;  // Compress was called since the sequence was empty
 };
 
 }  // namespace kvasir

@@ -27,9 +27,8 @@ class EvictionTest : public SchedulerTest {
   }
   static std::vector<float> Logits(Session& session, std::span<const int32_t> tokens) {
     std::vector<float> all;
-    const Status status = session.Evaluate(tokens, 0, 0, [&](int, std::span<const float> logits) {
-      all.insert(all.end(), logits.begin(), logits.end());
-    });
+    const Status status = session.Evaluate(
+        tokens, 0, 0, [&](int, std::span<const float> logits) { all.insert(all.end(), logits.begin(), logits.end()); });
     EXPECT_TRUE(status.has_value());
     return all;
   }

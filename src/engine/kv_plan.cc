@@ -89,12 +89,12 @@ Result<kvcache::KvOptions> KvOptionsOf(const KvSpec& spec, const model::ModelCon
   KV_TRY(CheckLayers(spec, config.layers));
   KvSpec whole = spec;  // what a page holds does not depend on which tokens are forgotten later
   whole.evict.clear();
-  kvcache::PackedStoreOptions store{.rule = {.recent = spec.recent, .sinks = spec.sinks},
-                                    .ropes = RopesOf(config),
-                                    .rope_of_layer = config.rope_of_layer,
-                                    .context_tokens = context_tokens,
-                                    .identity = fmt::format("{}, {} calibration", KvSpecText(whole),
-                                                            calibration == nullptr ? "no" : "with")};
+  kvcache::PackedStoreOptions store{
+      .rule = {.recent = spec.recent, .sinks = spec.sinks},
+      .ropes = RopesOf(config),
+      .rope_of_layer = config.rope_of_layer,
+      .context_tokens = context_tokens,
+      .identity = fmt::format("{}, {} calibration", KvSpecText(whole), calibration == nullptr ? "no" : "with")};
   for (int layer = 0; layer < config.layers; ++layer) {
     KV_ASSIGN(const kvcache::HalfCodec* keys, CodecOf(spec, true, layer));
     KV_ASSIGN(const kvcache::HalfCodec* values, CodecOf(spec, false, layer));
@@ -132,8 +132,7 @@ bool WantsCalibration(const KvSpec& spec) {
 }
 
 Result<std::unique_ptr<const CalibrationData>> CalibrationFor(const KvSpec& spec, const files::GgufFile& gguf,
-                                                              const std::string& model,
-                                                              const kvcache::KvShape& shape) {
+                                                              const std::string& model, const kvcache::KvShape& shape) {
   const std::string path = CalibrationPath(model);
   std::error_code error;
   if (!WantsCalibration(spec) || !std::filesystem::exists(path, error)) return nullptr;

@@ -17,7 +17,8 @@ namespace kvasir {
 [[nodiscard]] KvSpec ResolveKvSpec(const KvSpec& spec, ComputeMode compute);
 
 /// What a resolved `spec` means for a model and sequences of at most `context_tokens`; budget and salts are left to the
-/// caller. `calibration` may be null: codecs then round plainly. Errors: kInvalidArgument for layers that the model does not have, and for what the kernels cannot read.
+/// caller. `calibration` may be null: codecs then round plainly. Errors: kInvalidArgument for layers that the model
+/// does not have, and for what the kernels cannot read.
 [[nodiscard]] Result<kvcache::KvOptions> KvOptionsOf(const KvSpec& spec, const model::ModelConfig& config,
                                                      const kvcache::KvShape& shape, int context_tokens,
                                                      const CalibrationData* calibration);

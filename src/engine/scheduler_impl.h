@@ -41,7 +41,6 @@ struct Scheduler::Impl {
   [[nodiscard]] std::vector<ScheduledRequest*> PlanStep();
   [[nodiscard]] Status ComputeStep(std::span<ScheduledRequest* const> step);
   void Advance(ScheduledRequest& request);
-  [[nodiscard]] Status EvictIfDue(ScheduledRequest& request);
   void ShowSealed(ScheduledRequest& request) const;
   void End(ScheduledRequest& request, Result<FinishReason> reason);
   void Conclude(std::unique_ptr<ScheduledRequest> request, Result<FinishReason> reason);
@@ -56,6 +55,8 @@ struct Scheduler::Impl {
   [[nodiscard]] size_t BytesToReach(const ScheduledRequest& request, int64_t held_blocks, int step) const;
   [[nodiscard]] bool Extend(ScheduledRequest& request, int rows);
   [[nodiscard]] ScheduledRequest* WeakestBelow(const ScheduledRequest& request, bool by_priority_alone) const;
+  void EvictDue();
+  void EvictIfDue(ScheduledRequest& request);
   void Preempt(ScheduledRequest& request);
   void DropSequence(ScheduledRequest& request);
 

@@ -29,6 +29,7 @@ constexpr auto kPoll = 5ms;
 void Scheduler::Impl::Loop() {
   while (WaitForWork()) {
     EndUnwanted();
+    EvictDue();
     Admit();
     const std::vector<ScheduledRequest*> step = PlanStep();
     if (step.empty()) continue;
@@ -121,12 +122,12 @@ Status Scheduler::Impl::ComputeStep(std::span<ScheduledRequest* const> step) {
     const int start = sequence.committed();
     const int count = sequence.length() - start;
     (count == 1 ? streams : prompt_rows) += count;
-    rows.push_back({.sequence = &sequence,
-                    .first_logits = request->generator.first_logits() - start,
-                    .on_logits = [request, start](int i, std::span<const float> logits) {
-                      request->generator.OnLogits(start + i, logits);
-                    },
-                    .record = request->evictor ? request->evictor->record() : nullptr});
+    rows.push_back(
+        {.sequence = &sequence,
+         .first_logits = request->generator.first_logits() - start,
+         .on_logits = [request, start](
+                          int i, std::span<const float> logits) { request->generator.OnLogits(start + i, logits); },
+         .record = request->evictor ? request->evictor->record() : nullptr});
   }
   {
     const std::lock_guard lock(mutex);
@@ -169,22 +170,8 @@ void Scheduler::Impl::Advance(ScheduledRequest& request) {
   request.kv_bytes = request.sequence->bytes();
   if (!finished) return End(request, std::unexpected(finished.error()));
   if (*finished) return End(request, **finished);
-  if (const Status status = EvictIfDue(request); !status) return End(request, std::unexpected(status.error()));
   if (request.remaining() == 1) request.phase = RequestPhase::kGenerating;
   if (computed == engine.options.context_tokens) End(request, FinishReason::kLength);
-}
-
-// Evicts from a request's cache where it is time. Where there is no memory for the copies of what it keeps, cached
-// blocks give way; where that is not enough, the tokens stay for now, and the next step tries again.
-Status Scheduler::Impl::EvictIfDue(ScheduledRequest& request) {
-  if (!request.evictor) return {};
-  while (true) {
-    const Status status = request.evictor->EvictIfDue(*request.sequence);
-    request.kv_bytes = request.sequence->bytes();
-    if (status || status.error().code != ErrorCode::kResourceExhausted) return status;
-    const size_t of_a_layer = request.sequence->bytes() / static_cast<size_t>(engine.kv_shape.layers);
-    if (prefixes.Reclaim(of_a_layer) == 0) return {};
-  }
 }
 
 // Brings up to date what observers see of a request's blocks. Under the mutex.

@@ -28,7 +28,7 @@ struct Session::Impl {
   Engine::Impl& engine;
   kvcache::KvSequence sequence;
   std::unique_ptr<CacheEvictor> evictor;  // null: nothing is evicted
-  int32_t dropped = 0;  // by context shifts of the generation in progress
+  int32_t dropped = 0;                    // by context shifts of the generation in progress
 };
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

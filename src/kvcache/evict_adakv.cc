@@ -17,7 +17,9 @@ constexpr double kFloor = 0.2;
 class AdaKv final : public SnapKv {
  public:
   [[nodiscard]] std::string_view name() const override { return "adakv"; }
-  [[nodiscard]] std::string_view about() const override { return "snapkv with more tokens for heads that look at more"; }
+  [[nodiscard]] std::string_view about() const override {
+    return "snapkv with more tokens for heads that look at more";
+  }
 
   [[nodiscard]] std::vector<int> DivideHeads(std::span<const std::vector<float>> heads, int each) const override {
     const auto floor = static_cast<size_t>(kFloor * each);

@@ -17,8 +17,7 @@ class Random final : public EvictionPolicy {
   void Score(const HeadEvidence& head, std::span<float> scores) const override {
     const auto stream = static_cast<uint32_t>(head.layer * 4096 + head.kv_head);
     for (size_t i = 0; i < scores.size(); ++i) {
-      scores[i] =
-          static_cast<float>(base::RandomUniform(kSeed, static_cast<uint64_t>(head.positions[i]), stream));
+      scores[i] = static_cast<float>(base::RandomUniform(kSeed, static_cast<uint64_t>(head.positions[i]), stream));
     }
   }
 };

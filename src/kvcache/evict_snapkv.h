@@ -11,7 +11,9 @@ class SnapKv : public EvictionPolicy {
   static constexpr int kPool = 5;     ///< Neighbours over which scores are averaged.
 
   [[nodiscard]] std::string_view name() const override { return "snapkv"; }
-  [[nodiscard]] std::string_view about() const override { return "what the last 64 tokens attend to, and its neighbours"; }
+  [[nodiscard]] std::string_view about() const override {
+    return "what the last 64 tokens attend to, and its neighbours";
+  }
   [[nodiscard]] EvictionNeeds needs() const override { return {.window_queries = kWindow}; }
   [[nodiscard]] int Recent(int /*budget*/) const override { return kWindow; }
   void Score(const HeadEvidence& head, std::span<float> scores) const override;

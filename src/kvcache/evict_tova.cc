@@ -13,7 +13,9 @@ namespace {
 class Tova final : public EvictionPolicy {
  public:
   [[nodiscard]] std::string_view name() const override { return "tova"; }
-  [[nodiscard]] std::string_view about() const override { return "what the last token attends to, the same in all heads"; }
+  [[nodiscard]] std::string_view about() const override {
+    return "what the last token attends to, the same in all heads";
+  }
   [[nodiscard]] EvictionNeeds needs() const override { return {.window_queries = 1}; }
 
   void Score(const HeadEvidence& head, std::span<float> scores) const override {

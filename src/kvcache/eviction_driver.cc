@@ -120,9 +120,8 @@ std::vector<int32_t> ChoosePlaces(std::span<const int32_t> positions, std::span<
     const float value = scores[static_cast<size_t>(place)];
     return std::isnan(value) ? -std::numeric_limits<float>::infinity() : value;
   };
-  std::ranges::nth_element(ranked, ranked.begin() + static_cast<std::ptrdiff_t>(stay), [&](int32_t a, int32_t b) {
-    return score(a) != score(b) ? score(a) > score(b) : a > b;
-  });
+  std::ranges::nth_element(ranked, ranked.begin() + static_cast<std::ptrdiff_t>(stay),
+                           [&](int32_t a, int32_t b) { return score(a) != score(b) ? score(a) > score(b) : a > b; });
   places.resize(static_cast<size_t>(first) + stay);
   std::ranges::sort(places);
   return places;

@@ -93,9 +93,8 @@ class EvictToBudgetTest : public testing::Test {
 };
 
 TEST_F(EvictToBudgetTest, EachHeadHoldsTheBudgetAndMemoryIsFree) {
-  const FixedScores policy([](int head, int32_t position) {
-    return static_cast<float>(head == 0 ? position % 7 : -position);
-  });
+  const FixedScores policy(
+      [](int head, int32_t position) { return static_cast<float>(head == 0 ? position % 7 : -position); });
   ASSERT_TRUE(Evict(policy, 300).has_value());
   EXPECT_TRUE(sequence_.CheckIntegrity().has_value());
   // 14 blocks lie 64 tokens before the end; the other 104 tokens are recent.

@@ -28,9 +28,9 @@ std::vector<int> EvictionPolicy::DivideHeads(std::span<const std::vector<float>>
 
 std::span<const EvictionPolicy* const> EvictionPolicies() {
   static const std::array kPolicies = {
-      &StreamingEviction(), &RecentEviction(),    &RandomEviction(), &H2oEviction(),
-      &TovaEviction(),      &SnapKvEviction(),    &PyramidKvEviction(), &AdaKvEviction(),
-      &KeyNormEviction(),   &KeyDiffEviction(),   &ExpectedEviction(),
+      &StreamingEviction(), &RecentEviction(),  &RandomEviction(),    &H2oEviction(),
+      &TovaEviction(),      &SnapKvEviction(),  &PyramidKvEviction(), &AdaKvEviction(),
+      &KeyNormEviction(),   &KeyDiffEviction(), &ExpectedEviction(),
   };
   return kPolicies;
 }

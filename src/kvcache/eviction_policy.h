@@ -43,7 +43,7 @@ struct HeadEvidence {
   std::span<const float> values;       ///< [n, D]
 
   // Empty where the policy did not ask for them.
-  std::span<const float> queries;            ///< [W, G, D] rotated and not scaled, oldest first; W may be less at first.
+  std::span<const float> queries;  ///< [W, G, D] rotated and not scaled, oldest first; W may be less at first.
   std::span<const int32_t> query_positions;  ///< [W]
   std::span<const float> attention_mass;     ///< [n] summed over all rows and the group.
   std::span<const float> query_mean;         ///< [G, D] before RoPE.

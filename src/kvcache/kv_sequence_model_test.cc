@@ -26,7 +26,20 @@ constexpr size_t kTables = 4;
 constexpr size_t kBudgetPages = 120;
 constexpr size_t kMaxSequences = 4;
 
-enum class Kind { kExtend, kExtendTwice, kGiveUp, kTruncate, kFork, kDrop, kShift, kRelease, kCompact, kEvict, kCreate, kHold };
+enum class Kind {
+  kExtend,
+  kExtendTwice,
+  kGiveUp,
+  kTruncate,
+  kFork,
+  kDrop,
+  kShift,
+  kRelease,
+  kCompact,
+  kEvict,
+  kCreate,
+  kHold
+};
 
 struct Operation {
   Kind kind;
@@ -183,8 +196,8 @@ class Machine {
   void Fork(const Tracked& tracked) {
     if (all_.size() >= kMaxSequences) return;
     const size_t live = pool_->stats().live_pages;
-    Tracked fork = {tracked.sequence.Fork(), tracked.tokens, tracked.histories,
-                    tracked.shifted,         tracked.held,   tracked.evicted_blocks, tracked.evictions};
+    Tracked fork = {tracked.sequence.Fork(), tracked.tokens,   tracked.histories, tracked.shifted, tracked.held,
+                    tracked.evicted_blocks,  tracked.evictions};
     RC_ASSERT(pool_->stats().live_pages == live);
     all_.push_back(std::move(fork));
   }
