@@ -1,7 +1,7 @@
 #include "engine/cache_evictor.h"
 
 #include <algorithm>
-#include <cmath>
+#include <mutex>
 #include <vector>
 
 #include "base/check.h"
@@ -80,6 +80,7 @@ int CacheEvictor::RoomInStep(const kvcache::KvSequence& sequence) const {
 Status CacheEvictor::EvictIfDue(kvcache::KvSequence& sequence) {
   if (sequence.committed() < next_) return {};
   const int32_t length = sequence.committed();
+  const std::lock_guard lock(engine_.step);  // the threads work for one at a time
   if (budget_ == 0) budget_ = engine_.options.kv.BudgetOf(length);
   KV_TRY(kvcache::EvictToBudget(sequence, policy_, engine_.attention, budget_, record(), engine_.pool));
   next_ = std::max(length, budget_) + kEvictionSlack;

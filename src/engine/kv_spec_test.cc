@@ -14,7 +14,7 @@ std::string ErrorOf(std::string_view text) {
 }
 
 TEST(KvSpecTest, ReadsWhatItWrites) {
-  for (const char* text : {"auto", "f32", "f16", "q8", "nuq4", "k=nuq3,v=nuq4", "k=q8,v=nuq2,k[0-3]=nuq5,v[29]=q4",
+  for (const char* text : {"auto", "f32", "f16", "q8", "nuq4", "k=nuq3,v=nuq4", "k=q8,v=nuq2,k[0-3]=q5,v[29]=q4",
                            "kivi2,outliers=0.01,recent=64,sinks=0,open=q8", "auto,evict=snapkv,budget=1024",
                            "nuq4,recent=64,evict=h2o,budget=50%", "q8,evict=random,budget=12.5%"}) {
     const auto spec = ParseKvSpec(text);
