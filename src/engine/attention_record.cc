@@ -1,4 +1,4 @@
-// Three things to record, each at its own price (docs/eviction.md has them measured):
+// Three things to record, each at its own price:
 //
 // - The last W queries: a copy.
 // - Attention mass: the attention kernels never form the weights, so they are computed a second time, with the matrix
