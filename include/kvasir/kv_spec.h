@@ -21,6 +21,12 @@ namespace kvasir {
 ///   k=nuq4,v=nuq3,outliers=1%,recent=128,sinks=4,open=f16
 ///   k=nuq3,v=nuq3,k[0-1]=ch5,v[29]=nuq4       layers of their own, counted from 0
 ///   auto:3.3bits                              bits by layer and by keys and values, 3.3 per element in the mean
+///
+/// With `evict`, heads forget tokens, and their memory is free: at the end of the prompt each head of a layer without a
+/// window is brought down to the budget, and again whenever 256 more tokens have come.
+///
+///   f16,evict=snapkv,budget=1024              tokens per layer and head
+///   nuq4,evict=h2o,budget=50%                 a share of the prompt
 struct KvSpec {
   /// Layers that differ from the rest.
   struct Layers {
@@ -41,8 +47,14 @@ struct KvSpec {
   std::optional<double> outliers;  ///< Share of the elements that is kept exactly, 0 to 0.05.
   int recent = 128;                ///< Tokens at the end that stay open.
   int sinks = 4;                   ///< Tokens at the start that stay open, rounded up to whole pages.
+  std::string evict;               ///< The policy that says which tokens are forgotten; empty: none are.
+  int budget_tokens = 0;           ///< Tokens that each layer and head keeps, or ...
+  double budget_share = 0;         ///< ... their share of the prompt, up to 1. With `evict` one of the two, else none.
 
   [[nodiscard]] bool compact() const { return bits > 0 || !keys.empty(); }
+  [[nodiscard]] bool evicts() const { return !evict.empty(); }
+  /// The budget in tokens after a prompt of `tokens`.
+  [[nodiscard]] int BudgetOf(int tokens) const;
   friend bool operator==(const KvSpec&, const KvSpec&) = default;
 };
 

@@ -46,7 +46,8 @@ void AddPrecisionFlags(CLI::App& app, EngineOptions& options) {
   };
   AddValue(app, "--kv", "SPEC",
            "how keys and values are stored: f16, q8 (half the memory, and faster in long contexts), nuq4, "
-           "k=nuq4,v=nuq3,... ('kvasir help kv' explains; default auto: f16, or f32 with --compute exact)",
+           "k=nuq4,v=nuq3,...; with evict=snapkv,budget=50% heads forget tokens ('kvasir help kv' explains; default "
+           "auto: f16, or f32 with --compute exact)",
            set_kv)
       ->group(kGroup);
 }

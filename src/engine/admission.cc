@@ -112,6 +112,8 @@ void Scheduler::Impl::Start(ScheduledRequest& request, const kvcache::PrefixMatc
   KV_CHECK(sequence.has_value());  // the engine checked shape and options
   sequence->Adopt(match.blocks, match.length);
   request.sequence.emplace(std::move(*sequence));
+  request.evictor = CacheEvictor::Create(engine);
+  if (request.evictor) request.evictor->BeginPrompt(static_cast<int>(request.generator.prompt().size()));
   request.phase = RequestPhase::kPrompt;
   request.computed_tokens = match.length;
   request.kv_bytes = request.sequence->bytes();
@@ -150,6 +152,7 @@ ScheduledRequest* Scheduler::Impl::WeakestBelow(const ScheduledRequest& request,
 bool Scheduler::Impl::Extend(ScheduledRequest& request, int rows) {
   const int length = request.sequence->length();
   rows = std::min(rows, request.sequence->RoomInStep());
+  if (request.evictor) rows = std::min(rows, request.evictor->RoomInStep(*request.sequence));
   while (true) {
     const auto next = request.generator.tokens().subspan(static_cast<size_t>(length), static_cast<size_t>(rows));
     const Status status = request.sequence->Extend(next);
@@ -178,6 +181,37 @@ bool Scheduler::Impl::Extend(ScheduledRequest& request, int rows) {
   }
 }
 
+// Evicts from the caches of running requests where it is time.
+void Scheduler::Impl::EvictDue() {
+  std::vector<ScheduledRequest*> requests;
+  for (const auto& request : running) requests.push_back(request.get());
+  for (ScheduledRequest* request : requests) {
+    if (request->sequence && request->evictor) EvictIfDue(*request);  // else it gave way to an earlier one
+  }
+}
+
+// What is kept is copied before the rest is free. Where there is no memory for that, cached blocks and weaker requests
+// give way, or the request itself, so that it evicts the same tokens as it would have alone.
+void Scheduler::Impl::EvictIfDue(ScheduledRequest& request) {
+  while (true) {
+    const Status status = request.evictor->EvictIfDue(*request.sequence);
+    request.kv_bytes = request.sequence->bytes();
+    if (status) return;
+    if (status.error().code != ErrorCode::kResourceExhausted) {
+      return End(request, std::unexpected(status.error()));
+    }
+    const size_t of_a_layer = request.sequence->bytes() / static_cast<size_t>(engine.kv_shape.layers);
+    if (prefixes.Reclaim(of_a_layer) > 0) continue;
+    if (ScheduledRequest* weaker = WeakestBelow(request, false)) {
+      Preempt(*weaker);
+    } else if (running.size() > 1) {
+      return Preempt(request);
+    } else {
+      return;  // alone, it goes on with what it has, and tries again after the next step
+    }
+  }
+}
+
 // Takes the pages of a running request and queues it again.
 void Scheduler::Impl::Preempt(ScheduledRequest& request) {
   DropSequence(request);
@@ -200,6 +234,7 @@ void Scheduler::Impl::DropSequence(ScheduledRequest& request) {
   if (!request.sequence) return;
   prefixes.Touch(request.sequence->sealed());
   request.sequence.reset();
+  request.evictor.reset();
 }
 
 }  // namespace kvasir

@@ -76,6 +76,7 @@ Result<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& given) {
   impl->options.kv_budget_bytes = memory.kv_budget_bytes;
   impl->kv_shape = memory.kv_shape;
   impl->kv_options = memory.kv_options;
+  impl->attention = AttentionTraitsOf(config);
   KV_ASSIGN(impl->pages, kvcache::PagePool::Create(memory.kv_budget_bytes));
 
   KV_ASSIGN(impl->model,

@@ -27,6 +27,17 @@ Status CheckLayers(const KvSpec& spec, int layers) {
   return {};
 }
 
+// A specification may be made by hand and not by ParseKvSpec.
+Status CheckEviction(const KvSpec& spec) {
+  if (!spec.evicts()) return {};
+  KV_ASSIGN([[maybe_unused]] const kvcache::EvictionPolicy* policy, kvcache::FindEvictionPolicy(spec.evict));
+  const bool share = spec.budget_share > 0 && spec.budget_share <= 1;
+  if (spec.budget_tokens > 0 ? spec.budget_share == 0 : share) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("evict={} needs either budget_tokens or a budget_share up to 1, but they are {} and {}",
+                          spec.evict, spec.budget_tokens, spec.budget_share));
+}
+
 Result<const kvcache::HalfCodec*> CodecOf(const KvSpec& spec, bool keys, int layer) {
   std::string_view name = keys ? spec.keys : spec.values;
   for (const KvSpec::Layers& each : spec.layers) {  // the last one that says something counts
@@ -71,17 +82,20 @@ Result<kvcache::KvOptions> KvOptionsOf(const KvSpec& given, const model::ModelCo
                                        const kvcache::KvShape& shape, int context_tokens,
                                        const CalibrationData* calibration) {
   kvcache::KvOptions options;
+  KV_TRY(CheckEviction(given));
   KV_ASSIGN(const KvSpec spec, WithBitsByLayer(given, calibration, config.head_dim));
   KV_ASSIGN(const kvcache::Codec* open, kvcache::FindCodec(spec.open));
   options.format = open->format();
   if (!spec.compact()) return options;
   KV_TRY(CheckLayers(spec, config.layers));
+  KvSpec whole = spec;  // what a page holds does not depend on which tokens are forgotten later
+  whole.evict.clear();
   kvcache::PackedStoreOptions store{
       .rule = {.recent = spec.recent, .sinks = spec.sinks},
       .ropes = RopesOf(config),
       .rope_of_layer = config.rope_of_layer,
       .context_tokens = context_tokens,
-      .identity = fmt::format("{}, {} calibration", KvSpecText(spec), calibration == nullptr ? "no" : "with")};
+      .identity = fmt::format("{}, {} calibration", KvSpecText(whole), calibration == nullptr ? "no" : "with")};
   for (int layer = 0; layer < config.layers; ++layer) {
     KV_ASSIGN(const kvcache::HalfCodec* keys, CodecOf(spec, true, layer));
     KV_ASSIGN(const kvcache::HalfCodec* values, CodecOf(spec, false, layer));
@@ -99,6 +113,14 @@ Result<kvcache::KvOptions> KvOptionsOf(const KvSpec& given, const model::ModelCo
   }
   KV_ASSIGN(options.compact, kvcache::PackedStore::Create(shape, options.format, std::move(store)));
   return options;
+}
+
+kvcache::AttentionTraits AttentionTraitsOf(const model::ModelConfig& config) {
+  return {.heads = config.heads,
+          .scale = config.attention_scale,
+          .softcap = config.attention_softcap,
+          .ropes = RopesOf(config),
+          .rope_of_layer = config.rope_of_layer};
 }
 
 bool WantsCalibration(const KvSpec& spec) {

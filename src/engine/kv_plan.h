@@ -7,6 +7,7 @@
 #include "engine/calibration_file.h"
 #include "kvasir/kv_spec.h"
 #include "kvasir/options.h"
+#include "kvcache/eviction_driver.h"
 #include "kvcache/kv_options.h"
 #include "model/config.h"
 
@@ -36,5 +37,8 @@ namespace kvasir {
                                                                             const files::GgufFile& gguf,
                                                                             const std::string& model,
                                                                             const kvcache::KvShape& shape);
+
+/// The attention of a model, as eviction policies see it.
+[[nodiscard]] kvcache::AttentionTraits AttentionTraitsOf(const model::ModelConfig& config);
 
 }  // namespace kvasir

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "base/check.h"
 #include "kvcache/codec.h"
+#include "kvcache/eviction_policy.h"
 #include "kvcache/half_codec.h"
 
 namespace kvasir {
@@ -15,6 +17,8 @@ namespace {
 constexpr double kMostOutliers = 0.05;
 constexpr std::string_view kAutoBits = "auto:";
 constexpr int kMostTokens = 1 << 20;
+constexpr int kLeastBudget = 192;  // what always stays, and a page more
+constexpr std::string_view kSettings = "k=, v=, open=, outliers=, recent=, sinks=, evict= or budget=";
 
 bool IsOpenFormat(std::string_view name) {
   return name == "auto" || kvcache::FindCodec(name).has_value();
@@ -33,16 +37,33 @@ Result<int> Number(std::string_view part, std::string_view text, int most) {
   return value;
 }
 
+std::optional<double> Decimal(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || std::isnan(value)) return std::nullopt;
+  return value;
+}
+
 Result<double> Share(std::string_view part, std::string_view text) {
   const bool percent = text.ends_with('%');
   if (percent) text.remove_suffix(1);
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (percent) value /= 100;
-  if (error != std::errc() || end != text.data() + text.size() || !(value >= 0 && value <= kMostOutliers)) {
-    return Wrong(part, fmt::format("needs a share from 0 to {}%, such as 1%", kMostOutliers * 100));
+  const double value = Decimal(text).value_or(-1) / (percent ? 100 : 1);
+  if (value >= 0 && value <= kMostOutliers) return value;
+  return Wrong(part, fmt::format("needs a share from 0 to {}%, such as 1%", kMostOutliers * 100));
+}
+
+Status ReadBudget(KvSpec& spec, std::string_view part, std::string_view text) {
+  spec.budget_tokens = 0;
+  spec.budget_share = 0;
+  if (text.ends_with('%')) {
+    spec.budget_share = Decimal(text.substr(0, text.size() - 1)).value_or(0) / 100;
+    if (spec.budget_share > 0 && spec.budget_share <= 1) return {};
+  } else if (const auto tokens = Number(part, text, kMostTokens); tokens && *tokens >= kLeastBudget) {
+    spec.budget_tokens = *tokens;
+    return {};
   }
-  return value;
+  return Wrong(part, fmt::format("needs {} to {} tokens per layer and head, or a share of the prompt such as 50%",
+                                 kLeastBudget, kMostTokens));
 }
 
 Result<std::string> Codec(std::string_view part, std::string_view name) {
@@ -91,7 +112,7 @@ Status ReadPart(KvSpec& spec, std::string_view part, bool first) {
   const size_t equals = part.find('=');
   if (first && part.starts_with(kAutoBits)) return ReadBits(spec, part);
   if (equals == std::string_view::npos) {
-    if (!first) return Wrong(part, "is no setting: write k=, v=, open=, outliers=, recent= or sinks=");
+    if (!first) return Wrong(part, fmt::format("is no setting: write {}", kSettings));
     if (IsOpenFormat(part)) {
       spec.open = part;
       return {};
@@ -115,10 +136,16 @@ Status ReadPart(KvSpec& spec, std::string_view part, bool first) {
     KV_ASSIGN(spec.recent, Number(part, value, kMostTokens));
   } else if (name == "sinks") {
     KV_ASSIGN(spec.sinks, Number(part, value, kMostTokens));
+  } else if (name == "evict") {
+    const auto policy = kvcache::FindEvictionPolicy(value);
+    if (!policy) return Wrong(part, fmt::format("names no policy: there are {}", kvcache::EvictionPolicyNames()));
+    spec.evict = value;
+  } else if (name == "budget") {
+    return ReadBudget(spec, part, value);
   } else if (name == "k" || name == "v" || name.starts_with("k[") || name.starts_with("v[")) {
     return ReadHalf(spec, part, name, value);
   } else {
-    return Wrong(part, "is no setting: write k=, v=, open=, outliers=, recent= or sinks=");
+    return Wrong(part, fmt::format("is no setting: write {}", kSettings));
   }
   return {};
 }
@@ -136,7 +163,28 @@ Status CheckWhole(const KvSpec& spec, std::string_view text) {
       (!spec.layers.empty() || spec.outliers || spec.recent != plain.recent || spec.sinks != plain.sinks)) {
     return wrong("has settings of codecs but names none: write k= and v=");
   }
+  const bool budget = spec.budget_tokens > 0 || spec.budget_share > 0;
+  if (spec.evicts() && !budget) return wrong("evicts but has no budget: write budget=1024 or budget=50%");
+  if (!spec.evicts() && budget) return wrong("has a budget but no policy: write evict=snapkv");
   return {};
+}
+
+// The part about codecs, of a specification that has some.
+std::string CodecText(const KvSpec& spec) {
+  const KvSpec plain;
+  std::string text = spec.bits > 0              ? fmt::format("{}{}bits", kAutoBits, spec.bits)
+                     : spec.keys == spec.values ? spec.keys
+                                                : fmt::format("k={},v={}", spec.keys, spec.values);
+  for (const KvSpec::Layers& each : spec.layers) {
+    const std::string range =
+        each.first == each.last ? fmt::format("{}", each.first) : fmt::format("{}-{}", each.first, each.last);
+    text += fmt::format(",{}[{}]={}", each.keys ? 'k' : 'v', range, each.codec);
+  }
+  if (spec.outliers) text += fmt::format(",outliers={}", *spec.outliers);
+  if (spec.recent != plain.recent) text += fmt::format(",recent={}", spec.recent);
+  if (spec.sinks != plain.sinks) text += fmt::format(",sinks={}", spec.sinks);
+  if (spec.open != plain.open) text += fmt::format(",open={}", spec.open);
+  return text;
 }
 
 }  // namespace
@@ -154,22 +202,16 @@ Result<KvSpec> ParseKvSpec(std::string_view text) {
   return spec;
 }
 
+int KvSpec::BudgetOf(int tokens) const {
+  return budget_tokens > 0 ? budget_tokens : static_cast<int>(std::lround(budget_share * tokens));
+}
+
 std::string KvSpecText(const KvSpec& spec) {
-  if (!spec.compact()) return spec.open;
-  const KvSpec plain;
-  std::string text = spec.bits > 0              ? fmt::format("{}{}bits", kAutoBits, spec.bits)
-                     : spec.keys == spec.values ? spec.keys
-                                                : fmt::format("k={},v={}", spec.keys, spec.values);
-  for (const KvSpec::Layers& each : spec.layers) {
-    const std::string range =
-        each.first == each.last ? fmt::format("{}", each.first) : fmt::format("{}-{}", each.first, each.last);
-    text += fmt::format(",{}[{}]={}", each.keys ? 'k' : 'v', range, each.codec);
-  }
-  if (spec.outliers) text += fmt::format(",outliers={}", *spec.outliers);
-  if (spec.recent != plain.recent) text += fmt::format(",recent={}", spec.recent);
-  if (spec.sinks != plain.sinks) text += fmt::format(",sinks={}", spec.sinks);
-  if (spec.open != plain.open) text += fmt::format(",open={}", spec.open);
-  return text;
+  std::string text = spec.compact() ? CodecText(spec) : spec.open;
+  if (!spec.evicts()) return text;
+  text += fmt::format(",evict={}", spec.evict);
+  if (spec.budget_tokens > 0) return text + fmt::format(",budget={}", spec.budget_tokens);
+  return text + fmt::format(",budget={}%", std::round(spec.budget_share * 1e8) / 1e6);
 }
 
 }  // namespace kvasir

@@ -36,6 +36,7 @@ std::string_view CacheMissName(CacheMiss miss) {
     case CacheMiss::kPromptLogprobs: return "prompt logprobs";
     case CacheMiss::kDiverged: return "diverged";
     case CacheMiss::kNotHeld: return "not held";
+    case CacheMiss::kEviction: return "eviction";
     case CacheMiss::kNoMemory: return "no memory";
   }
   return "unknown";

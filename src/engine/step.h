@@ -6,6 +6,7 @@
 #include <functional>
 #include <span>
 
+#include "engine/attention_record.h"
 #include "engine/engine_impl.h"
 #include "kvcache/kv_sequence.h"
 
@@ -20,6 +21,8 @@ struct StepRows {
   /// vector [E] after the final norm where the step is asked for those; on any thread, side by side with other
   /// sequences'.
   std::function<void(int index, std::span<const float> logits)> on_logits;
+  /// Sees the attention of these tokens, where an eviction policy needs it.
+  AttentionRecord* record = nullptr;
 };
 
 /// What the rows of a step are given: logits, or the vectors that the head would make them of.

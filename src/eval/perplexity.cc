@@ -50,7 +50,13 @@ Result<PerplexityReport> EvalPerplexity(const EngineOptions& options, const Eval
     const std::vector<int32_t>& chunk = chunks[static_cast<size_t>(c)];
     losses.BeginChunk();
     runner.Reset();
-    KV_TRY(runner.Run(chunk, eval::FirstScored(text.context), [&](int position, std::span<const float> logits) {
+    // The first half is not scored; a cache that evicts does so between the two.
+    const int first = eval::FirstScored(text.context);
+    const std::span<const int32_t> tokens(chunk);
+    KV_TRY(runner.Run(tokens.first(static_cast<size_t>(first)), first, [](int, std::span<const float>) {}));
+    KV_TRY(runner.Compress());
+    KV_TRY(runner.Run(tokens.subspan(static_cast<size_t>(first)), 0, [&](int index, std::span<const float> logits) {
+      const int position = first + index;
       if (position >= text.context - 1) return;
       losses.Add(eval::NegativeLogLikelihood(logits, chunk[static_cast<size_t>(position) + 1]));
     }));

@@ -30,7 +30,7 @@ Result<RulerSample> Ask(Session& session, const eval::RulerPrompt& prompt, int a
   session.Reset();
   KV_TRY(session.Evaluate(std::span(prompt.tokens).first(first_piece), static_cast<int>(first_piece), 0,
                           [](int, std::span<const float>) {}));
-  // HERE a cache that evicts acts on what it has seen. None does yet: the pages stay as they are.
+  KV_TRY(session.CompressCache());
 
   RulerSample sample{.prompt_tokens = static_cast<int>(prompt.tokens.size()), .context_tokens = prompt.context_tokens};
   std::string answer;

@@ -71,7 +71,13 @@ Status Lockstep::RunChunk(int chunk, int first, const std::function<void(const L
   const std::span<const int32_t> unscored = std::span(tokens).first(static_cast<size_t>(first));
   KV_TRY(exact_.Run(unscored, first, nothing));
   KV_TRY(asked_.Run(unscored, first, nothing));
+  bool compressed = false;
   for (int begin = first; begin < scored_end; begin += kPieceTokens) {
+    // A cache that evicts does so when it has seen the first half.
+    if (!compressed && begin >= FirstScored(static_cast<int>(tokens.size()))) {
+      KV_TRY(asked_.Compress());
+      compressed = true;
+    }
     const auto count = static_cast<size_t>(std::min(kPieceTokens, scored_end - begin));
     const std::span<const int32_t> piece = std::span(tokens).subspan(static_cast<size_t>(begin), count);
     const auto truth = [&](int index) {

@@ -36,6 +36,9 @@ class Runner {
   /// Computes `tokens` behind what is there and gives the logits of those from index `first` on, counted in `tokens`.
   [[nodiscard]] Status Run(std::span<const int32_t> tokens, int first, const OnLogits& on_logits);
 
+  /// Lets a cache that evicts come down to its budget now.
+  [[nodiscard]] Status Compress() { return session_->CompressCache(); }
+
   [[nodiscard]] Engine& engine() { return *engine_; }
   [[nodiscard]] double seconds() const { return seconds_; }  ///< Without those of the callbacks.
 

@@ -25,8 +25,8 @@ int32_t KvSequence::EvictableBlocks(int32_t recent) const {
 std::vector<int32_t> KvSequence::HeldPositions(int layer, int kv_head, int32_t end_block) const {
   const HeadTable& table = tables_[index(layer, kv_head)];
   std::vector<int32_t> positions = table.packed_positions;
-  for (int32_t position = first_block_[static_cast<size_t>(layer)] * kPageTokens; position < end_block * kPageTokens;
-       ++position) {
+  const int32_t end = std::min(end_block * kPageTokens, committed_);
+  for (int32_t position = first_block_[static_cast<size_t>(layer)] * kPageTokens; position < end; ++position) {
     positions.push_back(position);
   }
   return positions;
@@ -53,7 +53,8 @@ void KvSequence::ReadHead(int layer, int kv_head, int32_t end_block, std::vector
   }
   const int32_t first = first_block_[static_cast<size_t>(layer)];
   for (int32_t block = first; block < end_block; ++block) {
-    append(table.pages[static_cast<size_t>(block - first)], block * kPageTokens, kPageTokens);
+    append(table.pages[static_cast<size_t>(block - first)], block * kPageTokens,
+           static_cast<size_t>(std::min(kPageTokens, committed_ - block * kPageTokens)));
   }
 }
 
@@ -78,6 +79,7 @@ Status KvSequence::Evict(int layer, int32_t end_block, std::span<const std::vect
   shift_floor_[static_cast<size_t>(layer)] = end_block;
   // What comes now has seen a part of the text only, and must not be taken for what the whole text gives.
   observers_.clear();
+  evicted_ = true;
   RefreshRefs(0);
   return {};
 }

@@ -144,10 +144,11 @@ Status KvSequence::Truncate(int32_t new_length) {
   if (!CanTruncateTo(new_length)) {
     int32_t shortest = new_length;
     while (!CanTruncateTo(shortest)) ++shortest;
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("cannot rewind to {} tokens: a layer with a sliding window has released what it would see "
-                            "from there; {} tokens or more work, or 0 and a new prefill",
-                            new_length, shortest));
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("cannot rewind to {} tokens: a sliding window or an eviction has released what would be seen "
+                    "from there; {} tokens or more work, or 0 and a new prefill",
+                    new_length, shortest));
   }
   const auto blocks = static_cast<int32_t>(BlocksFor(new_length));
   for (int layer = 0; layer < shape_.layers; ++layer) {
@@ -164,6 +165,7 @@ Status KvSequence::Truncate(int32_t new_length) {
       }
     }
   }
+  if (new_length == 0) evicted_ = false;
   tokens_.resize(static_cast<size_t>(new_length));
   committed_ = std::min(committed_, new_length);
   compact_end_ = std::min(compact_end_, blocks);
@@ -185,6 +187,7 @@ KvSequence KvSequence::Fork() const {
   fork.sealed_ = sealed_;
   fork.origins_ = origins_;
   fork.compact_end_ = compact_end_;
+  fork.evicted_ = evicted_;
   fork.first_block_ = first_block_;
   fork.shift_floor_ = shift_floor_;
   fork.tables_ = tables_;

@@ -67,8 +67,8 @@ class KvSequence {
 
   /// Blocks of which every token lies at least `recent` tokens before the end: what may be evicted.
   [[nodiscard]] int32_t EvictableBlocks(int32_t recent) const;
-  /// The positions of the tokens before block `end_block` that a head of a layer without a window holds, in the order
-  /// in which it holds them, which is ascending.
+  /// The positions of the committed tokens before block `end_block` that a head of a layer without a window holds, in
+  /// the order in which it holds them, which is ascending.
   [[nodiscard]] std::vector<int32_t> HeldPositions(int layer, int kv_head, int32_t end_block) const;
   /// Their keys and values [n][D], as attention sees them.
   void ReadHead(int layer, int kv_head, int32_t end_block, std::vector<float>* keys, std::vector<float>* values) const;
@@ -78,6 +78,8 @@ class KvSequence {
   /// to 0), nor its context be shifted, and observers hear nothing of it any more. Only between steps, only for layers
   /// without a window. All or nothing: kResourceExhausted when the budget has no room for the copies.
   [[nodiscard]] Status Evict(int layer, int32_t end_block, std::span<const std::vector<int32_t>> kept);
+  /// Whether some head has forgotten tokens since the sequence was last empty.
+  [[nodiscard]] bool evicted() const { return evicted_; }
 
   /// Whether Truncate(length) can work: 0 <= length <= length(), and every page that a query at `length` sees is held.
   /// Always true for 0.
@@ -156,9 +158,6 @@ class KvSequence {
   void ReadPage(int layer, int kv_head, const Page& page, int32_t first_position, std::span<float> keys,
                 std::span<float> values) const;
   Status Pack(int layer, int kv_head, int32_t end_block, std::span<const int32_t> places, HeadTable* out) const;
-  bool evicted() const {
-    return std::ranges::any_of(tables_, [](const HeadTable& table) { return !table.packed.empty(); });
-  }
   void OpenPage(int layer, int kv_head, const Page& page, int32_t first_position, Page& open) const;
   void RefreshRefs(int32_t first_block);
   void RefreshHeads();
@@ -189,6 +188,7 @@ class KvSequence {
   std::vector<BlockHash> sealed_;
   std::vector<BlockOrigin> origins_;  // of the blocks up to the last one that a context shift moved
   int32_t compact_end_ = 0;           // up to here Compact has nothing left to do
+  bool evicted_ = false;
   std::vector<int32_t> first_block_;  // [L] earlier blocks are released
   std::vector<int32_t>
       shift_floor_;  // [L] earlier blocks cannot be expected: released when a context shift moved later ones

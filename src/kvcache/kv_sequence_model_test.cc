@@ -8,6 +8,7 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
+#include <cmath>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,7 +26,20 @@ constexpr size_t kTables = 4;
 constexpr size_t kBudgetPages = 120;
 constexpr size_t kMaxSequences = 4;
 
-enum class Kind { kExtend, kExtendTwice, kGiveUp, kTruncate, kFork, kDrop, kShift, kRelease, kCompact, kCreate, kHold };
+enum class Kind {
+  kExtend,
+  kExtendTwice,
+  kGiveUp,
+  kTruncate,
+  kFork,
+  kDrop,
+  kShift,
+  kRelease,
+  kCompact,
+  kEvict,
+  kCreate,
+  kHold
+};
 
 struct Operation {
   Kind kind;
@@ -49,6 +63,7 @@ rc::Gen<Operation> AnyOperation() {
                                                     {2, K::kShift},
                                                     {2, K::kRelease},
                                                     {2, K::kCompact},
+                                                    {2, K::kEvict},
                                                     {1, K::kCreate},
                                                     {1, K::kHold}});
   return rc::gen::build<Operation>(rc::gen::set(&Operation::kind, kind),
@@ -62,6 +77,10 @@ struct Tracked {
   std::vector<KnownToken> tokens;
   std::vector<int> histories;  // of each token, 0 = none
   bool shifted = false;
+  // What each head of layer 0, which has no window, holds of the first evicted_blocks blocks, once it has evicted.
+  std::vector<std::vector<int32_t>> held = {};
+  int32_t evicted_blocks = 0;
+  int evictions = 0;
 };
 
 // Holds on to sealed pages for a while, as a prefix index would, and checks that they never change.
@@ -110,6 +129,7 @@ class Machine {
       case Kind::kShift: Shift(chosen, op.other, op.amount + 1); break;
       case Kind::kRelease: Release(chosen); break;
       case Kind::kCompact: Compact(chosen); break;
+      case Kind::kEvict: Evict(chosen, op.amount, op.other); break;
       case Kind::kCreate: Create(); break;
       case Kind::kHold:
         keeper_.held.clear();
@@ -150,7 +170,8 @@ class Machine {
     tracked.sequence.Commit();
     tracked.tokens.insert(tracked.tokens.end(), step.begin(), step.end());
     tracked.histories.resize(tracked.tokens.size(), 0);
-    RC_ASSERT(keeper_.num_sealed - sealed_before == static_cast<int>(tracked.sequence.sealed().size()) - blocks_before);
+    const int told = tracked.held.empty() ? static_cast<int>(tracked.sequence.sealed().size()) - blocks_before : 0;
+    RC_ASSERT(keeper_.num_sealed - sealed_before == told);
   }
 
   void GiveUp(Tracked& tracked, int amount) {
@@ -165,13 +186,18 @@ class Machine {
     if (!possible) return;
     tracked.tokens.resize(static_cast<size_t>(length));
     tracked.histories.resize(static_cast<size_t>(length));
-    if (length == 0) tracked.shifted = false;
+    if (length > 0) return;
+    tracked.shifted = false;
+    // Nothing is left of an eviction but the silence towards observers, of which the model knows by an empty list.
+    for (auto& head : tracked.held) head.clear();
+    tracked.evicted_blocks = 0;
   }
 
   void Fork(const Tracked& tracked) {
     if (all_.size() >= kMaxSequences) return;
     const size_t live = pool_->stats().live_pages;
-    Tracked fork = {tracked.sequence.Fork(), tracked.tokens, tracked.histories, tracked.shifted};
+    Tracked fork = {tracked.sequence.Fork(), tracked.tokens,   tracked.histories, tracked.shifted, tracked.held,
+                    tracked.evicted_blocks,  tracked.evictions};
     RC_ASSERT(pool_->stats().live_pages == live);
     all_.push_back(std::move(fork));
   }
@@ -179,7 +205,7 @@ class Machine {
   void Shift(Tracked& tracked, int sinks, int drop) {
     const auto kept = static_cast<int>(BlocksFor(sinks) * 64);
     const auto gone = static_cast<int>(BlocksFor(drop) * 64);
-    const bool possible = kept + gone <= tracked.sequence.length() - 10;
+    const bool possible = kept + gone <= tracked.sequence.length() - 10 && tracked.evicted_blocks == 0;
     const auto dropped = tracked.sequence.ShiftContext(sinks, drop, AddToPosition);
     if (!dropped) {
       RC_ASSERT((dropped.error().code == ErrorCode::kInvalidArgument) == !possible);
@@ -198,7 +224,7 @@ class Machine {
 
   void Release(Tracked& tracked) {
     tracked.sequence.ReleaseOutsideWindow();
-    if (tracked.shifted) return;
+    if (tracked.shifted || tracked.evicted_blocks > 0) return;
     const size_t open = BytesAt(kShape, format_, tracked.sequence.length());
     const size_t bytes = tracked.sequence.bytes();
     if (compact_) {
@@ -212,6 +238,53 @@ class Machine {
     const size_t before = tracked.sequence.bytes();
     tracked.sequence.Compact(threads_);
     RC_ASSERT(tracked.sequence.bytes() <= before);
+  }
+
+  // Each head of layer 0 keeps a share of its own of the tokens before a block.
+  void Evict(Tracked& tracked, int amount, int other) {
+    const int32_t end = tracked.sequence.EvictableBlocks(amount);
+    // A context shift in between has no list of positions in the model.
+    if (tracked.shifted || end < std::max(tracked.evicted_blocks, 1)) return;
+    std::vector<std::vector<int32_t>> places(static_cast<size_t>(kShape.kv_heads));
+    std::vector<std::vector<int32_t>> held(places.size());
+    for (size_t head = 0; head < places.size(); ++head) {
+      std::vector<int32_t> before = tracked.held.empty() ? std::vector<int32_t>{} : tracked.held[head];
+      for (int32_t position = tracked.evicted_blocks * 64; position < end * 64; ++position) before.push_back(position);
+      const int step = 1 + (other + static_cast<int>(head)) % 5;
+      for (size_t place = static_cast<size_t>(other % 3); place < before.size(); place += static_cast<size_t>(step)) {
+        places[head].push_back(static_cast<int32_t>(place));
+        held[head].push_back(before[place]);
+      }
+    }
+    const size_t live = pool_->stats().live_bytes;
+    if (!tracked.sequence.Evict(0, end, places)) {
+      RC_ASSERT(pool_->stats().live_bytes == live);
+      return;
+    }
+    tracked.held = std::move(held);
+    tracked.evicted_blocks = end;
+    ++tracked.evictions;
+  }
+
+  // What layer 0 of a sequence holds after an eviction, token by token.
+  static void ExpectHeld(const Tracked& tracked, float error) {
+    const KvSequence& sequence = tracked.sequence;
+    const auto blocks = static_cast<int32_t>(BlocksFor(sequence.committed()));
+    for (int head = 0; head < kShape.kv_heads; ++head) {
+      std::vector<int32_t> positions = tracked.held[static_cast<size_t>(head)];
+      for (int32_t p = tracked.evicted_blocks * 64; p < sequence.committed(); ++p) positions.push_back(p);
+      RC_ASSERT(sequence.HeldPositions(0, head, blocks) == positions);
+      std::vector<float> keys, values;
+      sequence.ReadHead(0, head, blocks, &keys, &values);
+      const auto d = static_cast<size_t>(kShape.head_dim);
+      RC_ASSERT(keys.size() == positions.size() * d);
+      for (size_t i = 0; i < positions.size(); ++i) {
+        const KnownToken& token = tracked.tokens[static_cast<size_t>(positions[i])];
+        RC_ASSERT(std::abs(keys[i * d] - static_cast<float>(positions[i])) <= error);
+        RC_ASSERT(std::abs(keys[i * d + 1] - static_cast<float>(token.id)) <= error);
+        RC_ASSERT(std::abs(values[i * d] - static_cast<float>(token.serial)) <= error);
+      }
+    }
   }
 
   int Intern(const std::vector<int>& key) {
@@ -233,7 +306,11 @@ class Machine {
     for (const Tracked& tracked : all_) {
       const Status status = tracked.sequence.CheckIntegrity();
       if (!status) RC_FAIL(status.error().message);
-      ExpectContents(tracked.sequence, tracked.tokens, !tracked.shifted);
+      if (tracked.evicted_blocks > 0) {
+        ExpectHeld(tracked, static_cast<float>(1 + tracked.evictions) * ReadBackError(format_));  // packing rounds anew
+      } else {
+        ExpectContents(tracked.sequence, tracked.tokens, !tracked.shifted);
+      }
       RC_ASSERT(!testing::Test::HasFatalFailure());
       RC_ASSERT(tracked.sequence.CanTruncateTo(tracked.sequence.length()));
       tracked.sequence.ForEachPage(count);
