@@ -143,10 +143,11 @@ Status KvSequence::Truncate(int32_t new_length) {
   if (!CanTruncateTo(new_length)) {
     int32_t shortest = new_length;
     while (!CanTruncateTo(shortest)) ++shortest;
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("cannot rewind to {} tokens: a sliding window or an eviction has released what would be seen "
-                            "from there; {} tokens or more work, or 0 and a new prefill",
-                            new_length, shortest));
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("cannot rewind to {} tokens: a sliding window or an eviction has released what would be seen "
+                    "from there; {} tokens or more work, or 0 and a new prefill",
+                    new_length, shortest));
   }
   const auto blocks = static_cast<int32_t>(BlocksFor(new_length));
   for (int layer = 0; layer < shape_.layers; ++layer) {
