@@ -22,8 +22,8 @@ constexpr int kSkippedRows = 4;  // queries of the first tokens are unlike all o
 constexpr int kBlock = 16;       // known trip counts become vectors also at -O2
 
 // Keys [n, D] of the pages of one head, as attention sees them, and the positions by which it masks them.
-void ReadKeys(const kvcache::KvView& view, int layer, int kv_head, std::vector<float>* keys,
-              std::vector<int32_t>* positions) {
+void ReadKeys(const kvcache::KvView& view, const kvcache::CompactStore* compact, int layer, int kv_head,
+              std::vector<float>* keys, std::vector<int32_t>* positions) {
   const kernels::KernelTable& kernels = kernels::TableOf(kernels::ChosenIsa());
   const auto load = kernels.load_kv[static_cast<size_t>(view.format)];
   const auto d = static_cast<size_t>(view.head_dim);
@@ -32,7 +32,7 @@ void ReadKeys(const kvcache::KvView& view, int layer, int kv_head, std::vector<f
   for (const kernels::PageRef& page : view.pages(layer, kv_head).refs) {
     const auto count = static_cast<size_t>(page.count);
     if (page.compact) {
-      view.compact->Decode(layer, kv_head, page.first_position, page.data, page_keys, page_values);
+      compact->Decode(layer, kv_head, page.first_position, page.data, page_keys, page_values);
     } else {
       for (size_t slot = 0; slot < count; ++slot) {
         load(page.data, view.head_dim, static_cast<int>(slot), page_keys.data() + slot * d, page_values.data());
@@ -56,8 +56,9 @@ void AddSquare(const float* x, size_t d, float* square) {
 }  // namespace
 
 AttentionRecord::AttentionRecord(const kvcache::KvShape& shape, const kvcache::EvictionNeeds& needs,
-                                 const kvcache::AttentionTraits& traits, base::ThreadPool& pool)
-    : shape_(shape), needs_(needs), traits_(traits), pool_(pool) {
+                                 const kvcache::AttentionTraits& traits, base::ThreadPool& pool,
+                                 const kvcache::CompactStore* compact)
+    : shape_(shape), needs_(needs), traits_(traits), pool_(pool), compact_(compact) {
   Reset();
 }
 
@@ -123,7 +124,7 @@ void AttentionRecord::AddMass(Layer& layer, const ops::SequenceRows& rows, std::
                               const ops::AttentionSpec& spec, int kv_head, const float* q) const {
   std::vector<float> keys;
   std::vector<int32_t> key_positions;
-  ReadKeys(*rows.kv, spec.layer, kv_head, &keys, &key_positions);
+  ReadKeys(*rows.kv, compact_, spec.layer, kv_head, &keys, &key_positions);
   const kvcache::DenseRows dense(keys, spec.head_dim);
   std::vector<float>& mass = layer.mass[static_cast<size_t>(kv_head)];
   mass.resize(key_positions.size());

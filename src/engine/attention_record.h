@@ -19,9 +19,10 @@ namespace kvasir {
 
 class AttentionRecord final : public kvcache::EvictionRecords {
  public:
-  /// `traits` and `pool` must outlive it.
+  /// `traits`, `pool` and `compact`, the store of the sequence's compact pages if there are any, must outlive it.
   AttentionRecord(const kvcache::KvShape& shape, const kvcache::EvictionNeeds& needs,
-                  const kvcache::AttentionTraits& traits, base::ThreadPool& pool);
+                  const kvcache::AttentionTraits& traits, base::ThreadPool& pool,
+                  const kvcache::CompactStore* compact = nullptr);
 
   /// Adds the rows of one sequence in one layer. On the thread of the forward pass.
   void OnRows(const ops::SequenceRows& rows, std::span<const int32_t> positions, const ops::AttentionSpec& spec,
@@ -69,6 +70,7 @@ class AttentionRecord final : public kvcache::EvictionRecords {
   kvcache::EvictionNeeds needs_;
   const kvcache::AttentionTraits& traits_;
   base::ThreadPool& pool_;
+  const kvcache::CompactStore* compact_;
   std::vector<Layer> layers_;  // [L]
   bool dirty_ = false;
 };

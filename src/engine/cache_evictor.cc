@@ -26,7 +26,8 @@ std::unique_ptr<CacheEvictor> CacheEvictor::Create(Engine::Impl& engine) {
 
 CacheEvictor::CacheEvictor(Engine::Impl& engine, const kvcache::EvictionPolicy& policy)
     : engine_(engine), policy_(policy) {
-  if (policy.needs().any()) record_.emplace(engine.kv_shape, policy.needs(), engine.attention, engine.pool);
+  if (policy.needs().any())
+    record_.emplace(engine.kv_shape, policy.needs(), engine.attention, engine.pool, engine.kv_options.compact.get());
 }
 
 int CacheEvictor::Reusable(const kvcache::KvSequence& sequence, int common, int prompt_tokens) const {
