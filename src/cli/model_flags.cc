@@ -45,9 +45,9 @@ void AddPrecisionFlags(CLI::App& app, EngineOptions& options) {
     return {};
   };
   AddValue(app, "--kv", "SPEC",
-           "how keys and values are stored: f16, q8 (half the memory, and faster in long contexts), nuq4, "
-           "k=nuq4,v=nuq3,...; with evict=snapkv,budget=50% heads forget tokens ('kvasir help kv' explains; default "
-           "auto: f16, or f32 with --compute exact)",
+           "how keys and values are stored: f16, q8 (half the memory, and faster in long contexts), ch4, auto:3.5bits, "
+           "k=ch4,v=ch3; with evict=snapkv,budget=50% tokens are forgotten (default auto: f16, or f32 with --compute "
+           "exact)",
            set_kv)
       ->group(kGroup);
 }
