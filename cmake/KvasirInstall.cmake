@@ -1,4 +1,4 @@
-# What `cmake --install` leaves behind: one library with all rooms below the server and the command line, the public
+# What `cmake --install` leaves behind: one library with all rooms but the server, the command line and what only they need, the public
 # headers, the programs (see kvasir_module), and a CMake package:
 #
 #   find_package(kvasir REQUIRED)
@@ -9,9 +9,9 @@ include(CMakePackageConfigHelpers)
 
 get_property(rooms GLOBAL PROPERTY KVASIR_ROOMS)
 get_property(libs GLOBAL PROPERTY KVASIR_LIBS)
-list(REMOVE_ITEM rooms cli server)
+list(REMOVE_ITEM rooms cli server plot)
 list(REMOVE_DUPLICATES libs)
-list(FILTER libs EXCLUDE REGEX "^(nlohmann_json::|CLI11::|Boost::|OpenSSL::|tomlplusplus::|edit$)")  # header-only, or of the programs only
+list(FILTER libs EXCLUDE REGEX "^(nlohmann_json::|CLI11::|Boost::|OpenSSL::|tomlplusplus::|edit$|cairo$)")  # header-only, or of the programs only
 
 set(objects)
 foreach(room IN LISTS rooms)

@@ -163,6 +163,12 @@ class Session {
   [[nodiscard]] Status Evaluate(std::span<const int32_t> tokens, int first_logits, int chunk,
                                 const std::function<void(int, std::span<const float>)>& on_logits);
 
+  /// Brings the cache down to the budget of EngineOptions::kv now, where it names an eviction policy, as Generate does
+  /// at the end of a prompt; a Generate that goes on from here then does not do it again at the end of its own. So a
+  /// text can be compressed before the question about it is known, and several questions be asked about it. While
+  /// the session holds a compressed text, Evaluate stays within the budget too. Errors: no memory for what is kept.
+  [[nodiscard]] Status CompressCache();
+
   /// Forgets everything.
   void Reset();
   /// Tokens in the cache.

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kvasir/kv_spec.h"
 #include "kvasir/result.h"
 
 namespace kvasir {
@@ -19,14 +20,6 @@ enum class ComputeMode {
   kBalanced,  ///< 8-bit, but 15-bit where it buys most (see model/precision.h). The default.
   kPrecise,   ///< 15-bit activations everywhere: twice the arithmetic, none of the loss.
   kExact,     ///< f32 activations, f32 cache: the truth that everything else is measured against.
-};
-
-/// How keys and values are stored.
-enum class KvFormat {
-  kAuto,  ///< f32 in exact mode, else f16.
-  kF32,
-  kF16,
-  kQ8,  ///< 8 bits and an f16 scale per token and 32 features: 8.5 bits per element where 32 divides the head size.
 };
 
 /// One step of loading, for a progress bar.
@@ -41,7 +34,8 @@ struct EngineOptions {
   /// Path of a GGUF file (the first part of a split one), or the name of an installed model ("smollm2").
   std::string model;
   ComputeMode compute = ComputeMode::kBalanced;
-  KvFormat kv_format = KvFormat::kAuto;
+  /// How keys and values are stored.
+  KvSpec kv;
   /// Worker threads, the caller's included. 0: one per CPU this process may run on.
   int threads = 0;
   /// Tokens a sequence may hold. 0: the context the model was trained for.
@@ -58,9 +52,6 @@ struct EngineOptions {
 /// Parses "fast", "balanced", "precise" or "exact".
 [[nodiscard]] Result<ComputeMode> ParseComputeMode(std::string_view name);
 [[nodiscard]] std::string_view ComputeModeName(ComputeMode mode);
-/// Parses "auto", "f32", "f16" or "q8". The error lists them.
-[[nodiscard]] Result<KvFormat> ParseKvFormat(std::string_view name);
-[[nodiscard]] std::string_view KvFormatName(KvFormat format);
 
 /// Turns a model name or path into a path: an existing one is returned as it is, a name (of a GGUF file without its
 /// ending, or of an encoder's folder) is looked up in

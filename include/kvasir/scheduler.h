@@ -47,6 +47,7 @@ enum class CacheMiss {
   kPromptLogprobs,  ///< Request::prompt_logprobs needs the computation itself.
   kDiverged,        ///< A held text begins alike and differs at this token.
   kNotHeld,         ///< Nothing held goes on here: never computed under this tenant and salt, or evicted.
+  kEviction,        ///< The eviction policy has to see the computation of what follows.
   kNoMemory,        ///< A beginning was held, but using it would not have left the memory to go on.
 };
 [[nodiscard]] std::string_view CacheMissName(CacheMiss miss);

@@ -18,6 +18,7 @@ std::span<const Command> Commands() {
       {"grammar", "Look inside", "try a JSON schema, a regular expression or a grammar", DefineGrammar},
       {"bench", "Measure", "speed, beside the limits of this machine", DefineBench},
       {"eval", "Measure", "quality: perplexity, and distance from the exact model", DefineEval},
+      {"calibrate", "Measure", "learn what errors in the cache cost a model", DefineCalibrate},
       {"completion", "Set up", "print completions for your shell", DefineCompletion},
   });
   return kCommands;

@@ -8,82 +8,55 @@
 
 #include "base/check.h"
 #include "cli/command_list.h"
-#include "cli/figures.h"
+#include "cli/eval_commands.h"
 #include "cli/flags.h"
-#include "cli/interrupt.h"
 #include "cli/model_flags.h"
-#include "cli/output.h"
-#include "cli/progress.h"
-#include "kvasir/eval.h"
 
 namespace kvasir::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kMinContext = 8;
-constexpr int kMaxContext = 1 << 24;
+constexpr const char* kSecondHalf = "the second half of each is scored";
 
-struct EvalOptions {
+struct GoldenOptions {
   EngineOptions engine;
-  EvalText text;
-  std::string file;
-  std::string golden;
+  std::string directory;
   bool json = false;
 };
 
-// What every evaluation of a text has in common: model, text, context, chunks.
-void AddTextFlags(CLI::App& app, EvalOptions& options) {
-  AddText(app, "-f,--file", "FILE", "the text; - is standard input", options.file)->required();
-  AddCount(app, "-c,--ctx", "tokens of a chunk; the second half of each is scored (default 512)", options.text.context,
-           kMinContext, kMaxContext);
-  AddCount(app, "--chunks", "use the first N chunks only; 0 uses all (default 0)", options.text.max_chunks, 0);
-  app.add_flag("--json", options.json, "print one JSON object");
-  AddModelFlag(app, options.engine.model);
-  AddThreadsFlag(app, options.engine.threads);
-  AddPrecisionFlags(app, options.engine);
+void Print(bool as_json, const Json& json, const std::string& text) {
+  WriteOut(as_json ? json.dump(2) + "\n" : text);
 }
 
-// Runs `evaluate` with a progress line; Ctrl-C ends it after the chunk at hand.
+// The report of a measure over the text of `options`.
 template <typename Report>
-Result<Report> WithProgress(const EvalOptions& options, const char* value,
-                            Result<Report> (*evaluate)(const EngineOptions&, const EvalText&, const EvalProgress&)) {
+Result<Report> Evaluate(const TextEvalOptions& options, const char* value,
+                        Result<Report> (*evaluate)(const EngineOptions&, const EvalText&, const EvalProgress&)) {
   EvalText text = options.text;
   KV_ASSIGN(text.text, ReadTextFile(options.file));
-  Progress progress("evaluating");
-  EngineOptions engine = options.engine;
-  engine.on_progress = [&](const LoadProgress& step) {
-    progress.Update(step.done_bytes, step.total_bytes, step.phase);
-  };
-  const Interrupt interrupt;
-  return evaluate(engine, text, [&](int done, int total, double running) {
-    progress.Update(static_cast<uint64_t>(done), static_cast<uint64_t>(total),
-                    fmt::format("chunk {} of {} · {} {}", done, total, value, FormatFigure(running)));
-    return !interrupt.raised();
+  return WithProgress(options.engine, "chunk", value, [&](const EngineOptions& engine, const EvalProgress& progress) {
+    return evaluate(engine, text, progress);
   });
 }
 
-void Print(const EvalOptions& options, const Json& json, const std::string& text) {
-  WriteOut(options.json ? json.dump(2) + "\n" : text);
-}
-
-Result<int> RunPerplexity(const EvalOptions& options) {
-  KV_ASSIGN(const PerplexityReport report, WithProgress<PerplexityReport>(options, "perplexity", EvalPerplexity));
-  Print(options,
-        {{"ppl", report.perplexity},
-         {"standard_error", report.standard_error},
-         {"tokens", report.tokens},
-         {"chunks", report.chunks},
-         {"context", report.context},
-         {"seconds", report.seconds}},
-        fmt::format("perplexity {:.4f} +- {:.4f} ({} tokens scored in {} chunks of {}, {} s)\n", report.perplexity,
-                    report.standard_error, report.tokens, report.chunks, report.context, FormatFigure(report.seconds)));
+Result<int> RunPerplexity(const TextEvalOptions& options) {
+  KV_ASSIGN(const PerplexityReport report, Evaluate<PerplexityReport>(options, "perplexity", EvalPerplexity));
+  Json json = {{"ppl", report.perplexity},  {"standard_error", report.standard_error},
+               {"tokens", report.tokens},   {"chunks", report.chunks},
+               {"context", report.context}, {"seconds", report.seconds}};
+  AddInterval(json, "ppl", report.interval);
+  json["resamples"] = kBootstrapResamples;
+  Print(options.json, json,
+        fmt::format("perplexity {:.4f} +- {:.4f}{} ({} tokens scored in {} chunks of {}, {} s)\n{}", report.perplexity,
+                    report.standard_error, IntervalText(report.interval), report.tokens, report.chunks, report.context,
+                    FormatFigure(report.seconds), report.interval ? IntervalNote("chunks") : ""));
   return 0;
 }
 
-Result<int> RunGolden(const EvalOptions& options) {
-  KV_ASSIGN(const GoldenReport report, EvalGolden(options.engine, options.golden));
-  Print(options,
+Result<int> RunGolden(const GoldenOptions& options) {
+  KV_ASSIGN(const GoldenReport report, EvalGolden(options.engine, options.directory));
+  Print(options.json,
         {{"mean_kld", report.mean_kld},
          {"max_kld", report.max_kld},
          {"same_top", report.same_top},
@@ -98,34 +71,48 @@ Result<int> RunGolden(const EvalOptions& options) {
   return 0;
 }
 
-Result<int> RunDivergence(const EvalOptions& options) {
-  KV_ASSIGN(const DivergenceReport report, WithProgress<DivergenceReport>(options, "mean KLD", EvalDivergence));
-  Print(options,
-        {{"mean_kld", report.mean_kld},
-         {"median_kld", report.median_kld},
-         {"p99_kld", report.p99_kld},
-         {"max_kld", report.max_kld},
-         {"same_top", report.same_top},
-         {"ppl", report.perplexity},
-         {"exact_ppl", report.exact_perplexity},
-         {"tokens", report.tokens},
-         {"chunks", report.chunks},
-         {"context", options.text.context},
-         {"seconds", report.seconds},
-         {"exact_seconds", report.exact_seconds}},
-        fmt::format("KL divergence   mean {:.4g}, median {:.4g}, 99 % below {:.4g}, largest {:.4g} nats\n"
-                    "same top token  {:.2f} %\n"
-                    "perplexity      {:.4f}, exact {:.4f}\n"
-                    "{} tokens scored in {} chunks of {}; {} s, exact {} s\n",
-                    report.mean_kld, report.median_kld, report.p99_kld, report.max_kld, 100 * report.same_top,
-                    report.perplexity, report.exact_perplexity, report.tokens, report.chunks, options.text.context,
-                    FormatFigure(report.seconds), FormatFigure(report.exact_seconds)));
+std::optional<Interval> InPercent(const std::optional<Interval>& share) {
+  if (!share) return std::nullopt;
+  return Interval{.low = 100 * share->low, .high = 100 * share->high};
+}
+
+Result<int> RunDivergence(const TextEvalOptions& options) {
+  KV_ASSIGN(const DivergenceReport report, Evaluate<DivergenceReport>(options, "mean KLD", EvalDivergence));
+  Json json = {{"mean_kld", report.mean_kld},
+               {"median_kld", report.median_kld},
+               {"p99_kld", report.p99_kld},
+               {"max_kld", report.max_kld},
+               {"same_top", report.same_top},
+               {"ppl", report.perplexity},
+               {"exact_ppl", report.exact_perplexity},
+               {"ppl_ratio", report.perplexity_ratio},
+               {"tokens", report.tokens},
+               {"chunks", report.chunks},
+               {"context", options.text.context},
+               {"seconds", report.seconds},
+               {"exact_seconds", report.exact_seconds}};
+  AddInterval(json, "mean_kld", report.mean_kld_interval);
+  AddInterval(json, "same_top", report.same_top_interval);
+  AddInterval(json, "ppl", report.perplexity_interval);
+  AddInterval(json, "ppl_ratio", report.perplexity_ratio_interval);
+  json["resamples"] = kBootstrapResamples;
+  Print(options.json, json,
+        fmt::format("KL divergence   mean {:.4g}{}, median {:.4g}, 99 % below {:.4g}, largest {:.4g} nats\n"
+                    "same top token  {:.2f} %{}\n"
+                    "perplexity      {:.4f}{}, exact {:.4f}, ratio {:.5f}{}\n"
+                    "{} tokens scored in {} chunks of {}; {} s, exact {} s\n{}",
+                    report.mean_kld, IntervalText(report.mean_kld_interval), report.median_kld, report.p99_kld,
+                    report.max_kld, 100 * report.same_top, IntervalText(InPercent(report.same_top_interval)),
+                    report.perplexity, IntervalText(report.perplexity_interval), report.exact_perplexity,
+                    report.perplexity_ratio, IntervalText(report.perplexity_ratio_interval, 5), report.tokens,
+                    report.chunks, options.text.context, FormatFigure(report.seconds),
+                    FormatFigure(report.exact_seconds), report.mean_kld_interval ? IntervalNote("chunks") : ""));
   return 0;
 }
 
 Action DefinePerplexity(CLI::App& app) {
-  auto options = std::make_shared<EvalOptions>();
-  AddTextFlags(app, *options);
+  auto options = std::make_shared<TextEvalOptions>();
+  AddTextEvalFlags(app, *options, kSecondHalf);
   app.footer(
       "Examples:\n"
       "  kvasir eval ppl -m smollm2 -f wikitext2-test.txt -c 512 --chunks 4\n"
@@ -136,8 +123,8 @@ Action DefinePerplexity(CLI::App& app) {
 }
 
 Action DefineGolden(CLI::App& app) {
-  auto options = std::make_shared<EvalOptions>();
-  AddText(app, "--golden", "DIR", "folder with golden.json and the reference logits", options->golden)->required();
+  auto options = std::make_shared<GoldenOptions>();
+  AddText(app, "--golden", "DIR", "folder with golden.json and the reference logits", options->directory)->required();
   app.add_flag("--json", options->json, "print one JSON object");
   AddModelFlag(app, options->engine.model);
   AddThreadsFlag(app, options->engine.threads);
@@ -147,8 +134,8 @@ Action DefineGolden(CLI::App& app) {
 }
 
 Action DefineDivergence(CLI::App& app) {
-  auto options = std::make_shared<EvalOptions>();
-  AddTextFlags(app, *options);
+  auto options = std::make_shared<TextEvalOptions>();
+  AddTextEvalFlags(app, *options, kSecondHalf);
   app.footer(
       "Examples:\n"
       "  kvasir eval kld -m smollm2 -f wikitext2-test.txt -c 512 --chunks 8\n"
@@ -165,12 +152,15 @@ Action DefineEval(CLI::App& app) {
   static constexpr auto kCommands = std::to_array<Command>({
       {"ppl", "Measures", "perplexity of a text: how surprised the model is", DefinePerplexity},
       {"kld", "Measures", "distance of this configuration from exact arithmetic", DefineDivergence},
+      {"tokens", "Measures", "that distance by depth in the context", DefineEvalTokens},
+      {"ruler", "Measures", "what is found again in a long context: the tasks of RULER", DefineEvalRuler},
       {"golden", "Measures", "distance from logits that another program computed", DefineGolden},
   });
   app.footer(
       "Examples:\n"
       "  kvasir eval ppl -m smollm2 -f wikitext2-test.txt --chunks 4\n"
       "  kvasir eval kld -m smollm2 -f wikitext2-test.txt --chunks 4 --compute fast\n"
+      "  kvasir eval ruler -m smollm2 -c 1024 --kv q8\n"
       "\n"
       "Each measure explains itself: kvasir eval ppl --help");
   return DefineCommands(app, kCommands);

@@ -1,6 +1,7 @@
 #include "cli/flags.h"
 
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <CLI/CLI.hpp>
@@ -88,10 +89,13 @@ TEST(Flags, ChoicesAreListed) {
   AddPrecisionFlags(app, options);
   EXPECT_EQ(ErrorOf(app, {"--compute", "exact", "--kv", "f32"}), "");
   EXPECT_EQ(options.compute, ComputeMode::kExact);
-  EXPECT_EQ(options.kv_format, KvFormat::kF32);
+  EXPECT_EQ(options.kv.open, "f32");
   EXPECT_EQ(ErrorOf(app, {"--kv", "q8"}), "");
-  EXPECT_EQ(options.kv_format, KvFormat::kQ8);
-  EXPECT_EQ(ErrorOf(app, {"--kv", "k=q8,v=f16"}), "--kv is 'k=q8,v=f16', but it must be one of auto, f32, f16, q8");
+  EXPECT_EQ(options.kv.open, "q8");
+  EXPECT_EQ(ErrorOf(app, {"--kv", "k=q8,v=nuq4"}), "");
+  EXPECT_EQ(options.kv.values, "nuq4");
+  EXPECT_THAT(ErrorOf(app, {"--kv", "k=q8,v=f16"}),
+              testing::StartsWith("--kv is 'k=q8,v=f16': 'v=f16' in the cache specification names no codec"));
   EXPECT_EQ(ErrorOf(app, {"--compute", "best"}),
             "--compute is 'best', but it must be one of fast, balanced, precise, exact");
 }

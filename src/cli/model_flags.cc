@@ -1,5 +1,7 @@
 #include "cli/model_flags.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 
 #include "cli/flags.h"
@@ -36,11 +38,17 @@ void AddPrecisionFlags(CLI::App& app, EngineOptions& options) {
       "buys most)",
       [&options](std::string_view name) { options.compute = ParseComputeMode(name).value(); })
       ->group(kGroup);
-  AddChoice(
-      app, "--kv", {"auto", "f32", "f16", "q8"},
-      "how keys and values are stored; q8 takes half of f16's memory and is faster in long contexts (default auto: "
-      "f16, or f32 with --compute exact)",
-      [&options](std::string_view name) { options.kv_format = ParseKvFormat(name).value(); })
+  const Setter set_kv = [&options](std::string_view text) -> Status {
+    auto spec = ParseKvSpec(text);
+    if (!spec) return Fail(spec.error().code, fmt::format("is '{}': {}", text, spec.error().message));
+    options.kv = *spec;
+    return {};
+  };
+  AddValue(app, "--kv", "SPEC",
+           "how keys and values are stored: f16, q8 (half the memory, and faster in long contexts), ch4, auto:3.5bits, "
+           "k=ch4,v=ch3; with evict=snapkv,budget=50% tokens are forgotten (default auto: f16, or f32 with --compute "
+           "exact)",
+           set_kv)
       ->group(kGroup);
 }
 

@@ -98,7 +98,7 @@ TEST_F(ProgramTest, CompletionsKnowWhatAValueIs) {
   EXPECT_EQ(value({"run"}, "-m").value, ValueKind::kModel);
   EXPECT_EQ(value({"run"}, "--file").value, ValueKind::kFile);
   EXPECT_EQ(value({"run"}, "--greedy").value, ValueKind::kNone);
-  EXPECT_EQ(value({"run"}, "--kv").choices, (std::vector<std::string>{"auto", "f32", "f16", "q8"}));
+  EXPECT_EQ(value({"run"}, "--compute").choices, (std::vector<std::string>{"fast", "balanced", "precise", "exact"}));
   EXPECT_TRUE(value({"run"}, "--stop").repeat);
   EXPECT_FALSE(value({"run"}, "--prompt").repeat);
   EXPECT_EQ(value({"eval", "golden"}, "--golden").value, ValueKind::kDirectory);

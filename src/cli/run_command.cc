@@ -84,7 +84,7 @@ nlohmann::ordered_json AnswerJson(const Engine& engine, const RunOptions& option
                                  {"seed", answer.seed},
                                  {"samplers", options.generation.sampling.order},
                                  {"compute", ComputeModeName(engine.options().compute)},
-                                 {"kv", KvFormatName(engine.options().kv_format)},
+                                 {"kv", KvSpecText(engine.options().kv)},
                                  {"threads", engine.options().threads},
                                  {"isa", engine.isa()}};
   json.update(StatsJson(stats));

@@ -17,7 +17,7 @@ namespace kvasir {
 // Bytes it will allocate until everything it has so far is computed, with `held_blocks` blocks in place, in steps of at
 // most `step` tokens.
 size_t Scheduler::Impl::BytesToReach(const ScheduledRequest& request, int64_t held_blocks, int step) const {
-  return kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.format, held_blocks,
+  return kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.layout(), held_blocks,
                               static_cast<int64_t>(request.generator.tokens().size()), step);
 }
 
@@ -26,7 +26,7 @@ size_t Scheduler::Impl::PromisedBytes() const {
   size_t bytes = 0;
   for (const auto& request : running) {
     bytes += BytesToReach(*request, kvcache::BlocksFor(request->sequence->length()), kMaxBatchRows);
-    bytes += kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.format, 0, kernels::kPageTokens, 1);
+    bytes += kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.layout(), 0, kernels::kPageTokens, 1);
   }
   return bytes;
 }
@@ -112,6 +112,8 @@ void Scheduler::Impl::Start(ScheduledRequest& request, const kvcache::PrefixMatc
   KV_CHECK(sequence.has_value());  // the engine checked shape and options
   sequence->Adopt(match.blocks, match.length);
   request.sequence.emplace(std::move(*sequence));
+  request.evictor = CacheEvictor::Create(engine);
+  if (request.evictor) request.evictor->BeginPrompt(static_cast<int>(request.generator.prompt().size()));
   request.phase = RequestPhase::kPrompt;
   request.computed_tokens = match.length;
   request.kv_bytes = request.sequence->bytes();
@@ -149,6 +151,8 @@ ScheduledRequest* Scheduler::Impl::WeakestBelow(const ScheduledRequest& request,
 // itself, or has ended.
 bool Scheduler::Impl::Extend(ScheduledRequest& request, int rows) {
   const int length = request.sequence->length();
+  rows = std::min(rows, request.sequence->RoomInStep());
+  if (request.evictor) rows = std::min(rows, request.evictor->RoomInStep(*request.sequence));
   while (true) {
     const auto next = request.generator.tokens().subspan(static_cast<size_t>(length), static_cast<size_t>(rows));
     const Status status = request.sequence->Extend(next);
@@ -157,8 +161,8 @@ bool Scheduler::Impl::Extend(ScheduledRequest& request, int rows) {
       End(request, std::unexpected(status.error()));
       return false;
     }
-    const size_t bytes = kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.format, length / kernels::kPageTokens,
-                                              length + rows, rows);
+    const size_t bytes = kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.layout(),
+                                              length / kernels::kPageTokens, length + rows, rows);
     if (prefixes.Reclaim(std::max<size_t>(bytes, 1)) > 0) continue;
     if (ScheduledRequest* weaker = WeakestBelow(request, false)) {
       Preempt(*weaker);
@@ -173,6 +177,37 @@ bool Scheduler::Impl::Extend(ScheduledRequest& request, int rows) {
     } else {
       Preempt(request);  // sessions of the engine hold the memory
       return false;
+    }
+  }
+}
+
+// Evicts from the caches of running requests where it is time.
+void Scheduler::Impl::EvictDue() {
+  std::vector<ScheduledRequest*> requests;
+  for (const auto& request : running) requests.push_back(request.get());
+  for (ScheduledRequest* request : requests) {
+    if (request->sequence && request->evictor) EvictIfDue(*request);  // else it gave way to an earlier one
+  }
+}
+
+// What is kept is copied before the rest is free. Where there is no memory for that, cached blocks and weaker requests
+// give way, or the request itself, so that it evicts the same tokens as it would have alone.
+void Scheduler::Impl::EvictIfDue(ScheduledRequest& request) {
+  while (true) {
+    const Status status = request.evictor->EvictIfDue(*request.sequence);
+    request.kv_bytes = request.sequence->bytes();
+    if (status) return;
+    if (status.error().code != ErrorCode::kResourceExhausted) {
+      return End(request, std::unexpected(status.error()));
+    }
+    const size_t of_a_layer = request.sequence->bytes() / static_cast<size_t>(engine.kv_shape.layers);
+    if (prefixes.Reclaim(of_a_layer) > 0) continue;
+    if (ScheduledRequest* weaker = WeakestBelow(request, false)) {
+      Preempt(*weaker);
+    } else if (running.size() > 1) {
+      return Preempt(request);
+    } else {
+      return;  // alone, it goes on with what it has, and tries again after the next step
     }
   }
 }
@@ -199,6 +234,7 @@ void Scheduler::Impl::DropSequence(ScheduledRequest& request) {
   if (!request.sequence) return;
   prefixes.Touch(request.sequence->sealed());
   request.sequence.reset();
+  request.evictor.reset();
 }
 
 }  // namespace kvasir

@@ -42,7 +42,7 @@ class DecoderBackend final : public EmbeddingBackend {
     pool_tokens_ = PoolTokens(max_tokens);
     // Many short texts keep what one long text would have let slide out of its windows.
     const size_t budget =
-        kvcache::BytesPerToken(engine_.kv_shape, engine_.kv_options.format) * static_cast<size_t>(pool_tokens_);
+        kvcache::BytesPerToken(engine_.kv_shape, engine_.kv_options.layout()) * static_cast<size_t>(pool_tokens_);
     KV_ASSIGN(pages_, kvcache::PagePool::Create(budget));
     const ModelInfo& model = engine_.info;
     info_ = {.path = model.path,

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "engine/engine_impl.h"
+#include "engine/kv_plan.h"
 #include "engine/memory_plan.h"
 #include "engine/peak_memory.h"
 #include "kernels/kernels.h"
@@ -40,7 +41,7 @@ Result<EngineOptions> FillOptions(const EngineOptions& given) {
         ErrorCode::kInvalidArgument,
         fmt::format("the context is {} tokens; it must be positive, or 0 for the model's own", options.context_tokens));
   }
-  options.kv_format = ResolveKvFormat(options);
+  options.kv = ResolveKvSpec(options.kv, options.compute);
   return options;
 }
 
@@ -75,6 +76,7 @@ Result<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& given) {
   impl->options.kv_budget_bytes = memory.kv_budget_bytes;
   impl->kv_shape = memory.kv_shape;
   impl->kv_options = memory.kv_options;
+  impl->attention = AttentionTraitsOf(config);
   KV_ASSIGN(impl->pages, kvcache::PagePool::Create(memory.kv_budget_bytes));
 
   KV_ASSIGN(impl->model,

@@ -10,6 +10,7 @@
 #include "base/thread_pool.h"
 #include "files/gguf_reader.h"
 #include "kvasir/engine.h"
+#include "kvcache/eviction_driver.h"
 #include "kvcache/kv_options.h"
 #include "kvcache/page_pool.h"
 #include "model/model.h"
@@ -31,6 +32,7 @@ struct Engine::Impl {
   std::unique_ptr<model::Model> model;
   kvcache::KvShape kv_shape;
   kvcache::KvOptions kv_options;
+  kvcache::AttentionTraits attention;
   std::unique_ptr<kvcache::PagePool> pages;
   base::FairMutex step;  // one forward pass at a time
 };

@@ -63,15 +63,16 @@ TEST_F(EngineTest, LogitsDoNotDependOnChunksOrThreads) {
   const std::vector<int32_t> tokens = SomeTokens(600);
   struct Case {
     ComputeMode mode;
-    KvFormat kv;
+    const char* kv;
   };
   for (const auto [mode, kv] :
-       {Case{ComputeMode::kExact, KvFormat::kAuto}, Case{ComputeMode::kBalanced, KvFormat::kAuto},
-        Case{ComputeMode::kBalanced, KvFormat::kQ8}, Case{ComputeMode::kPrecise, KvFormat::kAuto}}) {
-    SCOPED_TRACE(KvFormatName(kv));
+       {Case{ComputeMode::kExact, "auto"}, Case{ComputeMode::kBalanced, "auto"}, Case{ComputeMode::kBalanced, "q8"},
+        Case{ComputeMode::kPrecise, "auto"}, Case{ComputeMode::kBalanced, "nuq4,recent=64"},
+        Case{ComputeMode::kExact, "k=kivi2,v=q4,recent=0,sinks=100,outliers=1%"}}) {
+    SCOPED_TRACE(kv);
     EngineOptions options = Options();
     options.compute = mode;
-    options.kv_format = kv;
+    options.kv = ParseKvSpec(kv).value();
     const std::vector<float> whole = AllLogits(options, tokens, 0);
     ASSERT_EQ(whole.size(), tokens.size() * model::TinyModel::kVocabulary);
     for (const int chunk : {1, 7, 64, 200}) {

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/thread_pool.h"
 #include "engine/engine_impl.h"
+#include "engine/kv_plan.h"
 #include "engine/memory_plan.h"
 #include "kernels/kernels.h"
 #include "model/model.h"
@@ -60,7 +61,7 @@ Result<ModelSummary> InspectModel(const EngineOptions& given) {
   EngineOptions options = given;
   KV_ASSIGN(options.model, ResolveModel(given.model));
   KV_TRY(CheckIsDecoder(options.model));
-  options.kv_format = ResolveKvFormat(options);
+  options.kv = ResolveKvSpec(options.kv, options.compute);
   KV_ASSIGN(const files::GgufFile gguf, files::GgufFile::Open(options.model));
   ModelSummary summary;
   summary.file_type = FileTypeName(gguf);

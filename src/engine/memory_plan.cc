@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "engine/engine_impl.h"
+#include "engine/kv_plan.h"
 
 namespace kvasir {
 namespace {
@@ -34,12 +35,12 @@ size_t ReadNumber(const char* path, std::string_view label) {
   return 0;
 }
 
-int LargestContext(const kvcache::KvShape& shape, kernels::PageFormat format, int at_most, size_t bytes) {
+int LargestContext(const kvcache::KvShape& shape, const kvcache::KvLayout& layout, int at_most, size_t bytes) {
   int low = 0;
   int high = at_most / kContextStep;
   while (low < high) {
     const int middle = (low + high + 1) / 2;
-    if (kvcache::PeakBytes(shape, format, static_cast<int64_t>(middle) * kContextStep, kMaxBatchRows) <= bytes) {
+    if (kvcache::PeakBytes(shape, layout, static_cast<int64_t>(middle) * kContextStep, kMaxBatchRows) <= bytes) {
       low = middle;
     } else {
       high = middle - 1;
@@ -48,22 +49,7 @@ int LargestContext(const kvcache::KvShape& shape, kernels::PageFormat format, in
   return low * kContextStep;
 }
 
-kernels::PageFormat PageFormatOf(KvFormat format) {
-  switch (format) {
-    case KvFormat::kF32: return kernels::PageFormat::kF32;
-    case KvFormat::kQ8: return kernels::PageFormat::kQ8;
-    case KvFormat::kF16:
-    case KvFormat::kAuto: break;  // the caller has decided what kAuto means
-  }
-  return kernels::PageFormat::kF16;
-}
-
 }  // namespace
-
-KvFormat ResolveKvFormat(const EngineOptions& options) {
-  if (options.kv_format != KvFormat::kAuto) return options.kv_format;
-  return options.compute == ComputeMode::kExact ? KvFormat::kF32 : KvFormat::kF16;
-}
 
 size_t AvailableMemoryBytes() {
   size_t available = ReadNumber("/proc/meminfo", "MemAvailable:") * 1024;
@@ -81,11 +67,14 @@ Result<EngineMemory> PlanMemory(const files::GgufFile& gguf, const model::ModelC
   memory.activation_bytes = weights.activation_bytes;
   memory.available_bytes = AvailableMemoryBytes();
 
-  const kernels::PageFormat format = PageFormatOf(options.kv_format);
   memory.kv_shape = {config.layers, config.kv_heads, config.head_dim, config.windows};
-  memory.kv_options.format = format;
   KV_TRY(memory.kv_shape.Validate());
-  memory.kv_bytes_per_token = kvcache::BytesPerToken(memory.kv_shape, format);
+  const int longest = std::max(options.context_tokens, config.trained_context);
+  KV_ASSIGN(const std::unique_ptr<const CalibrationData> calibration,
+            CalibrationFor(options.kv, gguf, options.model, memory.kv_shape));
+  KV_ASSIGN(memory.kv_options, KvOptionsOf(options.kv, config, memory.kv_shape, longest, calibration.get()));
+  const kvcache::KvLayout layout = memory.kv_options.layout();
+  memory.kv_bytes_per_token = kvcache::BytesPerToken(memory.kv_shape, layout);
 
   const size_t fixed = memory.weight_bytes + memory.activation_bytes + kReserveBytes;
   const size_t left = memory.available_bytes > fixed ? memory.available_bytes - fixed : 0;
@@ -93,17 +82,19 @@ Result<EngineMemory> PlanMemory(const files::GgufFile& gguf, const model::ModelC
   if (options.context_tokens == 0) {
     memory.context_tokens = config.trained_context;
     const size_t limit = options.kv_budget_bytes > 0 ? std::min(options.kv_budget_bytes, left) : left;
-    if (kvcache::PeakBytes(memory.kv_shape, format, memory.context_tokens, kMaxBatchRows) > limit) {
-      memory.context_tokens = LargestContext(memory.kv_shape, format, config.trained_context, limit);
+    if (kvcache::PeakBytes(memory.kv_shape, layout, memory.context_tokens, kMaxBatchRows) > limit) {
+      memory.context_tokens = LargestContext(memory.kv_shape, layout, config.trained_context, limit);
     }
   }
-  memory.kv_context_bytes = kvcache::PeakBytes(memory.kv_shape, format, memory.context_tokens, kMaxBatchRows);
+  memory.kv_context_bytes = kvcache::PeakBytes(memory.kv_shape, layout, memory.context_tokens, kMaxBatchRows);
+  // What a layer keeps is copied before the rest of it is free.
+  if (options.kv.evicts()) memory.kv_context_bytes += memory.kv_context_bytes / static_cast<size_t>(config.layers);
   memory.kv_budget_bytes = options.kv_budget_bytes > 0 ? options.kv_budget_bytes : memory.kv_context_bytes;
   memory.kv_options.budget_bytes = memory.kv_budget_bytes;
   memory.kv_options.recent = std::min(memory.kv_options.recent, memory.context_tokens / 4);
 
   if (memory.context_tokens == 0 || fixed + memory.kv_budget_bytes > memory.available_bytes) {
-    const int fits = LargestContext(memory.kv_shape, format, config.trained_context, left);
+    const int fits = LargestContext(memory.kv_shape, layout, config.trained_context, left);
     return Fail(
         ErrorCode::kResourceExhausted,
         fmt::format("{}: a context of {} tokens needs {} for weights, {} for the cache and {} for activations, but "

@@ -31,9 +31,6 @@ struct EngineMemory {
 [[nodiscard]] Result<EngineMemory> PlanMemory(const files::GgufFile& gguf, const model::ModelConfig& config,
                                               const EngineOptions& options);
 
-/// What `options.kv_format` means, never kAuto.
-[[nodiscard]] KvFormat ResolveKvFormat(const EngineOptions& options);
-
 /// What the metadata says about a model.
 [[nodiscard]] ModelInfo InfoOf(const files::GgufFile& gguf, const model::ModelConfig& config, const std::string& path);
 

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/calibration_file.h"
 #include "engine/engine_impl.h"
 
 namespace kvasir {
@@ -23,8 +24,6 @@ constexpr std::array<std::pair<std::string_view, ComputeMode>, 4> kComputeModes 
      {"balanced", ComputeMode::kBalanced},
      {"precise", ComputeMode::kPrecise},
      {"exact", ComputeMode::kExact}}};
-constexpr std::array<std::pair<std::string_view, KvFormat>, 4> kKvFormats = {
-    {{"auto", KvFormat::kAuto}, {"f32", KvFormat::kF32}, {"f16", KvFormat::kF16}, {"q8", KvFormat::kQ8}}};
 
 template <typename Table>
 auto Parse(const Table& table, std::string_view what, std::string_view name)
@@ -61,6 +60,15 @@ fs::path ModelDirectory() {
   return CacheDirectory() / "models";
 }
 
+// Models of the same name in two folders have files of their own.
+std::string FileOfModel(const char* folder, const std::string& model, const char* ending) {
+  std::error_code error;
+  fs::path path = fs::weakly_canonical(model, error);
+  if (error) path = model;
+  const size_t hash = std::hash<std::string>()(path.string());
+  return (CacheDirectory() / folder / fmt::format("{}-{:016x}.{}", path.stem().string(), hash, ending)).string();
+}
+
 // An encoder, as sentence-transformers keeps it.
 bool IsModelFolder(const fs::path& path) {
   std::error_code error;
@@ -86,20 +94,13 @@ Result<ComputeMode> ParseComputeMode(std::string_view name) {
 std::string_view ComputeModeName(ComputeMode mode) {
   return NameOf(kComputeModes, mode);
 }
-Result<KvFormat> ParseKvFormat(std::string_view name) {
-  return Parse(kKvFormats, "cache format", name);
-}
-std::string_view KvFormatName(KvFormat format) {
-  return NameOf(kKvFormats, format);
-}
 
 std::string PackedCachePath(const std::string& model) {
-  std::error_code error;
-  fs::path path = fs::weakly_canonical(model, error);
-  if (error) path = model;
-  // Models of the same name in two folders have files of their own.
-  const size_t hash = std::hash<std::string>()(path.string());
-  return (CacheDirectory() / "packed" / fmt::format("{}-{:016x}.packed", path.stem().string(), hash)).string();
+  return FileOfModel("packed", model, "packed");
+}
+
+std::string CalibrationPath(const std::string& model) {
+  return FileOfModel("calibration", model, "gguf");
 }
 
 std::vector<std::string> InstalledModels() {

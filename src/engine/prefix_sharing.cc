@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "engine/cache_evictor.h"
 #include "engine/scheduler_impl.h"
 
 namespace kvasir {
@@ -25,18 +26,24 @@ void HashBlocks(std::span<const int32_t> tokens, const kvcache::BlockHash& root,
 
 }  // namespace
 
+// How many tokens may be taken from the index without computing them.
+int Scheduler::Impl::Reusable(const ScheduledRequest& request) const {
+  const Generator& generator = request.generator;
+  return CacheEvictor::ReusableOfOthers(engine, generator.reusable(), static_cast<int>(generator.prompt().size()));
+}
+
 kvcache::PrefixMatch Scheduler::Impl::FindPrefix(ScheduledRequest& request) {
   if (!options.prefix_cache) return {};
   const std::span<const int32_t> tokens = request.generator.tokens();
   const kvcache::BlockHash root = kvcache::RootHash(request.kv_options, engine.kv_shape);
   HashBlocks(tokens, root, request.block_hashes);
-  return prefixes.Match(root, tokens, request.generator.reusable());
+  return prefixes.Match(root, tokens, Reusable(request));
 }
 
 // Whether a running request is about to compute the block behind `match`. Notes which.
 bool Scheduler::Impl::IsBeingComputed(ScheduledRequest& request, const kvcache::PrefixMatch& match) {
   const auto block = static_cast<size_t>(match.length) / kPageTokens;
-  if ((block + 1) * kPageTokens > static_cast<size_t>(request.generator.reusable())) return false;
+  if ((block + 1) * kPageTokens > static_cast<size_t>(Reusable(request))) return false;
   for (const auto& other : running) {
     if (block >= other->block_hashes.size() || other->block_hashes[block] != request.block_hashes[block]) continue;
     request.computes_for_us = other->id;
@@ -57,6 +64,7 @@ CacheReport Scheduler::Impl::Explain(const ScheduledRequest& request, const kvca
   const auto reason = [&] {
     if (!options.prefix_cache) return CacheMiss::kDisabled;
     if (request.generator.request().prompt_logprobs) return CacheMiss::kPromptLogprobs;
+    if (match.length == Reusable(request) && match.length < request.generator.reusable()) return CacheMiss::kEviction;
     switch (match.end) {
       case kvcache::MatchEnd::kLimit: return CacheMiss::kNone;
       case kvcache::MatchEnd::kDiverged: return CacheMiss::kDiverged;

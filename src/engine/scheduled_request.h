@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/cache_evictor.h"
 #include "engine/generator.h"
 #include "kvasir/scheduler.h"
 #include "kvcache/kv_sequence.h"
@@ -43,6 +44,7 @@ struct ScheduledRequest {
   const Submission submission;  // without its request, which the generator has
   Generator generator;
   std::optional<kvcache::KvSequence> sequence;  // while running
+  std::unique_ptr<CacheEvictor> evictor;        // while running, where the cache is evicted from
   const SchedulerClock::time_point submitted = SchedulerClock::now();
   SchedulerClock::time_point deadline = SchedulerClock::time_point::max();
   double queue_seconds = -1;  // until it was first admitted

@@ -36,6 +36,7 @@ std::string_view CacheMissName(CacheMiss miss) {
     case CacheMiss::kPromptLogprobs: return "prompt logprobs";
     case CacheMiss::kDiverged: return "diverged";
     case CacheMiss::kNotHeld: return "not held";
+    case CacheMiss::kEviction: return "eviction";
     case CacheMiss::kNoMemory: return "no memory";
   }
   return "unknown";
@@ -87,7 +88,7 @@ Result<RequestId> Scheduler::Impl::Submit(Submission submission) {
   KV_TRY(CheckSubmission(submission));
   KV_ASSIGN(Generator generator, Generator::Create(engine, std::exchange(submission.request, {})));
   const size_t prompt = generator.prompt().size();
-  const size_t bytes = kvcache::PeakBytes(engine.kv_shape, engine.kv_options.format, static_cast<int64_t>(prompt), 1);
+  const size_t bytes = kvcache::PeakBytes(engine.kv_shape, engine.kv_options.layout(), static_cast<int64_t>(prompt), 1);
   if (bytes > engine.pages->budget_bytes()) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("the prompt's {} tokens need {} bytes of cache, but the budget is {} bytes; shorten the "

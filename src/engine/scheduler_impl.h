@@ -55,10 +55,13 @@ struct Scheduler::Impl {
   [[nodiscard]] size_t BytesToReach(const ScheduledRequest& request, int64_t held_blocks, int step) const;
   [[nodiscard]] bool Extend(ScheduledRequest& request, int rows);
   [[nodiscard]] ScheduledRequest* WeakestBelow(const ScheduledRequest& request, bool by_priority_alone) const;
+  void EvictDue();
+  void EvictIfDue(ScheduledRequest& request);
   void Preempt(ScheduledRequest& request);
   void DropSequence(ScheduledRequest& request);
 
   // prefix_sharing.cc: the scheduler's thread.
+  [[nodiscard]] int Reusable(const ScheduledRequest& request) const;
   [[nodiscard]] kvcache::PrefixMatch FindPrefix(ScheduledRequest& request);
   [[nodiscard]] bool IsBeingComputed(ScheduledRequest& request, const kvcache::PrefixMatch& match);
   [[nodiscard]] bool StillBeingComputed(const ScheduledRequest& request) const;

@@ -29,6 +29,7 @@ constexpr auto kPoll = 5ms;
 void Scheduler::Impl::Loop() {
   while (WaitForWork()) {
     EndUnwanted();
+    EvictDue();
     Admit();
     const std::vector<ScheduledRequest*> step = PlanStep();
     if (step.empty()) continue;
@@ -40,7 +41,11 @@ void Scheduler::Impl::Loop() {
       }
       request->generator.AbandonStep();
       // A cancelled step is tried again without those who wanted it cancelled.
-      if (status.error().code != ErrorCode::kCancelled) End(*request, std::unexpected(status.error()));
+      if (status.error().code != ErrorCode::kCancelled) {
+        End(*request, std::unexpected(status.error()));
+      } else if (request->evictor && request->evictor->dirty()) {
+        Preempt(*request);  // its record counts rows of the lost step
+      }
     }
   }
 }
@@ -117,11 +122,12 @@ Status Scheduler::Impl::ComputeStep(std::span<ScheduledRequest* const> step) {
     const int start = sequence.committed();
     const int count = sequence.length() - start;
     (count == 1 ? streams : prompt_rows) += count;
-    rows.push_back({.sequence = &sequence,
-                    .first_logits = request->generator.first_logits() - start,
-                    .on_logits = [request, start](int i, std::span<const float> logits) {
-                      request->generator.OnLogits(start + i, logits);
-                    }});
+    rows.push_back(
+        {.sequence = &sequence,
+         .first_logits = request->generator.first_logits() - start,
+         .on_logits = [request, start](
+                          int i, std::span<const float> logits) { request->generator.OnLogits(start + i, logits); },
+         .record = request->evictor ? request->evictor->record() : nullptr});
   }
   {
     const std::lock_guard lock(mutex);
@@ -147,6 +153,7 @@ void Scheduler::Impl::Advance(ScheduledRequest& request) {
   const int computed = request.sequence->length();
   const int generated_before = generator.generated();
   auto finished = generator.FinishStep(computed);
+  if (request.evictor) request.evictor->OnStep();
   {
     const std::lock_guard lock(mutex);
     const auto prompt = static_cast<int>(generator.prompt().size());
@@ -155,7 +162,7 @@ void Scheduler::Impl::Advance(ScheduledRequest& request) {
     counters.prompt_tokens += std::min(computed, prompt) - std::min(is_new, prompt);
     counters.generated_tokens += generator.generated() - generated_before;
     queue.Charge(request.submission.tenant, generator.generated() - generated_before);
-    ShowSealed(request);
+    if (!request.sequence->evicted()) ShowSealed(request);
   }
   request.highest_computed = std::max(request.highest_computed, computed);
   request.computed_tokens = computed;

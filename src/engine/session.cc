@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "engine/cache_evictor.h"
 #include "engine/engine_impl.h"
 #include "engine/generator.h"
 #include "engine/step.h"
@@ -14,15 +15,20 @@
 namespace kvasir {
 
 struct Session::Impl {
-  Impl(Engine::Impl& engine, kvcache::KvSequence sequence) : engine(engine), sequence(std::move(sequence)) {}
+  Impl(Engine::Impl& engine, kvcache::KvSequence sequence)
+      : engine(engine), sequence(std::move(sequence)), evictor(CacheEvictor::Create(engine)) {}
 
   int ReusePrefix(std::span<const int32_t> prompt, int at_most);
   Result<FinishReason> Generate(Generator& generator);
   Status MakeRoom(const Request& request, bool* full);
+  void Rewind(int32_t length);
+  int RoomInStep() const;
+  Status EvictIfDue();
 
   Engine::Impl& engine;
   kvcache::KvSequence sequence;
-  int32_t dropped = 0;  // by context shifts of the generation in progress
+  std::unique_ptr<CacheEvictor> evictor;  // null: nothing is evicted
+  int32_t dropped = 0;                    // by context shifts of the generation in progress
 };
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -35,7 +41,31 @@ size_t Session::kv_bytes() const {
 }
 
 void Session::Reset() {
-  KV_CHECK(impl_->sequence.Truncate(0).has_value());
+  impl_->Rewind(0);
+}
+
+Status Session::CompressCache() {
+  if (impl_->evictor == nullptr || length() == 0) return {};
+  return impl_->evictor->Compress(impl_->sequence);
+}
+
+void Session::Impl::Rewind(int32_t length) {
+  const bool changes = length != sequence.length() || length == 0;
+  KV_CHECK(sequence.Truncate(length).has_value());
+  if (evictor && changes) evictor->OnRewind(sequence);
+}
+
+int Session::Impl::RoomInStep() const {
+  const int room = std::min(kMaxBatchRows, sequence.RoomInStep());
+  return evictor ? std::min(room, evictor->RoomInStep(sequence)) : room;
+}
+
+// No memory for the copies is no reason to stop: the tokens stay, and the next step tries again.
+Status Session::Impl::EvictIfDue() {
+  if (evictor == nullptr) return {};
+  const Status status = evictor->EvictIfDue(sequence);
+  if (!status && status.error().code == ErrorCode::kResourceExhausted) return {};
+  return status;
 }
 
 Result<std::unique_ptr<Session>> Engine::NewSession() {
@@ -51,7 +81,10 @@ int Session::Impl::ReusePrefix(std::span<const int32_t> prompt, int at_most) {
   int32_t common = std::min(static_cast<int32_t>(mine - held.begin()), at_most);
   // Layers with a sliding window may have released what a rewound sequence would have to see again.
   if (!sequence.CanTruncateTo(common)) common = 0;
-  KV_CHECK(sequence.Truncate(common).has_value());
+  if (evictor) common = evictor->Reusable(sequence, common, static_cast<int>(prompt.size()));
+  if (!sequence.CanTruncateTo(common)) common = 0;
+  Rewind(common);
+  if (evictor) evictor->BeginPrompt(static_cast<int>(prompt.size()));
   return common;
 }
 
@@ -60,7 +93,7 @@ Status Session::Impl::MakeRoom(const Request& request, bool* full) {
   *full = false;
   const int context = engine.options.context_tokens;
   if (sequence.length() < context) return {};
-  if (request.context_full == ContextFull::kStop) {
+  if (request.context_full == ContextFull::kStop || evictor != nullptr) {
     *full = true;
     return {};
   }
@@ -96,13 +129,19 @@ Status Session::Evaluate(std::span<const int32_t> tokens, int first_logits, int 
     return Fail(ErrorCode::kInvalidArgument, fmt::format("{} tokens behind {} do not fit the context of {} tokens",
                                                          total, length(), impl_->engine.options.context_tokens));
   }
-  for (int begin = 0; begin < total; begin += step) {
-    const int count = std::min(step, total - begin);
+  for (int begin = 0; begin < total;) {
+    const int count = std::min({step, total - begin, impl_->RoomInStep()});
     KV_TRY(impl_->sequence.Extend(tokens.subspan(static_cast<size_t>(begin), static_cast<size_t>(count))));
     const StepRows rows{.sequence = &impl_->sequence,
                         .first_logits = std::clamp(first_logits - begin, 0, count),
-                        .on_logits = [&](int i, std::span<const float> row) { on_logits(begin + i, row); }};
-    KV_TRY(RunStep(impl_->engine, {&rows, 1}, nullptr));
+                        .on_logits = [&](int i, std::span<const float> row) { on_logits(begin + i, row); },
+                        .record = impl_->evictor ? impl_->evictor->record() : nullptr};
+    const Status status = RunStep(impl_->engine, {&rows, 1}, nullptr);
+    if (!status && impl_->evictor && impl_->evictor->dirty()) impl_->Rewind(0);  // its record counts lost rows
+    KV_TRY(status);
+    if (impl_->evictor) impl_->evictor->OnStep();
+    KV_TRY(impl_->EvictIfDue());
+    begin += count;
   }
   return {};
 }
@@ -113,15 +152,18 @@ Result<FinishReason> Session::Impl::Generate(Generator& generator) {
   while (true) {
     const int computed = sequence.length() + dropped;
     const std::span<const int32_t> next = generator.tokens().subspan(static_cast<size_t>(computed));
-    KV_TRY(sequence.Extend(next.first(std::min(next.size(), static_cast<size_t>(kMaxBatchRows)))));
+    KV_TRY(sequence.Extend(next.first(std::min(next.size(), static_cast<size_t>(RoomInStep())))));
     const StepRows rows{.sequence = &sequence,
                         .first_logits = generator.first_logits() - computed,
-                        .on_logits = [&](int i, std::span<const float> row) { generator.OnLogits(computed + i, row); }};
+                        .on_logits = [&](int i, std::span<const float> row) { generator.OnLogits(computed + i, row); },
+                        .record = evictor ? evictor->record() : nullptr};
     const Status status = RunStep(engine, {&rows, 1}, request.cancel);
     if (!status && status.error().code == ErrorCode::kCancelled) return FinishReason::kCancelled;
     KV_TRY(status);
     KV_ASSIGN(const std::optional<FinishReason> finished, generator.FinishStep(sequence.length() + dropped));
+    if (evictor) evictor->OnStep();
     if (finished) return *finished;
+    KV_TRY(EvictIfDue());
     bool full = false;
     KV_TRY(MakeRoom(request, &full));
     if (full) return FinishReason::kLength;

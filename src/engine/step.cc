@@ -62,31 +62,56 @@ void HandOut(base::ThreadPool& pool, std::span<const StepRows> rows, const Gathe
   });
 }
 
+// Shows each sequence's attention to its record, and all of it to the probe that the caller gave.
+class StepProbe final : public ops::AttentionProbe {
+ public:
+  StepProbe(std::span<const StepRows> rows, ops::AttentionProbe* given) : rows_(rows), given_(given) {}
+
+  [[nodiscard]] bool needed() const {
+    return given_ != nullptr || std::ranges::any_of(rows_, [](const StepRows& each) { return each.record != nullptr; });
+  }
+  void OnAttention(const ops::Batch& batch, const ops::AttentionSpec& spec, const float* q, const float* out) override {
+    const int64_t width = static_cast<int64_t>(spec.heads) * spec.head_dim;
+    for (size_t s = 0; s < rows_.size(); ++s) {
+      if (rows_[s].record == nullptr) continue;
+      const ops::SequenceRows& rows = batch.sequences[s];
+      const auto positions =
+          batch.positions.subspan(static_cast<size_t>(rows.first_row), static_cast<size_t>(rows.num_rows));
+      rows_[s].record->OnRows(rows, positions, spec, q + rows.first_row * width);
+    }
+    if (given_ != nullptr) given_->OnAttention(batch, spec, q, out);
+  }
+
+ private:
+  std::span<const StepRows> rows_;
+  ops::AttentionProbe* given_;
+};
+
 }  // namespace
 
-Status RunStep(Engine::Impl& engine, std::span<const StepRows> rows, const std::atomic<bool>* cancel,
-               StepOutput output) {
+Status RunStep(Engine::Impl& engine, std::span<const StepRows> rows, const std::atomic<bool>* cancel, StepOutput output,
+               ops::AttentionProbe* probe) {
   const Gathered gathered = Gather(rows);
   KV_CHECK(gathered.tokens.size() <= static_cast<size_t>(kMaxBatchRows));
+  StepProbe step_probe(rows, probe);
   const ops::Batch batch{.tokens = gathered.tokens,
                          .positions = gathered.positions,
                          .sequences = gathered.sequences,
                          .logit_rows = gathered.logit_rows,
                          .hidden = output == StepOutput::kHidden,
-                         .cancel = cancel};
+                         .cancel = cancel,
+                         .probe = step_probe.needed() ? &step_probe : nullptr};
   const int width = output == StepOutput::kHidden ? engine.info.embedding : engine.info.vocabulary;
   const auto on_logits = [&](int first, std::span<const float> logits) {
     HandOut(engine.pool, rows, gathered, first, logits, static_cast<size_t>(width));
   };
-  Status status;
-  {
-    const std::lock_guard lock(engine.step);
-    status = engine.model->Forward(batch, on_logits);
-  }
+  const std::lock_guard lock(engine.step);
+  const Status status = engine.model->Forward(batch, on_logits);
   for (const StepRows& each : rows) {
     if (status) {
       each.sequence->Commit();
       each.sequence->ReleaseOutsideWindow();
+      each.sequence->Compact(engine.pool);
     } else {
       KV_CHECK(each.sequence->Truncate(each.sequence->committed()).has_value());
     }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <span>
 
+#include "engine/attention_record.h"
 #include "engine/engine_impl.h"
 #include "kvcache/kv_sequence.h"
 
@@ -20,6 +21,8 @@ struct StepRows {
   /// vector [E] after the final norm where the step is asked for those; on any thread, side by side with other
   /// sequences'.
   std::function<void(int index, std::span<const float> logits)> on_logits;
+  /// Sees the attention of these tokens, where an eviction policy needs it.
+  AttentionRecord* record = nullptr;
 };
 
 /// What the rows of a step are given: logits, or the vectors that the head would make them of.
@@ -28,8 +31,8 @@ enum class StepOutput : uint8_t { kLogits, kHidden };
 /// Computes the open tokens of all `rows`, kMaxBatchRows at most in all, as one batch, and commits them. After an error
 /// every sequence is as it was before it was extended. The results of a row do not depend on the others. Takes its turn
 /// among all steps of the engine, in the order in which they came. Errors: kCancelled when `cancel` was seen set (it is
-/// read at each layer), no memory.
+/// read at each layer), no memory. `probe` sees every layer's attention.
 [[nodiscard]] Status RunStep(Engine::Impl& engine, std::span<const StepRows> rows, const std::atomic<bool>* cancel,
-                             StepOutput output = StepOutput::kLogits);
+                             StepOutput output = StepOutput::kLogits, ops::AttentionProbe* probe = nullptr);
 
 }  // namespace kvasir

@@ -44,7 +44,7 @@ double Visible(double position, int window) {
 StepCost CostOf(const Engine::Impl& engine, int rows, int depth) {
   const model::ModelConfig& config = engine.model->config();
   const double bytes_per_token =  // of one layer
-      static_cast<double>(kvcache::BytesPerToken(engine.kv_shape, engine.kv_options.format)) / config.layers;
+      static_cast<double>(kvcache::BytesPerToken(engine.kv_shape, engine.kv_options.layout())) / config.layers;
   StepCost cost;
   cost.weight_bytes = static_cast<double>(engine.model->weight_bytes_per_token());
   const double macs =

@@ -38,6 +38,9 @@ TEST(EvalPerplexity, ScoresTheSecondHalfOfEveryChunk) {
   EXPECT_GT(report->perplexity, 1);
   EXPECT_LT(report->perplexity, 1e6);
   EXPECT_GT(report->standard_error, 0);
+  ASSERT_TRUE(report->interval.has_value());
+  EXPECT_LT(report->interval->low, report->perplexity);
+  EXPECT_GT(report->interval->high, report->perplexity);
 }
 
 TEST(EvalPerplexity, NamesWhatDoesNotFit) {
@@ -67,6 +70,74 @@ TEST(EvalDivergence, GrowsAsBitsGoAway) {
   EXPECT_LT(precise->mean_kld, fast->mean_kld);
   EXPECT_LE(precise->median_kld, precise->p99_kld);
   EXPECT_LE(precise->p99_kld, precise->max_kld);
+}
+
+TEST(EvalDivergence, ComparesPerplexitiesOfTheSameTokens) {
+  const auto report = EvalDivergence(Options(ComputeMode::kFast), Text(128, 3));
+  ASSERT_TRUE(report.has_value());
+  EXPECT_NEAR(report->perplexity_ratio, report->perplexity / report->exact_perplexity, 1e-12);
+  const auto around = [](const std::optional<Interval>& interval, double value) {
+    return interval && interval->low <= value && value <= interval->high && interval->low < interval->high;
+  };
+  EXPECT_TRUE(around(report->mean_kld_interval, report->mean_kld));
+  EXPECT_TRUE(around(report->perplexity_interval, report->perplexity));
+  EXPECT_TRUE(around(report->perplexity_ratio_interval, report->perplexity_ratio));
+  EXPECT_FALSE(EvalDivergence(Options(ComputeMode::kFast), Text(128, 1))->mean_kld_interval.has_value());
+}
+
+TEST(EvalDivergence, PiecesOfTheLockstepDoNotMatter) {
+  // The second half of 1000 tokens takes four pieces; perplexity is computed in one.
+  const auto report = EvalDivergence(Options(ComputeMode::kFast), Text(1000, 2));
+  const auto alone = EvalPerplexity(Options(ComputeMode::kFast), Text(1000, 2));
+  ASSERT_TRUE(report.has_value() && alone.has_value());
+  EXPECT_EQ(report->perplexity, alone->perplexity);
+  EXPECT_EQ(report->tokens, alone->tokens);
+}
+
+TEST(EvalDepth, BucketsHoldEveryPositionOnce) {
+  const auto by_position = EvalDepth(Options(ComputeMode::kFast), Text(128, 2), 1000);
+  ASSERT_TRUE(by_position.has_value()) << by_position.error().message;
+  ASSERT_EQ(by_position->buckets.size(), 127u);
+  for (int i = 0; i < 127; ++i) {
+    EXPECT_EQ(by_position->buckets[static_cast<size_t>(i)].first, i);
+    EXPECT_EQ(by_position->buckets[static_cast<size_t>(i)].last, i);
+    EXPECT_EQ(by_position->buckets[static_cast<size_t>(i)].tokens, 2);
+  }
+  const auto coarse = EvalDepth(Options(ComputeMode::kFast), Text(128, 2), 10);
+  ASSERT_EQ(coarse->buckets.size(), 10u);
+  int next = 0;
+  double sum = 0;
+  for (const DepthBucket& bucket : coarse->buckets) {
+    EXPECT_EQ(bucket.first, next);
+    double expected = 0;
+    for (int i = bucket.first; i <= bucket.last; ++i) {
+      expected += by_position->buckets[static_cast<size_t>(i)].mean_kld / (bucket.last - bucket.first + 1);
+    }
+    EXPECT_NEAR(bucket.mean_kld, expected, 1e-12);
+    EXPECT_EQ(bucket.tokens, 2 * (bucket.last - bucket.first + 1));
+    EXPECT_GE(bucket.p99_kld, bucket.mean_kld);
+    EXPECT_TRUE(bucket.mean_kld_interval.has_value());
+    sum += bucket.mean_kld * static_cast<double>(bucket.tokens);
+    next = bucket.last + 1;
+  }
+  EXPECT_EQ(next, 127);
+  EXPECT_NEAR(coarse->mean_kld, sum / static_cast<double>(coarse->tokens), 1e-12);
+}
+
+TEST(EvalDepth, AgreesWithTheDivergenceOfTheSecondHalf) {
+  const auto by_position = EvalDepth(Options(ComputeMode::kFast), Text(128, 2), 127);
+  const auto divergence = EvalDivergence(Options(ComputeMode::kFast), Text(128, 2));
+  double sum = 0;
+  for (size_t i = 64; i < 127; ++i) sum += by_position->buckets[i].mean_kld;
+  EXPECT_NEAR(sum / 63, divergence->mean_kld, 1e-12);
+}
+
+TEST(EvalDepth, NamesWhatCannotBe) {
+  EXPECT_THAT(EvalDepth(Options(ComputeMode::kFast), Text(128, 2), 0).error().message, HasSubstr("0 buckets"));
+  EXPECT_THAT(EvalDepth(Options(ComputeMode::kFast), Text(4, 2), 4).error().message, HasSubstr("4 tokens"));
+  const auto cancelled =
+      EvalDepth(Options(ComputeMode::kFast), Text(128, 2), 4, [](int, int, double) { return false; });
+  EXPECT_EQ(cancelled.error().code, ErrorCode::kCancelled);
 }
 
 TEST(EvalGolden, ExplainsBadReferences) {

@@ -21,7 +21,7 @@ namespace {
 constexpr size_t kFootprint = size_t{128} << 20;  // bytes of pages that a pass goes through, as a model's layers do
 constexpr int kSpanPages = 4;
 
-constexpr const char* kFormatNames[] = {"f32", "f16", "q8"};
+constexpr const char* kFormatNames[] = {"f32", "f16", "q8", "fp8_e4m3", "fp8_e5m2"};
 
 base::AlignedBuffer Allocate(size_t bytes) {
   auto buffer = base::AlignedBuffer::Create(bytes, base::AlignedBuffer::Pages::kHuge);

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/compact_testing.h"
 #include "kernels/kernels.h"
 #include "kernels/test_matrices.h"
 
@@ -143,6 +144,41 @@ TEST(GuardedMemoryTest, QuantisationAndInterleavingStayInside) {
       Guarded<float> rows(std::span<const float>(RandomFloats(16 * k)));
       Guarded<float> panel(16 * k);
       TableOf(isa).interleave_panel(rows.data(), k, k, panel.data());
+    }
+  }
+}
+
+TEST(GuardedMemoryTest, AttentionOverCompactPagesStaysInside) {
+  constexpr int kRows = 7;
+  const std::vector<int32_t> positions(kRows, 90);
+  for (const int bits : {2, 3, 4, 5, 8}) {
+    for (const int head_dim : {16, 80}) {
+      for (int variant = 0; variant < 64; ++variant) {
+        const TestRope rope(head_dim, true, 2);
+        const CompactFormat format = {HalfVariant(bits, variant), HalfVariant(bits, (variant + 7) % 32), rope.view()};
+        TestPages pages(format, head_dim, 2, 0, 1);
+        const size_t bytes = PageBytes(format, head_dim);
+        Guarded<std::byte> first(std::span<const std::byte>(pages.page(0), bytes));
+        Guarded<std::byte> second(std::span<const std::byte>(pages.page(1), bytes));
+        const PageRef refs[] = {{first.data(), 0, 64}, {second.data(), 64, 64}};
+        Guarded<float> q(std::span<const float>(RandomFloats(kRows * head_dim)));
+        for (const Isa isa : kIsas) {
+          if (!IsaSupported(isa)) continue;
+          Guarded<float> out(kRows * head_dim);
+          Guarded<float> lse(kRows);
+          Guarded<std::byte> scratch(kAttendScratchBytes);
+          TableOf(isa).attend_compact({.q = q.data(),
+                                       .row_positions = positions.data(),
+                                       .rows = kRows,
+                                       .head_dim = head_dim,
+                                       .pages = refs,
+                                       .num_pages = 2,
+                                       .out = out.data(),
+                                       .lse = lse.data(),
+                                       .scratch = scratch.data()},
+                                      format);
+        }
+      }
     }
   }
 }

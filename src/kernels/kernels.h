@@ -105,26 +105,33 @@ inline constexpr int kRowGroup = 8;
 
 // ---------------------------------------------------------------------------------------------------------------
 // Attention over pages. A page holds P = 64 tokens of one layer and one KV head, first their keys, then their values.
-//   kF32, kF16: K [D][64] (keys in lanes: for each feature 64 keys contiguous), V [64][D].
+//   kF32, kF16, kE4M3, kE5M2: K [D][64] (keys in lanes: for each feature 64 keys contiguous), V [64][D]. The last two
+//        are floats of 8 bits: kE4M3 up to 448 in steps of 1/8 to 1/16, kE5M2 up to 57344 in steps of 1/4 to 1/8.
 //   kQ8: signed bytes -127..127 with an f16 scale per token and 32 features, element = code * scale. Two neighbours
 //        stand together, so that a pair of products is one operation. Keys are stored rotated, each block of features
 //        times Sylvester's matrix of +1 and -1, which evens out features that are always large; as the matrix times
 //        itself is 32 (16 for a last block of 16), a query times the matrix / 32 gives the same product with the key.
 //        K: codes [D/2][64][2] (two features), scales [ceil(D/32)][64]; V: codes [32][D][2] (two tokens), scales alike.
 inline constexpr int kPageTokens = 64;
-enum class PageFormat : uint8_t { kF32, kF16, kQ8 };
-inline constexpr int kNumPageFormats = 3;
+enum class PageFormat : uint8_t { kF32, kF16, kQ8, kE4M3, kE5M2 };
+inline constexpr int kNumPageFormats = 5;
 inline constexpr int kQ8BlockFeatures = 32;
 constexpr int Q8Blocks(int head_dim) {
   return (head_dim + kQ8BlockFeatures - 1) / kQ8BlockFeatures;
 }
+
+/// Pages that were encoded as a whole: see compact_page.h.
+struct CompactFormat;
 
 /// One page as attention sees it. Tokens 0..count-1 are at positions first_position + i.
 struct PageRef {
   const std::byte* data = nullptr;
   int32_t first_position = 0;
   int32_t count = 0;
+  bool compact = false;  // else it has the sequence's open format
 };
+
+struct CompactFormat;
 
 /// Attention of R query rows that share one KV head over the pages of one span. A row at position p sees a key at
 /// position s iff s <= p and (window == 0 or p - s < window).
@@ -204,6 +211,9 @@ struct KernelTable {
   /// its position and the pages, not on the other rows; the vector instruction sets agree on them, the reference, which
   /// computes in double, does not. With kQ8 they round queries and weights to 16 bits per 32 features.
   void (*attend[kNumPageFormats])(const AttendArgs& args);
+  /// Attention over compact pages, all of one format that CheckCompact allows, with the same contract; weights are
+  /// rounded as with kQ8, queries to 16 bits per 32 features or more, and not at all with keys stored before RoPE.
+  void (*attend_compact)(const AttendArgs& args, const CompactFormat& format);
   /// Stores key and value (f32 [D]) of one token into slot `slot` of a page, the same bytes on every instruction set.
   /// Values that a format cannot hold saturate. Indexed by PageFormat.
   void (*store_kv[kNumPageFormats])(std::byte* page, int head_dim, int slot, const float* key, const float* value);
@@ -232,6 +242,8 @@ constexpr size_t PageBytes(PageFormat format, int head_dim) {
   switch (format) {
     case PageFormat::kF32: return size_t{2} * kPageTokens * 4 * features;
     case PageFormat::kF16: return size_t{2} * kPageTokens * 2 * features;
+    case PageFormat::kE4M3:
+    case PageFormat::kE5M2: return size_t{2} * kPageTokens * features;
     case PageFormat::kQ8: return size_t{2} * kPageTokens * (features + 2 * static_cast<size_t>(Q8Blocks(head_dim)));
   }
   return 0;

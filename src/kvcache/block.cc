@@ -46,6 +46,7 @@ BlockHash RootHash(const KvOptions& options, const KvShape& shape) {
   Material material;
   material.Add("kvasir block 1");
   material.Add(NativeCodec(options.format).name());
+  if (options.compact != nullptr) material.Add(options.compact->identity());
   for (const int number : {shape.layers, shape.kv_heads, shape.head_dim}) material.Add(static_cast<uint64_t>(number));
   for (int layer = 0; layer < shape.layers; ++layer) material.Add(static_cast<uint64_t>(shape.window(layer)));
   material.Add(options.model_fingerprint);

@@ -19,9 +19,9 @@ void Codec::Encode(const kernels::KernelTable& table, std::byte* page, int head_
 
 std::span<const Codec* const> Codecs() {
   static const std::array<const Codec*, kernels::kNumPageFormats> codecs = {
-      &NativeCodec(kernels::PageFormat::kF32),
-      &NativeCodec(kernels::PageFormat::kF16),
-      &NativeCodec(kernels::PageFormat::kQ8),
+      &NativeCodec(kernels::PageFormat::kF32),  &NativeCodec(kernels::PageFormat::kF16),
+      &NativeCodec(kernels::PageFormat::kQ8),   &NativeCodec(kernels::PageFormat::kE4M3),
+      &NativeCodec(kernels::PageFormat::kE5M2),
   };
   return codecs;
 }

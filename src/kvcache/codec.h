@@ -17,6 +17,7 @@ class Codec {
 
   /// The name in options and in block identities: "f32", "f16", "q8".
   [[nodiscard]] virtual std::string_view name() const = 0;
+  [[nodiscard]] virtual kernels::PageFormat format() const = 0;
   /// Bytes of a page of 64 tokens of `head_dim` features.
   [[nodiscard]] virtual size_t PageBytes(int head_dim) const = 0;
 

@@ -11,6 +11,7 @@ class Native final : public Codec {
   constexpr Native(kernels::PageFormat format, std::string_view name) : format_(format), name_(name) {}
 
   std::string_view name() const override { return name_; }
+  kernels::PageFormat format() const override { return format_; }
   size_t PageBytes(int head_dim) const override { return kernels::PageBytes(format_, head_dim); }
   bool appends() const override { return true; }
   void Store(const kernels::KernelTable& table, std::byte* page, int head_dim, int slot, const float* key,
@@ -35,9 +36,9 @@ class Native final : public Codec {
 
 const Codec& NativeCodec(kernels::PageFormat format) {
   static const std::array<Native, kernels::kNumPageFormats> codecs = {
-      Native{kernels::PageFormat::kF32, "f32"},
-      Native{kernels::PageFormat::kF16, "f16"},
-      Native{kernels::PageFormat::kQ8, "q8"},
+      Native{kernels::PageFormat::kF32, "f32"},       Native{kernels::PageFormat::kF16, "f16"},
+      Native{kernels::PageFormat::kQ8, "q8"},         Native{kernels::PageFormat::kE4M3, "fp8_e4m3"},
+      Native{kernels::PageFormat::kE5M2, "fp8_e5m2"},
   };
   return codecs[static_cast<size_t>(format)];
 }

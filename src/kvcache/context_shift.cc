@@ -31,14 +31,14 @@ Result<int32_t> KvSequence::ShiftContext(int32_t sinks, int32_t drop_tokens, con
   const auto kept = static_cast<int32_t>(BlocksFor(sinks));
   const auto dropped = static_cast<int32_t>(BlocksFor(drop_tokens));
   const int32_t delta = -dropped * kPageTokens;
-  KV_ASSIGN(std::vector<Page> copies,
-            pool_->AllocateMany(page_bytes(), CountShared(kept + dropped), MemoryTag::kSequence));
+  KV_ASSIGN(std::vector<Page> copies, AllocateCopies(kept + dropped, Write::kRotation));
   // Beyond this point nothing can fail.
-  Unshare(kept + dropped, copies);
+  Unshare(kept + dropped, Write::kRotation, std::move(copies));
   MoveOrigins(kept, dropped);
   DropBlocks(kept, dropped);
   tokens_.erase(tokens_.begin() + kept * kPageTokens, tokens_.begin() + (kept + dropped) * kPageTokens);
   committed_ = length();
+  compact_end_ = std::max(compact_end_ - dropped, 0);
   RefreshRefs(kept);
   AdjustFloors(kept, dropped);
   RotateKeysFrom(kept, delta, rotate);
@@ -50,6 +50,9 @@ Result<int32_t> KvSequence::ShiftContext(int32_t sinks, int32_t drop_tokens, con
 Status KvSequence::CheckShift(int32_t sinks, int32_t drop_tokens) const {
   if (committed_ != length()) {
     return Fail(ErrorCode::kInvalidArgument, "cannot shift the context while a step is in progress: commit it first");
+  }
+  if (evicted()) {
+    return Fail(ErrorCode::kInvalidArgument, "cannot shift the context of a sequence from which tokens were evicted");
   }
   if (sinks < 0 || drop_tokens <= 0) {
     return Fail(ErrorCode::kInvalidArgument,
@@ -91,24 +94,46 @@ void KvSequence::AdjustFloors(int32_t kept, int32_t dropped) {
   }
 }
 
+// The tables are those after the move: a page's keys were computed `delta` before where it now stands.
 void KvSequence::RotateKeysFrom(int32_t first_block, int32_t delta, const RotateKey& rotate) {
-  const kernels::KernelTable& table = kernels::TableOf(kernels::BestIsa());
-  std::vector<float> key(static_cast<size_t>(shape_.head_dim));
-  std::vector<float> value(key.size());
   for (int layer = 0; layer < shape_.layers; ++layer) {
     for (int head = 0; head < shape_.kv_heads; ++head) {
       const HeadTable& held = tables_[index(layer, head)];
       for (size_t i = 0; i < held.pages.size(); ++i) {
-        if (held.refs[i].first_position < first_block * kPageTokens) continue;
-        std::byte* page = held.pages[i].data();
-        for (int slot = 0; slot < held.refs[i].count; ++slot) {
-          codec_->Load(table, page, shape_.head_dim, slot, key.data(), value.data());
-          rotate(layer, key.data(), delta);
-          codec_->Store(table, page, shape_.head_dim, slot, key.data(), value.data());
+        const kernels::PageRef& ref = held.refs[i];  // nothing is packed where a context is shifted
+        if (ref.first_position < first_block * kPageTokens) continue;
+        const Page& page = held.pages[i];
+        if (page.compact()) {
+          RotateCompact(layer, head, page, ref.first_position, delta, rotate);
+        } else {
+          RotateOpen(layer, page, ref.count, delta, rotate);
         }
       }
     }
   }
+}
+
+void KvSequence::RotateOpen(int layer, const Page& page, int count, int32_t delta, const RotateKey& rotate) {
+  const kernels::KernelTable& table = kernels::TableOf(kernels::ChosenIsa());
+  std::vector<float> key(static_cast<size_t>(shape_.head_dim));
+  std::vector<float> value(key.size());
+  for (int slot = 0; slot < count; ++slot) {
+    codec_->Load(table, page.data(), shape_.head_dim, slot, key.data(), value.data());
+    rotate(layer, key.data(), delta);
+    codec_->Store(table, page.data(), shape_.head_dim, slot, key.data(), value.data());
+  }
+}
+
+void KvSequence::RotateCompact(int layer, int kv_head, const Page& page, int32_t position, int32_t delta,
+                               const RotateKey& rotate) {
+  const CompactStore& store = *options_.compact;
+  if (store.position_free(layer)) return;  // where it stands now says all
+  const auto d = static_cast<size_t>(shape_.head_dim);
+  std::vector<float> keys(static_cast<size_t>(kPageTokens) * d);
+  std::vector<float> values(keys.size());
+  store.Decode(layer, kv_head, position - delta, page.data(), keys, values);
+  for (size_t slot = 0; slot < kPageTokens; ++slot) rotate(layer, keys.data() + slot * d, delta);
+  store.Encode(layer, kv_head, position, keys, values, page.data());
 }
 
 // Notes where the blocks behind the gap come from. Call before the tokens move.

@@ -18,13 +18,12 @@ Status CheckRange(const char* name, int value, int low, int high) {
   return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is {}, but must be {} to {}", name, value, low, high));
 }
 
-// Blocks of one layer held when every query from position `first_query` on must find its keys, of `length` tokens.
-int64_t BlocksHeld(int window, int64_t first_query, int64_t length) {
-  return BlocksFor(length) - FirstVisible(first_query, window) / kernels::kPageTokens;
+size_t OpenPageBytes(const KvShape& shape, const KvLayout& layout) {
+  return kernels::PageBytes(layout.open, shape.head_dim);
 }
 
-size_t BytesOfBlocks(const KvShape& shape, kernels::PageFormat format, int64_t blocks) {
-  return static_cast<size_t>(blocks) * static_cast<size_t>(shape.kv_heads) * kernels::PageBytes(format, shape.head_dim);
+size_t CompactPageBytes(const KvShape& shape, const KvLayout& layout, int layer) {
+  return layout.compact == nullptr ? OpenPageBytes(shape, layout) : layout.compact->PageBytes(layer);
 }
 
 }  // namespace
@@ -63,37 +62,57 @@ Status KvShape::Validate() const {
   return {};
 }
 
-size_t BytesPerToken(const KvShape& shape, kernels::PageFormat format) {
-  return static_cast<size_t>(shape.layers) * BytesOfBlocks(shape, format, 1) / kernels::kPageTokens;
+size_t BytesPerToken(const KvShape& shape, const KvLayout& layout) {
+  size_t bytes = 0;
+  for (int layer = 0; layer < shape.layers; ++layer) bytes += CompactPageBytes(shape, layout, layer);
+  return bytes * static_cast<size_t>(shape.kv_heads) / kernels::kPageTokens;
 }
 
-size_t BytesAt(const KvShape& shape, kernels::PageFormat format, int64_t context) {
-  return BytesDuringStep(shape, format, context, 0);
+size_t BytesAt(const KvShape& shape, const KvLayout& layout, int64_t context) {
+  return BytesDuringStep(shape, layout, context, 0);
 }
 
-size_t BytesDuringStep(const KvShape& shape, kernels::PageFormat format, int64_t context, int64_t step) {
-  int64_t blocks = 0;
+size_t BytesDuringStep(const KvShape& shape, const KvLayout& layout, int64_t context, int64_t step) {
+  size_t bytes = 0;
+  const int64_t first_query = context - step;
   for (int layer = 0; layer < shape.layers; ++layer) {
-    blocks += BlocksHeld(shape.window(layer), context - step, context);
+    const int64_t begin = FirstVisible(first_query, shape.window(layer)) / kernels::kPageTokens;
+    const int64_t blocks = BlocksFor(context) - begin;
+    int64_t compact = 0;
+    if (layout.compact != nullptr) {
+      const CompactRule& rule = layout.compact->rule();
+      compact = std::max<int64_t>(rule.EndBlock(first_query) - std::max<int64_t>(begin, rule.FirstBlock()), 0);
+    }
+    bytes += static_cast<size_t>(blocks - compact) * OpenPageBytes(shape, layout) +
+             static_cast<size_t>(compact) * CompactPageBytes(shape, layout, layer);
   }
-  return BytesOfBlocks(shape, format, blocks);
+  return bytes * static_cast<size_t>(shape.kv_heads);
 }
 
-size_t PeakBytes(const KvShape& shape, kernels::PageFormat format, int64_t context, int64_t step) {
-  return BytesToGrow(shape, format, 0, context, step);
+size_t PeakBytes(const KvShape& shape, const KvLayout& layout, int64_t context, int64_t step) {
+  return BytesToGrow(shape, layout, 0, context, step);
 }
 
-size_t BytesToGrow(const KvShape& shape, kernels::PageFormat format, int64_t held_blocks, int64_t context,
-                   int64_t step) {
+size_t BytesToGrow(const KvShape& shape, const KvLayout& layout, int64_t held_blocks, int64_t context, int64_t step) {
   const int64_t added = std::max<int64_t>(BlocksFor(context) - held_blocks, 0);
-  int64_t blocks = 0;
+  // At most so many blocks are open at a time: the sinks, the recent ones, those that wait for the next multiple of
+  // kCompactStep, a step's own, one more where these do not fill pages, and one that is just being encoded.
+  int64_t open = added;
+  if (layout.compact != nullptr) {
+    const CompactRule& rule = layout.compact->rule();
+    open = std::min(
+        added, rule.FirstBlock() + BlocksFor(rule.recent + kCompactStep + std::min<int64_t>(step, kCompactStep)) + 2);
+  }
+  size_t bytes = 0;
   for (int layer = 0; layer < shape.layers; ++layer) {
     const int64_t window = shape.window(layer);
     // window - 1 earlier positions and the step's own, wherever they lie relative to the pages.
     const int64_t local = BlocksFor(window - 1 + std::max<int64_t>(step, 1) - 1) + 1;
-    blocks += window == 0 ? added : std::min(added, local);
+    const int64_t blocks = window == 0 ? added : std::min(added, local);
+    bytes += static_cast<size_t>(std::min(blocks, open)) * OpenPageBytes(shape, layout) +
+             static_cast<size_t>(std::max<int64_t>(blocks - open, 0)) * CompactPageBytes(shape, layout, layer);
   }
-  return BytesOfBlocks(shape, format, blocks);
+  return bytes * static_cast<size_t>(shape.kv_heads);
 }
 
 }  // namespace kvasir::kvcache

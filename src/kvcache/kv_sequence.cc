@@ -45,11 +45,11 @@ Status KvSequence::Extend(std::span<const int32_t> tokens) {
   const int32_t blocks_before = num_blocks();
   const auto blocks_after = static_cast<int32_t>(BlocksFor(static_cast<int64_t>(tokens_.size() + tokens.size())));
   const size_t num_added = static_cast<size_t>(blocks_after - blocks_before);
-  KV_ASSIGN(
-      std::vector<Page> pages,
-      pool_->AllocateMany(page_bytes(), num_added * tables_.size() + CountShared(open_block), MemoryTag::kSequence));
+  KV_ASSIGN(std::vector<Page> copies, AllocateCopies(open_block, Write::kTokens));
+  KV_ASSIGN(std::vector<Page> pages,
+            pool_->AllocateMany(page_bytes(), num_added * tables_.size(), MemoryTag::kSequence));
   // Beyond this point nothing can fail.
-  Unshare(open_block, pages);
+  Unshare(open_block, Write::kTokens, std::move(copies));
   for (HeadTable& table : tables_) {
     for (size_t i = 0; i < num_added; ++i) {
       table.pages.push_back(std::move(pages.back()));
@@ -62,13 +62,15 @@ Status KvSequence::Extend(std::span<const int32_t> tokens) {
 }
 
 KvView KvSequence::View() const {
-  return {.format = options_.format,
-          .num_layers = shape_.layers,
-          .num_kv_heads = shape_.kv_heads,
-          .head_dim = shape_.head_dim,
-          .first_new_position = committed_,
-          .num_new = length() - committed_,
-          .heads = heads_};
+  return {
+      .format = options_.format,
+      .compact = options_.compact == nullptr ? std::span<const kernels::CompactFormat>{} : options_.compact->formats(),
+      .num_layers = shape_.layers,
+      .num_kv_heads = shape_.kv_heads,
+      .head_dim = shape_.head_dim,
+      .first_new_position = committed_,
+      .num_new = length() - committed_,
+      .heads = heads_};
 }
 
 void KvSequence::Commit() {
@@ -142,10 +144,11 @@ Status KvSequence::Truncate(int32_t new_length) {
   if (!CanTruncateTo(new_length)) {
     int32_t shortest = new_length;
     while (!CanTruncateTo(shortest)) ++shortest;
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("cannot rewind to {} tokens: a layer with a sliding window has released what it would see "
-                            "from there; {} tokens or more work, or 0 and a new prefill",
-                            new_length, shortest));
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("cannot rewind to {} tokens: a sliding window or an eviction has released what would be seen "
+                    "from there; {} tokens or more work, or 0 and a new prefill",
+                    new_length, shortest));
   }
   const auto blocks = static_cast<int32_t>(BlocksFor(new_length));
   for (int layer = 0; layer < shape_.layers; ++layer) {
@@ -154,11 +157,18 @@ Status KvSequence::Truncate(int32_t new_length) {
     first_block = std::min(first_block, blocks);
     floor = std::min(floor, blocks);
     for (int head = 0; head < shape_.kv_heads; ++head) {
-      tables_[index(layer, head)].pages.resize(static_cast<size_t>(blocks - first_block));
+      HeadTable& table = tables_[index(layer, head)];
+      table.pages.resize(static_cast<size_t>(blocks - first_block));
+      if (new_length == 0) {
+        table.packed.clear();
+        table.packed_positions.clear();
+      }
     }
   }
+  if (new_length == 0) evicted_ = false;
   tokens_.resize(static_cast<size_t>(new_length));
   committed_ = std::min(committed_, new_length);
+  compact_end_ = std::min(compact_end_, blocks);
   sealed_.resize(std::min(sealed_.size(), static_cast<size_t>(new_length / kPageTokens)));
   if (origins_.size() >= static_cast<size_t>(blocks)) {
     origins_.resize(static_cast<size_t>(blocks));
@@ -176,6 +186,8 @@ KvSequence KvSequence::Fork() const {
   fork.committed_ = committed_;
   fork.sealed_ = sealed_;
   fork.origins_ = origins_;
+  fork.compact_end_ = compact_end_;
+  fork.evicted_ = evicted_;
   fork.first_block_ = first_block_;
   fork.shift_floor_ = shift_floor_;
   fork.tables_ = tables_;
@@ -207,42 +219,68 @@ void KvSequence::Adopt(std::span<const HeldBlock> blocks, int32_t length) {
 }
 
 size_t KvSequence::bytes() const {
-  size_t pages = 0;
-  for (const HeadTable& table : tables_) pages += table.pages.size();
-  return pages * page_bytes();
+  size_t bytes = 0;
+  for (int layer = 0; layer < shape_.layers; ++layer) {
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      for (const Page& page : tables_[index(layer, head)].packed) bytes += page_bytes(layer, page);
+      for (const Page& page : tables_[index(layer, head)].pages) bytes += page_bytes(layer, page);
+    }
+  }
+  return bytes;
 }
 
 void KvSequence::ForEachPage(const std::function<void(const Page&)>& visit) const {
   for (const HeadTable& table : tables_) {
+    for (const Page& page : table.packed) visit(page);
     for (const Page& page : table.pages) visit(page);
   }
 }
 
-// How many pages from block `first_block` on others refer to as well.
-size_t KvSequence::CountShared(int32_t first_block) const {
-  size_t shared = 0;
+// Whether a page must be replaced by one of our own before it is written: tokens are written to open pages only, and
+// what compact pages hold may not depend on their position at all.
+bool KvSequence::MustCopy(int layer, const Page& page, Write write) const {
+  if (!page.compact()) return !page.unique();
+  return write == Write::kTokens || (!options_.compact->position_free(layer) && !page.unique());
+}
+
+// Pages for copies of all pages from block `first_block` on that must be copied, in the order of Unshare; empty ones
+// where none is needed.
+Result<std::vector<Page>> KvSequence::AllocateCopies(int32_t first_block, Write write) const {
+  std::vector<Page> copies;
   for (int layer = 0; layer < shape_.layers; ++layer) {
     const int32_t skip = std::max(0, first_block - first_block_[static_cast<size_t>(layer)]);
     for (int head = 0; head < shape_.kv_heads; ++head) {
       const std::vector<Page>& pages = tables_[index(layer, head)].pages;
-      for (size_t i = static_cast<size_t>(skip); i < pages.size(); ++i) shared += pages[i].unique() ? 0 : 1;
+      for (size_t i = static_cast<size_t>(skip); i < pages.size(); ++i) {
+        copies.emplace_back();
+        if (!MustCopy(layer, pages[i], write)) continue;
+        const size_t bytes = write == Write::kTokens ? page_bytes() : page_bytes(layer, pages[i]);
+        KV_ASSIGN(copies.back(), pool_->Allocate(bytes, MemoryTag::kSequence));
+      }
     }
   }
-  return shared;
+  return copies;
 }
 
-// Replaces those pages by copies, taken from the end of `spare`. Another owner may let go of a page meanwhile, so fewer
-// than CountShared said may be needed, never more.
-void KvSequence::Unshare(int32_t first_block, std::vector<Page>& spare) {
+// Replaces those pages by copies. Another owner may let go of a page meanwhile, so fewer copies than allocated may be
+// needed, never more.
+void KvSequence::Unshare(int32_t first_block, Write write, std::vector<Page> copies) {
+  size_t next = 0;
   for (int layer = 0; layer < shape_.layers; ++layer) {
-    const int32_t skip = std::max(0, first_block - first_block_[static_cast<size_t>(layer)]);
+    const int32_t held_from = first_block_[static_cast<size_t>(layer)];
+    const int32_t skip = std::max(0, first_block - held_from);
     for (int head = 0; head < shape_.kv_heads; ++head) {
       std::vector<Page>& pages = tables_[index(layer, head)].pages;
       for (size_t i = static_cast<size_t>(skip); i < pages.size(); ++i) {
-        if (pages[i].unique()) continue;
-        std::memcpy(spare.back().data(), pages[i].data(), page_bytes());
-        pages[i] = std::move(spare.back());
-        spare.pop_back();
+        Page& copy = copies[next++];
+        if (!MustCopy(layer, pages[i], write)) continue;
+        if (pages[i].compact() && write == Write::kTokens) {
+          OpenPage(layer, head, pages[i], (held_from + static_cast<int32_t>(i)) * kPageTokens, copy);
+        } else {
+          std::memcpy(copy.data(), pages[i].data(), page_bytes(layer, pages[i]));
+          if (pages[i].compact()) copy.MarkCompact();
+        }
+        pages[i] = std::move(copy);
       }
     }
   }
@@ -254,12 +292,22 @@ void KvSequence::RefreshRefs(int32_t first_block) {
     const int32_t held_from = first_block_[static_cast<size_t>(layer)];
     for (int head = 0; head < shape_.kv_heads; ++head) {
       HeadTable& table = tables_[index(layer, head)];
-      table.refs.resize(table.pages.size());
+      const size_t packed = table.packed.size();
+      table.refs.resize(packed + table.pages.size());
+      for (size_t i = 0; first_block == 0 && i < packed; ++i) {
+        const auto position = static_cast<int32_t>(i) * kPageTokens;
+        const auto held = static_cast<int32_t>(table.packed_positions.size());
+        table.refs[i] = {.data = table.packed[i].data(),
+                         .first_position = position,
+                         .count = std::min(kPageTokens, held - position),
+                         .compact = table.packed[i].compact()};
+      }
       for (size_t i = static_cast<size_t>(std::max(0, first_block - held_from)); i < table.pages.size(); ++i) {
         const int32_t position = (held_from + static_cast<int32_t>(i)) * kPageTokens;
-        table.refs[i] = {.data = table.pages[i].data(),
-                         .first_position = position,
-                         .count = std::min(kPageTokens, length() - position)};
+        table.refs[packed + i] = {.data = table.pages[i].data(),
+                                  .first_position = position,
+                                  .count = std::min(kPageTokens, length() - position),
+                                  .compact = table.pages[i].compact()};
       }
     }
   }

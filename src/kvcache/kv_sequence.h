@@ -1,11 +1,13 @@
 // One sequence's cache: its tokens and a page table per (layer, KV head).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <span>
 #include <vector>
 
+#include "base/thread_pool.h"
 #include "kvasir/result.h"
 #include "kvcache/block.h"
 #include "kvcache/codec.h"
@@ -25,6 +27,7 @@ using RotateKey = std::function<void(int layer, float* key, int32_t delta)>;
 ///   View()                   the forward pass writes the new slots and attends
 ///   Commit()                 full blocks are sealed             (to give a step up: Truncate(committed()) instead)
 ///   ReleaseOutsideWindow()   local layers drop what no later query sees
+///   Compact()                pages behind the recent tokens are encoded, where KvOptions::compact says how
 ///
 /// Page i of every table holds positions 64i ... 64i+63; the last one may be partly filled. A page is written only
 /// while this sequence is its one owner: Extend copies a shared last page first. So forks and observers never see a
@@ -54,6 +57,29 @@ class KvSequence {
   /// Frees the pages of layers with a window that no query at position length() or later sees. Call after Commit, when
   /// no rewind is wanted any more.
   void ReleaseOutsideWindow();
+
+  /// How many more tokens the step in progress may bring: with compact pages a step ends at multiples of kCompactStep.
+  [[nodiscard]] int32_t RoomInStep() const;
+  /// Encodes the pages that the rule of KvOptions::compact says are to be compact, over the threads of `pool`, and
+  /// tells the observers. A page for which the budget has no room at the moment stays open until a later call. Call
+  /// after ReleaseOutsideWindow; does nothing while a step is in progress.
+  void Compact(base::ThreadPool& pool);
+
+  /// Blocks of which every token lies at least `recent` tokens before the end: what may be evicted.
+  [[nodiscard]] int32_t EvictableBlocks(int32_t recent) const;
+  /// The positions of the committed tokens before block `end_block` that a head of a layer without a window holds, in
+  /// the order in which it holds them, which is ascending.
+  [[nodiscard]] std::vector<int32_t> HeldPositions(int layer, int kv_head, int32_t end_block) const;
+  /// Their keys and values [n][D], as attention sees them.
+  void ReadHead(int layer, int kv_head, int32_t end_block, std::vector<float>* keys, std::vector<float>* values) const;
+  /// Of the tokens before block `end_block`, keeps in each head of `layer` only those at the places kept[head] (indices
+  /// into HeldPositions, ascending), packed into pages of its own; the others' memory is free at once. Shared pages
+  /// stay as they are for their other owners. From then on the sequence cannot be rewound to before `end_block` (except
+  /// to 0), nor its context be shifted, and observers hear nothing of it any more. Only between steps, only for layers
+  /// without a window. All or nothing: kResourceExhausted when the budget has no room for the copies.
+  [[nodiscard]] Status Evict(int layer, int32_t end_block, std::span<const std::vector<int32_t>> kept);
+  /// Whether some head has forgotten tokens since the sequence was last empty.
+  [[nodiscard]] bool evicted() const { return evicted_; }
 
   /// Whether Truncate(length) can work: 0 <= length <= length(), and every page that a query at `length` sees is held.
   /// Always true for 0.
@@ -100,8 +126,11 @@ class KvSequence {
   void ForEachPage(const std::function<void(const Page&)>& visit) const;
 
  private:
-  // The pages of one (layer, head), from block first_block_[layer] on; `refs` says the same to the kernels.
+  // The pages of one (layer, head), from block first_block_[layer] on, and before them what an eviction has kept;
+  // `refs` says the same to the kernels.
   struct HeadTable {
+    std::vector<Page> packed;               // shown as if they were the first blocks
+    std::vector<int32_t> packed_positions;  // of the tokens in them
     std::vector<Page> pages;
     std::vector<kernels::PageRef> refs;
   };
@@ -110,10 +139,26 @@ class KvSequence {
 
   int32_t num_blocks() const { return static_cast<int32_t>(BlocksFor(length())); }
   size_t page_bytes() const { return codec_->PageBytes(shape_.head_dim); }
+  size_t page_bytes(int layer, const Page& page) const {
+    return page.compact() ? options_.compact->PageBytes(layer) : page_bytes();
+  }
   size_t index(int layer, int kv_head) const { return static_cast<size_t>(layer) * shape_.kv_heads + kv_head; }
 
-  size_t CountShared(int32_t first_block) const;
-  void Unshare(int32_t first_block, std::vector<Page>& spare);
+  Page& PageOf(int layer, int kv_head, int32_t block) {
+    return tables_[index(layer, kv_head)].pages[static_cast<size_t>(block - first_block_[static_cast<size_t>(layer)])];
+  }
+
+  // What a page that is to be written is needed for.
+  enum class Write : uint8_t { kTokens, kRotation };
+  bool MustCopy(int layer, const Page& page, Write write) const;
+  Result<std::vector<Page>> AllocateCopies(int32_t first_block, Write write) const;
+  void Unshare(int32_t first_block, Write write, std::vector<Page> copies);
+  void EncodePage(int layer, int kv_head, int32_t block);
+  void ShowCompact(int32_t block);
+  void ReadPage(int layer, int kv_head, const Page& page, int32_t first_position, std::span<float> keys,
+                std::span<float> values) const;
+  Status Pack(int layer, int kv_head, int32_t end_block, std::span<const int32_t> places, HeadTable* out) const;
+  void OpenPage(int layer, int kv_head, const Page& page, int32_t first_position, Page& open) const;
   void RefreshRefs(int32_t first_block);
   void RefreshHeads();
   const BlockHash& ParentOf(size_t block) const { return block == 0 ? root_ : sealed_[block - 1]; }
@@ -123,9 +168,13 @@ class KvSequence {
   void AdjustFloors(int32_t kept, int32_t dropped);
   void DropBlocks(int32_t first_block, int32_t count);
   void RotateKeysFrom(int32_t first_block, int32_t delta, const RotateKey& rotate);
+  void RotateOpen(int layer, const Page& page, int count, int32_t delta, const RotateKey& rotate);
+  void RotateCompact(int layer, int kv_head, const Page& page, int32_t position, int32_t delta,
+                     const RotateKey& rotate);
   void MoveOrigins(int32_t kept, int32_t dropped);
   int32_t NeededBlock(int layer, int32_t position) const;
   Status CheckTable(int layer, int kv_head) const;
+  Status CheckPacked(int layer, int kv_head) const;
 
   PagePool* pool_;
   KvShape shape_;
@@ -138,6 +187,8 @@ class KvSequence {
   BlockHash root_;
   std::vector<BlockHash> sealed_;
   std::vector<BlockOrigin> origins_;  // of the blocks up to the last one that a context shift moved
+  int32_t compact_end_ = 0;           // up to here Compact has nothing left to do
+  bool evicted_ = false;
   std::vector<int32_t> first_block_;  // [L] earlier blocks are released
   std::vector<int32_t>
       shift_floor_;  // [L] earlier blocks cannot be expected: released when a context shift moved later ones

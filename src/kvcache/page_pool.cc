@@ -135,6 +135,7 @@ Page PagePool::TakeFree(SizeClass& size_class, MemoryTag tag) {
   if (slab->free.empty()) size_class.with_free.pop_back();
   header->references.store(1, std::memory_order_relaxed);
   header->tag.store(tag, std::memory_order_relaxed);
+  header->compact = false;
   ++stats_.live_pages;
   stats_.live_bytes += slab->page_bytes;
   stats_.bytes_by_tag[static_cast<size_t>(tag)] += slab->page_bytes;

@@ -33,6 +33,7 @@ struct PageHeader {
   Slab* slab = nullptr;
   std::atomic<uint32_t> references = 0;
   std::atomic<MemoryTag> tag = MemoryTag::kSequence;
+  bool compact = false;
 };
 }  // namespace internal
 
@@ -59,6 +60,10 @@ class Page {
   /// The size class of the page: the bytes that were asked for, rounded up to 64.
   size_t bytes() const;
   MemoryTag tag() const;
+  /// Whether the page is stored as CompactStore does it, and not in the open format.
+  bool compact() const { return header_->compact; }
+  /// Says so. Before anybody else has a reference.
+  void MarkCompact() { header_->compact = true; }
   uint32_t use_count() const { return header_->references.load(std::memory_order_acquire); }
   bool unique() const { return use_count() == 1; }
   /// Whether both refer to the same page (or both to none).

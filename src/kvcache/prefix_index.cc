@@ -32,6 +32,21 @@ void PrefixIndex::OnSeal(const SealedBlock& block) {
   }
 }
 
+void PrefixIndex::OnCompact(const BlockHash& hash, std::span<Page> pages) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(hash);
+  if (found == entries_.end()) return;
+  for (size_t table = 0; table < pages.size(); ++table) {
+    Page& held = found->second.pages[table];
+    if (!held || !pages[table] || !pages[table].compact()) continue;  // given up by one of the two, or not encoded
+    if (held.compact()) {
+      pages[table] = held;
+    } else {
+      held = pages[table];
+    }
+  }
+}
+
 // The first block of which a sequence of `length` tokens still sees something in a layer with a window.
 int32_t PrefixIndex::FirstLocalBlock(int32_t length) const {
   int64_t first = BlocksFor(length);

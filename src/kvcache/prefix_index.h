@@ -64,6 +64,8 @@ class PrefixIndex final : public SealObserver {
 
   /// Keeps the block, unless an equal one is held already.
   void OnSeal(const SealedBlock& block) override;
+  /// Holds the compact pages in place of the open ones; where it has compact ones already, the sequence shares those.
+  void OnCompact(const BlockHash& hash, std::span<Page> pages) override;
 
   /// The longest beginning of `tokens` behind `root` that is held, at most `limit` tokens. Compares tokens, not only
   /// hashes. What it finds counts as used now.

@@ -22,7 +22,7 @@ struct SealedBlock {
   BlockHash parent;                 ///< RootHash for block 0.
   int32_t index = 0;                ///< Positions 64 * index ... 64 * index + 63.
   std::span<const int32_t> tokens;  ///< The 64 tokens.
-  std::span<const Page> pages;      ///< [L * KVH]; all present, all full.
+  std::span<const Page> pages;      ///< [L * KVH]; all present, all full, all open.
 };
 
 /// A sealed block that is kept beyond the sequence that made it.
@@ -38,6 +38,10 @@ class SealObserver {
   virtual ~SealObserver() = default;
   /// Called on the thread that commits, in order of position, before Commit returns. Must not touch the sequence.
   virtual void OnSeal(const SealedBlock& block) = 0;
+  /// The pages of a block that OnSeal told of have been encoded, with the same content as attention now sees it: an
+  /// observer that holds the old ones may hold these instead, or replace them by such pages that it held already. Same
+  /// thread, same rules.
+  virtual void OnCompact(const BlockHash& /*hash*/, std::span<Page> /*pages*/) {}
 };
 
 }  // namespace kvasir::kvcache

@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "kvcache/kv_sequence.h"
@@ -23,6 +25,48 @@ struct KnownToken {
 inline void AddToPosition(int /*layer*/, float* key, int32_t delta) {
   key[0] += static_cast<float>(delta);
 }
+
+/// Compact pages that hold what the tests look at: the first two features of keys and values. `position_free`: the
+/// first feature of a key, which is its position, is stored as if the page began at 0.
+class CompactStoreForTest final : public CompactStore {
+ public:
+  CompactStoreForTest(const CompactRule& rule, bool position_free)
+      : CompactStore(rule), position_free_(position_free) {}
+  std::string identity() const override { return "test"; }
+  size_t PageBytes(int /*layer*/) const override { return kernels::kPageTokens * sizeof(Token); }
+  std::span<const kernels::CompactFormat> formats() const override { return {}; }  // no kernel reads them
+  bool position_free(int /*layer*/) const override { return position_free_; }
+  void Encode(int /*layer*/, int /*kv_head*/, int32_t first_position, std::span<const float> keys,
+              std::span<const float> values, std::byte* page) const override {
+    auto* tokens = reinterpret_cast<Token*>(page);
+    const size_t d = keys.size() / kernels::kPageTokens;
+    const auto origin = static_cast<float>(position_free_ ? first_position : 0);
+    for (size_t slot = 0; slot < kernels::kPageTokens; ++slot) {
+      tokens[slot] = {keys[slot * d] - origin, keys[slot * d + 1], values[slot * d], values[slot * d + 1]};
+    }
+  }
+  void Decode(int /*layer*/, int /*kv_head*/, int32_t first_position, const std::byte* page, std::span<float> keys,
+              std::span<float> values) const override {
+    const auto* tokens = reinterpret_cast<const Token*>(page);
+    const size_t d = keys.size() / kernels::kPageTokens;
+    const auto origin = static_cast<float>(position_free_ ? first_position : 0);
+    std::ranges::fill(keys, 0.0f);
+    std::ranges::fill(values, 0.0f);
+    for (size_t slot = 0; slot < kernels::kPageTokens; ++slot) {
+      keys[slot * d] = tokens[slot].key[0] + origin;
+      keys[slot * d + 1] = tokens[slot].key[1];
+      values[slot * d] = tokens[slot].value[0];
+      values[slot * d + 1] = tokens[slot].value[1];
+    }
+  }
+
+ private:
+  struct Token {
+    float key[2];
+    float value[2];
+  };
+  bool position_free_;
+};
 
 /// Writes the step in progress; tokens[i] describes the i-th new token.
 inline void WriteStep(const KvSequence& sequence, std::span<const KnownToken> tokens) {
@@ -69,8 +113,20 @@ inline void ExpectContents(const KvSequence& sequence, std::span<const KnownToke
       }
       for (const kernels::PageRef& page : refs) {
         ASSERT_EQ(page.first_position, next);
+        std::vector<float> keys, values;
+        if (page.compact) {
+          keys.resize(kernels::kPageTokens * key.size());
+          values.resize(keys.size());
+          sequence.options().compact->Decode(layer, head, page.first_position, page.data, keys, values);
+        }
         for (int slot = 0; slot < page.count; ++slot, ++next) {
-          load(page.data, view.head_dim, slot, key.data(), value.data());
+          if (page.compact) {
+            const auto at = static_cast<std::ptrdiff_t>(key.size()) * slot;
+            std::copy_n(keys.begin() + at, key.size(), key.begin());
+            std::copy_n(values.begin() + at, key.size(), value.begin());
+          } else {
+            load(page.data, view.head_dim, slot, key.data(), value.data());
+          }
           const KnownToken& token = tokens[static_cast<size_t>(next)];
           ASSERT_NEAR(key[0], static_cast<float>(next), error) << "layer " << layer << " position " << next;
           ASSERT_NEAR(key[1], static_cast<float>(token.id), error);

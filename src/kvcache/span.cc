@@ -31,6 +31,16 @@ std::span<const kernels::PageRef> PagesOfSpan(std::span<const kernels::PageRef> 
   return {from(first), from(first + kSpanTokens)};
 }
 
+size_t FirstOfOneFormat(std::span<const kernels::PageRef> pages) {
+  const auto other = std::ranges::adjacent_find(
+      pages, [](const kernels::PageRef& a, const kernels::PageRef& b) { return a.compact != b.compact; });
+  return other == pages.end() ? pages.size() : static_cast<size_t>(other - pages.begin()) + 1;
+}
+
+float LseOf(const MergeState& state) {
+  return state.weight == 0 ? -std::numeric_limits<float>::infinity() : state.reference + std::log(state.weight);
+}
+
 void MergePartial(float* __restrict o, MergeState* state, const float* __restrict part_o, float part_lse,
                   int head_dim) {
   constexpr float kNoKeySeen = -std::numeric_limits<float>::infinity();

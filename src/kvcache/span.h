@@ -33,6 +33,9 @@ struct SpanRange {
 /// The pages of span `index`, to be passed to a kernel whole: rows skip by themselves what they do not see.
 [[nodiscard]] std::span<const kernels::PageRef> PagesOfSpan(std::span<const kernels::PageRef> pages, int32_t index);
 
+/// How many of `pages`, from the first on, have the format of the first.
+[[nodiscard]] size_t FirstOfOneFormat(std::span<const kernels::PageRef> pages);
+
 /// What has been merged into a row's `o`: the sum over its parts of exp(lse - reference) * (the part's o), and of
 /// exp(lse - reference) alone in `weight`, with the largest lse as reference. Its lse is reference + ln(weight).
 struct MergeState {
@@ -45,6 +48,9 @@ struct MergeState {
 /// Shapes: o, part_o [D], D a multiple of 16; `o` need not hold anything before the first merge. A part with lse = -inf
 /// (no key seen) changes nothing. The bits depend on the order of the parts. Source: docs/life-of-a-page.md.
 void MergePartial(float* __restrict o, MergeState* state, const float* __restrict part_o, float part_lse, int head_dim);
+
+/// The lse of all that has been merged; -inf where no part saw a key.
+[[nodiscard]] float LseOf(const MergeState& state);
 
 /// Makes `o` the result over all merged parts, with the bits of the only one where one alone saw a key; zero where none
 /// did.

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/compact_page.h"
 #include "kernels/kernels.h"
 
 namespace kvasir::kvcache {
@@ -24,7 +25,8 @@ struct WriteSlot {
 
 /// One sequence. [L layers][KVH heads].
 struct KvView {
-  kernels::PageFormat format = kernels::PageFormat::kF16;
+  kernels::PageFormat format = kernels::PageFormat::kF16;  // of open pages
+  std::span<const kernels::CompactFormat> compact;         // [L] of compact ones; empty where there are none
   int num_layers = 0;
   int num_kv_heads = 0;
   int head_dim = 0;

@@ -12,6 +12,7 @@
 #include <atomic>
 
 #include "base/check.h"
+#include "ops/attention_probe.h"
 #include "ops/operators.h"
 
 namespace kvasir::ops {
@@ -116,6 +117,74 @@ void Operators::Attend(const Batch& batch, const AttentionSpec& spec, const floa
       }
     }
   });
+  if (batch.probe != nullptr) batch.probe->OnAttention(batch, spec, q, out);
+}
+
+// The buffers of one item, cut from a thread's scratch: R rows of D features.
+struct Operators::AttendBuffers {
+  AttendBuffers(std::vector<float>& scratch, int rows, int head_dim) {
+    constexpr size_t kKernelFloats = kernels::kAttendScratchBytes / sizeof(float);
+    constexpr size_t kLineFloats = base::kCacheLineBytes / sizeof(float);
+    const auto r = static_cast<size_t>(rows);
+    const size_t block = r * static_cast<size_t>(head_dim);
+    const size_t needed = kLineFloats + kKernelFloats + 4 * block + 7 * r;
+    if (scratch.size() < needed) scratch.resize(needed);
+    const size_t misplaced = reinterpret_cast<uintptr_t>(scratch.data()) / sizeof(float) % kLineFloats;
+    kernel = scratch.data() + (kLineFloats - misplaced) % kLineFloats;
+    queries = kernel + kKernelFloats;
+    part = queries + block;
+    piece = part + block;
+    total = piece + block;
+    part_lse = total + block;
+    piece_lse = part_lse + r;
+    states = reinterpret_cast<kvcache::MergeState*>(piece_lse + r);
+    piece_states = states + r;
+    positions = reinterpret_cast<int32_t*>(piece_states + r);
+  }
+
+  float* kernel;   // what the kernels want
+  float* queries;  // [R, D] scaled
+  float* part;     // [R, D] and [R]: the result over a span
+  float* part_lse;
+  float* piece;  // alike: over the pages of one format in a span that has two
+  float* piece_lse;
+  float* total;                       // [R, D]: over all spans
+  kvcache::MergeState* states;        // [R] of total
+  kvcache::MergeState* piece_states;  // [R] of a span that has two formats
+  int32_t* positions;                 // [R]
+};
+
+// Attention over the pages of one span: (o, lse) into `out` and `lse`. Pages of different formats are merged within the
+// span, so that a span's result has the same bits wherever it is wanted.
+void Operators::AttendSpan(const AttentionSpec& spec, const kvcache::KvView& kv,
+                           std::span<const kernels::PageRef> pages, kernels::AttendArgs args,
+                           const AttendBuffers& buffers, float* out, float* lse) {
+  const auto attend = [&](std::span<const kernels::PageRef> alike, float* o, float* o_lse) {
+    args.pages = alike.data();
+    args.num_pages = static_cast<int>(alike.size());
+    args.out = o;
+    args.lse = o_lse;
+    if (!alike.empty() && alike.front().compact) {
+      kernels_.attend_compact(args, kv.compact[static_cast<size_t>(spec.layer)]);
+    } else {
+      kernels_.attend[static_cast<size_t>(kv.format)](args);
+    }
+  };
+  size_t alike = kvcache::FirstOfOneFormat(pages);
+  if (alike == pages.size()) return attend(pages, out, lse);
+  const int d = spec.head_dim;
+  std::fill(buffers.piece_states, buffers.piece_states + args.rows, kvcache::MergeState{});
+  for (; !pages.empty(); alike = kvcache::FirstOfOneFormat(pages)) {
+    attend(pages.first(alike), buffers.piece, buffers.piece_lse);
+    pages = pages.subspan(alike);
+    for (int64_t r = 0; r < args.rows; ++r) {
+      kvcache::MergePartial(out + r * d, &buffers.piece_states[r], buffers.piece + r * d, buffers.piece_lse[r], d);
+    }
+  }
+  for (int64_t r = 0; r < args.rows; ++r) {
+    kvcache::FinishMerge(out + r * d, buffers.piece_states[r], d);
+    lse[r] = kvcache::LseOf(buffers.piece_states[r]);
+  }
 }
 
 void Operators::RunAttendItem(const AttentionSpec& spec, const SequenceRows& sequence, const AttendItem& item,
@@ -124,71 +193,43 @@ void Operators::RunAttendItem(const AttentionSpec& spec, const SequenceRows& seq
   const int group = spec.heads / spec.kv_heads;
   const int tokens = item.row_end - item.row_begin;
   const int rows = tokens * group;
-  std::vector<float>& scratch = attend_scratch_[static_cast<size_t>(thread)];
-  const size_t block = static_cast<size_t>(rows) * static_cast<size_t>(d);
-  constexpr size_t kKernelFloats = kernels::kAttendScratchBytes / sizeof(float);
-  constexpr size_t kLineFloats = base::kCacheLineBytes / sizeof(float);
-  const size_t needed = kLineFloats + kKernelFloats + 3 * block + 4 * static_cast<size_t>(rows);
-  if (scratch.size() < needed) scratch.resize(needed);
-  const size_t misplaced = reinterpret_cast<uintptr_t>(scratch.data()) / sizeof(float) % kLineFloats;
-  float* kernel_scratch = scratch.data() + (kLineFloats - misplaced) % kLineFloats;
-  float* queries = kernel_scratch + kKernelFloats;
-  float* part = queries + block;
-  float* total = part + block;
-  float* part_lse = total + block;
-  auto* states = reinterpret_cast<kvcache::MergeState*>(part_lse + rows);
-  auto* positions = reinterpret_cast<int32_t*>(states + rows);
-
+  const AttendBuffers buffers(attend_scratch_[static_cast<size_t>(thread)], rows, d);
   for (int t = 0; t < tokens; ++t) {
     const int64_t b = sequence.first_row + item.row_begin + t;
     const float* source = q + (b * spec.heads + static_cast<int64_t>(item.kv_head) * group) * d;
-    float* target = queries + static_cast<int64_t>(t) * group * d;
+    float* target = buffers.queries + static_cast<int64_t>(t) * group * d;
     std::copy(source, source + static_cast<int64_t>(group) * d, target);
     kernels_.scale(target, spec.scale, static_cast<int64_t>(group) * d);
-    std::fill(positions + t * group, positions + (t + 1) * group, batch.positions[static_cast<size_t>(b)]);
+    std::fill_n(buffers.positions + t * group, group, batch.positions[static_cast<size_t>(b)]);
   }
 
   const auto pages = sequence.kv->pages(spec.layer, item.kv_head).refs;
-  kernels::AttendArgs args{.q = queries,
-                           .row_positions = positions,
-                           .rows = rows,
-                           .head_dim = d,
-                           .window = spec.window,
-                           .softcap = spec.softcap,
-                           .pages = nullptr,
-                           .num_pages = 0,
-                           .next = next,
-                           .out = part,
-                           .lse = part_lse,
-                           .scratch = reinterpret_cast<std::byte*>(kernel_scratch)};
-  const auto attend = kernels_.attend[static_cast<size_t>(sequence.kv->format)];
-  const auto set_pages = [&](int32_t span) {
-    const auto refs = kvcache::PagesOfSpan(pages, span);
-    args.pages = refs.data();
-    args.num_pages = static_cast<int>(refs.size());
-  };
+  const kernels::AttendArgs args{.q = buffers.queries,
+                                 .row_positions = buffers.positions,
+                                 .rows = rows,
+                                 .head_dim = d,
+                                 .window = spec.window,
+                                 .softcap = spec.softcap,
+                                 .next = next,
+                                 .scratch = reinterpret_cast<std::byte*>(buffers.kernel)};
   if (item.partial >= 0) {
     float* partial = partials_.data() + item.partial;
-    set_pages(item.spans.begin);
-    args.out = partial;
-    args.lse = partial + block;
-    attend(args);
+    AttendSpan(spec, *sequence.kv, kvcache::PagesOfSpan(pages, item.spans.begin), args, buffers, partial,
+               partial + static_cast<int64_t>(rows) * d);
     return;
   }
 
-  std::fill(states, states + rows, kvcache::MergeState{});
+  std::fill(buffers.states, buffers.states + rows, kvcache::MergeState{});
   for (int32_t span = item.spans.begin; span < item.spans.end; ++span) {
-    set_pages(span);
-    attend(args);
-    for (int r = 0; r < rows; ++r) {
-      kvcache::MergePartial(total + static_cast<int64_t>(r) * d, &states[r], part + static_cast<int64_t>(r) * d,
-                            part_lse[r], d);
+    AttendSpan(spec, *sequence.kv, kvcache::PagesOfSpan(pages, span), args, buffers, buffers.part, buffers.part_lse);
+    for (int64_t r = 0; r < rows; ++r) {
+      kvcache::MergePartial(buffers.total + r * d, &buffers.states[r], buffers.part + r * d, buffers.part_lse[r], d);
     }
   }
-  for (int r = 0; r < rows; ++r) kvcache::FinishMerge(total + static_cast<int64_t>(r) * d, states[r], d);
+  for (int64_t r = 0; r < rows; ++r) kvcache::FinishMerge(buffers.total + r * d, buffers.states[r], d);
   for (int t = 0; t < tokens; ++t) {
     const int64_t b = sequence.first_row + item.row_begin + t;
-    const float* source = total + static_cast<int64_t>(t) * group * d;
+    const float* source = buffers.total + static_cast<int64_t>(t) * group * d;
     std::copy(source, source + static_cast<int64_t>(group) * d,
               out + (b * spec.heads + static_cast<int64_t>(item.kv_head) * group) * d);
   }

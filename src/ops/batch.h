@@ -16,6 +16,8 @@ struct SequenceRows {
   int num_rows = 0;
 };
 
+class AttentionProbe;
+
 /// A ragged batch of B rows, one per token. Plain data; everything it points to outlives the step.
 struct Batch {
   std::span<const int32_t> tokens;     // [B]
@@ -24,6 +26,7 @@ struct Batch {
   std::span<const int32_t> logit_rows;  // rows whose logits are wanted, ascending
   bool hidden = false;                  // not their logits, but their vectors after the final norm are wanted
   const std::atomic<bool>* cancel = nullptr;
+  AttentionProbe* probe = nullptr;  // sees every layer's attention
 
   [[nodiscard]] int rows() const { return static_cast<int>(tokens.size()); }
   [[nodiscard]] bool cancelled() const { return cancel != nullptr && cancel->load(std::memory_order_relaxed); }

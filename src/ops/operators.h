@@ -161,6 +161,9 @@ class Operators {
                       bool accumulate, int thread);
   template <typename F>
   void ForPanels(int64_t rows, int64_t panels, size_t bytes, F&& fn);
+  struct AttendBuffers;
+  void AttendSpan(const AttentionSpec& spec, const kvcache::KvView& kv, std::span<const kernels::PageRef> pages,
+                  kernels::AttendArgs args, const AttendBuffers& buffers, float* out, float* lse);
   void RunAttendItem(const AttentionSpec& spec, const SequenceRows& sequence, const AttendItem& item,
                      const std::byte* next, const float* q, const Batch& batch, float* out, int thread);
   void PlanAttend(const Batch& batch, const AttentionSpec& spec);

@@ -87,9 +87,9 @@ Result<std::unique_ptr<Model>> LoadModel(const ServeSettings& settings, const Se
   model->created = Now();
   const ModelInfo& info = model->engine->info();
   const EngineOptions& chosen = model->engine->options();
-  model->fingerprint = fmt::format("kvasir-{}-{}-{}-{}-{:x}", hooks.version, ComputeModeName(chosen.compute),
-                                   KvFormatName(chosen.kv_format), model->engine->isa(),
-                                   std::hash<std::string>{}(info.name) ^ info.file_bytes);
+  model->fingerprint =
+      fmt::format("kvasir-{}-{}-{}-{}-{:x}", hooks.version, ComputeModeName(chosen.compute), KvSpecText(chosen.kv),
+                  model->engine->isa(), std::hash<std::string>{}(info.name) ^ info.file_bytes);
   return model;
 }
 

@@ -101,11 +101,9 @@ Status SetCompute(S& s, Text text) {
 }
 
 Status SetKv(S& s, Text text) {
-  auto format = ParseKvFormat(text);
-  if (!format) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("is '{}', but it must be one of auto, f32, f16, q8", text));
-  }
-  s.engine.kv_format = *format;
+  auto spec = ParseKvSpec(text);
+  if (!spec) return Fail(spec.error().code, fmt::format("is '{}': {}", text, spec.error().message));
+  s.engine.kv = *spec;
   return {};
 }
 
@@ -156,7 +154,7 @@ constexpr auto kSettings = std::to_array<Setting>({
     {"compute", "", kText, "fast|balanced|precise|exact", kModel, "precision of the arithmetic (default balanced)",
      SetCompute, [](const S& s) { return One(std::string(ComputeModeName(s.engine.compute))); }},
     {"kv", "", kText, "auto|f32|f16|q8", kModel, "how keys and values are stored (default auto)", SetKv,
-     [](const S& s) { return One(std::string(KvFormatName(s.engine.kv_format))); }},
+     [](const S& s) { return One(KvSpecText(s.engine.kv)); }},
     {"packed-cache", "", kFlag, "", kModel, "keep the packed weights in a file and start from it the next time",
      [](S& s, Text t) { return SetSwitch(s.engine.packed_cache, t); },
      [](const S& s) { return Switch(s.engine.packed_cache); }},

@@ -39,7 +39,7 @@ Json ModelJson(const Model& model) {
             {"n_embd", info.embedding},
             {"size", info.file_bytes},
             {"compute", ComputeModeName(options.compute)},
-            {"kv", KvFormatName(options.kv_format)},
+            {"kv", KvSpecText(options.kv)},
             {"isa", model.engine->isa()}}}};
 }
 

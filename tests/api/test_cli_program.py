@@ -10,7 +10,7 @@ from conftest import BINARY, Terminal
 
 COMMANDS = [["run"], ["chat"], ["serve"], ["embed"], ["inspect"], ["tokenize"], ["detokenize"], ["apply-template"], ["grammar"], ["bench"],
             ["eval"],
-            ["eval", "ppl"], ["eval", "kld"], ["eval", "golden"], ["completion"]]
+            ["eval", "ppl"], ["eval", "kld"], ["eval", "tokens"], ["eval", "ruler"], ["eval", "golden"], ["completion"]]
 
 
 def test_without_arguments_it_introduces_itself(kvasir):
@@ -76,7 +76,7 @@ def test_version_names_the_kernels(kvasir):
     (["run", "-m", "x", "-p", "x", "--seed", "-1"], "--seed is '-1', but it must be a whole number from 0 to"),
     (["run", "-m", "x", "-p", "x", "--mirostat", "1"], "--mirostat is 1, but it must be 0"),
     (["run", "-m", "x", "-p", "x", "--compute", "best"], "--compute is 'best', but it must be one of fast,"),
-    (["run", "-m", "x", "-p", "x", "--kv", "f8"], "--kv is 'f8', but it must be one of auto, f32, f16, q8"),
+    (["run", "-m", "x", "-p", "x", "--kv", "f8"], "--kv is 'f8': 'f8' in the cache specification is neither an open format (auto, f32, f16, q8"),
     (["run", "-m", "x", "-p", "x", "--stop", ""], "--stop is empty"),
     (["run", "-m", "x", "-p", "x", "--samplers", "top_k;spice"], "spice"),
     (["run", "-m", "x", "-p", "x", "--greedy", "--temp", "1"], "--temp excludes --greedy"),
@@ -193,7 +193,7 @@ def test_fish_completes(kvasir, smollm2):
         return {offer.split("\t")[0] for offer in done.stdout.splitlines()}
 
     assert offers("kvasir ") >= {"run", "chat", "eval"}
-    assert offers("kvasir eval ") == {"ppl", "kld", "golden"}
+    assert offers("kvasir eval ") == {"ppl", "kld", "tokens", "golden", "ruler"}
     assert offers("kvasir run --comp") == {"--compute"}
     assert offers("kvasir run --compute ") == {"fast", "balanced", "precise", "exact"}
     assert "smollm2" in offers("kvasir run -m smo")

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <limits>
 
+#include "kernels/ref/fp8.h"
 #include "kernels/ref/ref.h"
 #include "tensor/half.h"
 
@@ -64,6 +65,8 @@ uint16_t SaturatedHalf(float value) {
 }
 using F32 = Floats<float, Same, Same>;
 using F16 = Floats<uint16_t, tensor::F16ToF32, SaturatedHalf>;
+using E4M3 = Floats<uint8_t, E4M3ToF32, F32ToE4M3>;
+using E5M2 = Floats<uint8_t, E5M2ToF32, F32ToE5M2>;
 
 // Bytes with a scale per token and 32 features: in each half of the page all codes, then all scales.
 struct Q8 {
@@ -215,6 +218,12 @@ void AttendF16(const AttendArgs& args) {
 void AttendQ8(const AttendArgs& args) {
   Attend<Q8>(args);
 }
+void AttendE4M3(const AttendArgs& args) {
+  Attend<E4M3>(args);
+}
+void AttendE5M2(const AttendArgs& args) {
+  Attend<E5M2>(args);
+}
 
 void StoreKvF32(std::byte* page, int head_dim, int slot, const float* key, const float* value) {
   F32::Store(page, head_dim, slot, key, value);
@@ -224,6 +233,12 @@ void StoreKvF16(std::byte* page, int head_dim, int slot, const float* key, const
 }
 void StoreKvQ8(std::byte* page, int head_dim, int slot, const float* key, const float* value) {
   Q8::Store(page, head_dim, slot, key, value);
+}
+void StoreKvE4M3(std::byte* page, int head_dim, int slot, const float* key, const float* value) {
+  E4M3::Store(page, head_dim, slot, key, value);
+}
+void StoreKvE5M2(std::byte* page, int head_dim, int slot, const float* key, const float* value) {
+  E5M2::Store(page, head_dim, slot, key, value);
 }
 void LoadKvF32(const std::byte* page, int head_dim, int slot, float* key, float* value) {
   Load<F32>(page, head_dim, slot, key, value);
@@ -235,6 +250,12 @@ void LoadKvQ8(const std::byte* page, int head_dim, int slot, float* key, float* 
   std::array<float, kMaxHeadDim> rotated;
   Load<Q8>(page, head_dim, slot, rotated.data(), value);
   Q8::RotateBlocks(rotated.data(), head_dim, true, key);
+}
+void LoadKvE4M3(const std::byte* page, int head_dim, int slot, float* key, float* value) {
+  Load<E4M3>(page, head_dim, slot, key, value);
+}
+void LoadKvE5M2(const std::byte* page, int head_dim, int slot, float* key, float* value) {
+  Load<E5M2>(page, head_dim, slot, key, value);
 }
 
 }  // namespace kvasir::kernels::ref

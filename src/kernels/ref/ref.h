@@ -2,6 +2,7 @@
 // instruction set and run where none of those does.
 #pragma once
 
+#include "kernels/compact_page.h"
 #include "kernels/kernels.h"
 
 namespace kvasir::kernels::ref {
@@ -28,12 +29,19 @@ void Rope(float* x, const float* cos, const float* sin, int n_rot, bool neox);
 void AttendF32(const AttendArgs& args);
 void AttendF16(const AttendArgs& args);
 void AttendQ8(const AttendArgs& args);
+void AttendE4M3(const AttendArgs& args);
+void AttendE5M2(const AttendArgs& args);
+void AttendCompact(const AttendArgs& args, const CompactFormat& format);
 void StoreKvF32(std::byte* page, int head_dim, int slot, const float* key, const float* value);
 void StoreKvF16(std::byte* page, int head_dim, int slot, const float* key, const float* value);
 void StoreKvQ8(std::byte* page, int head_dim, int slot, const float* key, const float* value);
+void StoreKvE4M3(std::byte* page, int head_dim, int slot, const float* key, const float* value);
+void StoreKvE5M2(std::byte* page, int head_dim, int slot, const float* key, const float* value);
 void LoadKvF32(const std::byte* page, int head_dim, int slot, float* key, float* value);
 void LoadKvF16(const std::byte* page, int head_dim, int slot, float* key, float* value);
 void LoadKvQ8(const std::byte* page, int head_dim, int slot, float* key, float* value);
+void LoadKvE4M3(const std::byte* page, int head_dim, int slot, float* key, float* value);
+void LoadKvE5M2(const std::byte* page, int head_dim, int slot, float* key, float* value);
 
 uint64_t ReadStream(const std::byte* data, size_t bytes);
 float FmaPeak(int64_t iterations, int64_t* flops);

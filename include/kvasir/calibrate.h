@@ -1,0 +1,37 @@
+// Learning what an error in a model's cache costs, so that its codecs can choose better codes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "kvasir/options.h"
+#include "kvasir/result.h"
+
+namespace kvasir {
+
+/// What Calibrate reads and writes.
+struct CalibrateOptions {
+  EngineOptions engine;  ///< Computed in exact mode, whatever it says.
+  std::string text;      ///< Something like what the model will read; the first chunks of it are used.
+  int context = 2048;    ///< Tokens of a chunk.
+  int chunks = 4;
+  /// Measure what each layer's bits are worth, too, which `auto:3.3bits` needs: 2 * L more passes over half a chunk.
+  bool layers = false;
+  std::string output;  ///< The file; empty: the place where the engine looks for it.
+  /// Called after each chunk, and after each layer's keys and values.
+  std::function<void(int done, int total)> on_progress;
+};
+
+struct CalibrateReport {
+  std::string path;
+  int64_t tokens = 0;
+  size_t bytes = 0;  ///< Of the file.
+  double seconds = 0;
+};
+
+/// Runs the model over the text, measures what queries look at, and writes the calibration that codecs of `--kv` read
+/// at the next start. Errors: those of loading, a text shorter than a chunk, a file that cannot be written.
+[[nodiscard]] Result<CalibrateReport> Calibrate(const CalibrateOptions& options);
+
+}  // namespace kvasir

@@ -1,0 +1,62 @@
+// The measures of `kvasir eval`, each defined in the file of its name, and what they share.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "base/check.h"
+#include "cli/command.h"
+#include "cli/figures.h"
+#include "cli/interrupt.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "kvasir/eval.h"
+
+namespace kvasir::cli {
+
+Action DefineEvalTokens(CLI::App& app);  // eval_tokens_command.cc
+Action DefineEvalRuler(CLI::App& app);   // eval_ruler_command.cc
+
+/// The options of a measure over a text.
+struct TextEvalOptions {
+  EngineOptions engine;
+  EvalText text;
+  std::string file;
+  bool json = false;
+};
+
+/// -m, -t, --compute, --kv, -f, -c, --chunks, --seed and --json. `scored` says which tokens of a chunk count.
+void AddTextEvalFlags(CLI::App& app, TextEvalOptions& options, const std::string& scored);
+
+/// -s/--seed with the default 1. `help` says what it decides.
+void AddSeedFlag(CLI::App& app, const std::string& help, uint64_t& seed);
+
+/// Writes NAME_low, NAME_high into `json`; null where there is no interval.
+void AddInterval(nlohmann::ordered_json& json, const std::string& name, const std::optional<Interval>& interval);
+
+/// " [0.12, 0.34]" with `digits` significant digits, or nothing.
+[[nodiscard]] std::string IntervalText(const std::optional<Interval>& interval, int digits = 4);
+
+/// The line that says what the brackets are.
+[[nodiscard]] std::string IntervalNote(const char* unit);
+
+/// Runs `evaluate(engine options, on_progress)` with a progress line; Ctrl-C ends it after the `unit` at hand. `value`
+/// names the running figure.
+template <typename Evaluate>
+auto WithProgress(EngineOptions engine, const char* unit, const char* value, const Evaluate& evaluate) {
+  Progress progress("evaluating");
+  engine.on_progress = [&](const LoadProgress& step) {
+    progress.Update(step.done_bytes, step.total_bytes, step.phase);
+  };
+  const Interrupt interrupt;
+  return evaluate(engine, [&](int done, int total, double running) {
+    progress.Update(static_cast<uint64_t>(done), static_cast<uint64_t>(total),
+                    fmt::format("{} {} of {} · {} {}", unit, done, total, value, FormatFigure(running)));
+    return !interrupt.raised();
+  });
+}
+
+}  // namespace kvasir::cli

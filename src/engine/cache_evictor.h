@@ -1,0 +1,68 @@
+// When one sequence's cache is evicted from, and how much.
+//
+// The rule: at the end of the prompt, before the first generated token is computed, every head is brought down to the
+// budget; from then on whenever 256 more tokens have come. These points depend on the length alone, and a step never
+// goes across one (RoomInStep), so a request whose cache was taken and that is computed again evicts the same tokens
+// at the same places and goes on with the same text.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+
+#include "engine/attention_record.h"
+#include "engine/engine_impl.h"
+#include "kvcache/kv_sequence.h"
+
+namespace kvasir {
+
+/// Tokens beyond the budget that decoding lets come before it evicts again.
+inline constexpr int kEvictionSlack = 256;
+
+class CacheEvictor {
+ public:
+  /// For one sequence of `engine`, which must outlive it; null where the engine's cache is not to be evicted from.
+  [[nodiscard]] static std::unique_ptr<CacheEvictor> Create(Engine::Impl& engine);
+
+  /// What is to see the sequence's attention; null where the policy needs nothing.
+  [[nodiscard]] AttentionRecord* record() { return record_ ? &*record_ : nullptr; }
+
+  /// Of the first `common` tokens of `prompt_tokens` that `sequence` holds, how many may stay. Some policies need rows
+  /// computed that a cache could give.
+  [[nodiscard]] int Reusable(const kvcache::KvSequence& sequence, int common, int prompt_tokens) const;
+  /// The same for blocks of another sequence of `engine`, whose rows were never seen.
+  [[nodiscard]] static int ReusableOfOthers(const Engine::Impl& engine, int common, int prompt_tokens);
+  /// The sequence was rewound.
+  void OnRewind(const kvcache::KvSequence& sequence);
+  /// A prompt of so many tokens is computed next, the beginning of which may be held.
+  void BeginPrompt(int prompt_tokens);
+
+  /// How many tokens a step of `sequence` may bring, at least 1.
+  [[nodiscard]] int RoomInStep(const kvcache::KvSequence& sequence) const;
+  /// A step was committed.
+  void OnStep() {
+    if (record_) record_->Commit();
+  }
+  /// Whether a step was begun and given up: then the sequence has to be computed anew.
+  [[nodiscard]] bool dirty() const { return record_ && record_->dirty(); }
+  /// Evicts where it is time. kResourceExhausted where there is no memory for the copies: nothing is lost, and the next
+  /// call tries again.
+  [[nodiscard]] Status EvictIfDue(kvcache::KvSequence& sequence);
+  /// Brings the cache down to the budget now, and not again at the end of the next prompt.
+  [[nodiscard]] Status Compress(kvcache::KvSequence& sequence);
+
+ private:
+  CacheEvictor(Engine::Impl& engine, const kvcache::EvictionPolicy& policy);
+
+  static constexpr int32_t kNever = std::numeric_limits<int32_t>::max();
+
+  Engine::Impl& engine_;
+  const kvcache::EvictionPolicy& policy_;
+  std::optional<AttentionRecord> record_;
+  int budget_ = 0;          // tokens; 0 while the end of the prompt has not come
+  int32_t next_ = kNever;   // the length at which tokens are evicted next
+  bool by_caller_ = false;  // Compress was called since the sequence was empty
+};
+
+}  // namespace kvasir

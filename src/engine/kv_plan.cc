@@ -1,0 +1,145 @@
+#include "engine/kv_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <utility>
+
+#include "base/check.h"
+#include "kvcache/codec.h"
+#include "kvcache/half_codec.h"
+#include "kvcache/packed_store.h"
+
+namespace kvasir {
+namespace {
+
+constexpr int kMostOutliers = 255;  // of half a page
+
+Status CheckLayers(const KvSpec& spec, int layers) {
+  for (const KvSpec::Layers& each : spec.layers) {
+    if (each.last < layers) continue;
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("the cache specification '{}' speaks of layer {}, but the model has layers 0 to {}",
+                            KvSpecText(spec), each.last, layers - 1));
+  }
+  return {};
+}
+
+// A specification may be made by hand and not by ParseKvSpec.
+Status CheckEviction(const KvSpec& spec) {
+  if (!spec.evicts()) return {};
+  KV_ASSIGN([[maybe_unused]] const kvcache::EvictionPolicy* policy, kvcache::FindEvictionPolicy(spec.evict));
+  const bool share = spec.budget_share > 0 && spec.budget_share <= 1;
+  if (spec.budget_tokens > 0 ? spec.budget_share == 0 : share) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("evict={} needs either budget_tokens or a budget_share up to 1, but they are {} and {}",
+                          spec.evict, spec.budget_tokens, spec.budget_share));
+}
+
+Result<const kvcache::HalfCodec*> CodecOf(const KvSpec& spec, bool keys, int layer) {
+  std::string_view name = keys ? spec.keys : spec.values;
+  for (const KvSpec::Layers& each : spec.layers) {  // the last one that says something counts
+    if (each.keys == keys && each.first <= layer && layer <= each.last) name = each.codec;
+  }
+  return kvcache::FindHalfCodec(name);
+}
+
+Result<kernels::CompactHalf> HalfOf(const KvSpec& spec, const kvcache::HalfCodec& codec, bool keys, int layer,
+                                    int head_dim, const CalibrationData* calibration) {
+  kernels::CompactHalf half = keys ? codec.keys : codec.values;
+  const double share = spec.outliers.value_or(keys ? codec.key_outliers : codec.value_outliers);
+  const auto count = std::lround(share * head_dim * kernels::kPageTokens);
+  if (count > kMostOutliers) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} of the {} elements of a page's half are to be outliers, but it holds at most {}", count,
+                            head_dim * kernels::kPageTokens, kMostOutliers));
+  }
+  half.outliers = static_cast<uint8_t>(count);
+  if (codec.fitted && calibration != nullptr) {
+    const auto& levels = (keys ? calibration->key_levels : calibration->value_levels)[static_cast<size_t>(layer)];
+    std::ranges::copy(levels[static_cast<size_t>(half.bits - kFewestFittedBits)], half.level);
+  }
+  return half;
+}
+
+std::vector<kvcache::KeyRope> RopesOf(const model::ModelConfig& config) {
+  std::vector<kvcache::KeyRope> ropes;
+  for (const ops::RopeSpec& rope : config.ropes) ropes.push_back({rope.frequencies, rope.magnitude, rope.neox});
+  return ropes;
+}
+
+}  // namespace
+
+KvSpec ResolveKvSpec(const KvSpec& spec, ComputeMode compute) {
+  KvSpec resolved = spec;
+  if (spec.open == "auto") resolved.open = compute == ComputeMode::kExact ? "f32" : "f16";
+  return resolved;
+}
+
+Result<kvcache::KvOptions> KvOptionsOf(const KvSpec& given, const model::ModelConfig& config,
+                                       const kvcache::KvShape& shape, int context_tokens,
+                                       const CalibrationData* calibration) {
+  kvcache::KvOptions options;
+  KV_TRY(CheckEviction(given));
+  KV_ASSIGN(const KvSpec spec, WithBitsByLayer(given, calibration, config.head_dim));
+  KV_ASSIGN(const kvcache::Codec* open, kvcache::FindCodec(spec.open));
+  options.format = open->format();
+  if (!spec.compact()) return options;
+  KV_TRY(CheckLayers(spec, config.layers));
+  KvSpec whole = spec;  // what a page holds does not depend on which tokens are forgotten later
+  whole.evict.clear();
+  kvcache::PackedStoreOptions store{
+      .rule = {.recent = spec.recent, .sinks = spec.sinks},
+      .ropes = RopesOf(config),
+      .rope_of_layer = config.rope_of_layer,
+      .context_tokens = context_tokens,
+      .identity = fmt::format("{}, {} calibration", KvSpecText(whole), calibration == nullptr ? "no" : "with")};
+  for (int layer = 0; layer < config.layers; ++layer) {
+    KV_ASSIGN(const kvcache::HalfCodec* keys, CodecOf(spec, true, layer));
+    KV_ASSIGN(const kvcache::HalfCodec* values, CodecOf(spec, false, layer));
+    kernels::CompactFormat format;
+    KV_ASSIGN(format.key, HalfOf(spec, *keys, true, layer, config.head_dim, calibration));
+    KV_ASSIGN(format.value, HalfOf(spec, *values, false, layer, config.head_dim, calibration));
+    store.layers.push_back(format);
+    store.key_ranges.push_back(keys->key_range);
+    store.value_ranges.push_back(values->value_range);
+    for (int head = 0; head < config.kv_heads; ++head) {
+      const bool steered = keys->feedback && calibration != nullptr;
+      store.key_calibration.push_back(steered ? calibration->keys[static_cast<size_t>(layer * config.kv_heads + head)]
+                                              : kvcache::HalfCalibration{});
+    }
+  }
+  KV_ASSIGN(options.compact, kvcache::PackedStore::Create(shape, options.format, std::move(store)));
+  return options;
+}
+
+kvcache::AttentionTraits AttentionTraitsOf(const model::ModelConfig& config) {
+  return {.heads = config.heads,
+          .scale = config.attention_scale,
+          .softcap = config.attention_softcap,
+          .ropes = RopesOf(config),
+          .rope_of_layer = config.rope_of_layer};
+}
+
+bool WantsCalibration(const KvSpec& spec) {
+  const auto wants = [](const std::string& name) {
+    const auto codec = kvcache::FindHalfCodec(name);
+    return codec && ((*codec)->feedback || (*codec)->fitted);
+  };
+  return spec.bits > 0 ||
+         (spec.compact() && (wants(spec.keys) || wants(spec.values) ||
+                             std::ranges::any_of(spec.layers, [&](const auto& each) { return wants(each.codec); })));
+}
+
+Result<std::unique_ptr<const CalibrationData>> CalibrationFor(const KvSpec& spec, const files::GgufFile& gguf,
+                                                              const std::string& model, const kvcache::KvShape& shape) {
+  const std::string path = CalibrationPath(model);
+  std::error_code error;
+  if (!WantsCalibration(spec) || !std::filesystem::exists(path, error)) return nullptr;
+  KV_ASSIGN(CalibrationData data, ReadCalibration(path, ModelHash(gguf), shape));
+  return std::make_unique<const CalibrationData>(std::move(data));
+}
+
+}  // namespace kvasir

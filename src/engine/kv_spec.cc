@@ -1,0 +1,217 @@
+#include "kvasir/kv_spec.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "base/check.h"
+#include "kvcache/codec.h"
+#include "kvcache/eviction_policy.h"
+#include "kvcache/half_codec.h"
+
+namespace kvasir {
+namespace {
+
+constexpr double kMostOutliers = 0.05;
+constexpr std::string_view kAutoBits = "auto:";
+constexpr int kMostTokens = 1 << 20;
+constexpr int kLeastBudget = 192;  // what always stays, and a page more
+constexpr std::string_view kSettings = "k=, v=, open=, outliers=, recent=, sinks=, evict= or budget=";
+
+bool IsOpenFormat(std::string_view name) {
+  return name == "auto" || kvcache::FindCodec(name).has_value();
+}
+
+std::unexpected<Error> Wrong(std::string_view part, std::string_view why) {
+  return Fail(ErrorCode::kInvalidArgument, fmt::format("'{}' in the cache specification {}", part, why));
+}
+
+Result<int> Number(std::string_view part, std::string_view text, int most) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 0 || value > most) {
+    return Wrong(part, fmt::format("needs a whole number from 0 to {}", most));
+  }
+  return value;
+}
+
+std::optional<double> Decimal(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || std::isnan(value)) return std::nullopt;
+  return value;
+}
+
+Result<double> Share(std::string_view part, std::string_view text) {
+  const bool percent = text.ends_with('%');
+  if (percent) text.remove_suffix(1);
+  const double value = Decimal(text).value_or(-1) / (percent ? 100 : 1);
+  if (value >= 0 && value <= kMostOutliers) return value;
+  return Wrong(part, fmt::format("needs a share from 0 to {}%, such as 1%", kMostOutliers * 100));
+}
+
+Status ReadBudget(KvSpec& spec, std::string_view part, std::string_view text) {
+  spec.budget_tokens = 0;
+  spec.budget_share = 0;
+  if (text.ends_with('%')) {
+    spec.budget_share = Decimal(text.substr(0, text.size() - 1)).value_or(0) / 100;
+    if (spec.budget_share > 0 && spec.budget_share <= 1) return {};
+  } else if (const auto tokens = Number(part, text, kMostTokens); tokens && *tokens >= kLeastBudget) {
+    spec.budget_tokens = *tokens;
+    return {};
+  }
+  return Wrong(part, fmt::format("needs {} to {} tokens per layer and head, or a share of the prompt such as 50%",
+                                 kLeastBudget, kMostTokens));
+}
+
+Result<std::string> Codec(std::string_view part, std::string_view name) {
+  if (kvcache::FindHalfCodec(name)) return std::string(name);
+  return Wrong(part, fmt::format("names no codec: there are {}", kvcache::HalfCodecNames()));
+}
+
+// "[3]" or "[0-5]".
+Result<std::pair<int, int>> LayerRange(std::string_view part, std::string_view text) {
+  const auto wrong = [&] { return Wrong(part, "needs layers such as [3] or [0-5]"); };
+  if (!text.starts_with('[') || !text.ends_with(']')) return wrong();
+  text = text.substr(1, text.size() - 2);
+  const size_t dash = text.find('-');
+  KV_ASSIGN(const int first, Number(part, text.substr(0, dash), kMostTokens));
+  int last = first;
+  if (dash != std::string_view::npos) {
+    KV_ASSIGN(last, Number(part, text.substr(dash + 1), kMostTokens));
+  }
+  if (last < first) return wrong();
+  return std::pair{first, last};
+}
+
+Status ReadHalf(KvSpec& spec, std::string_view part, std::string_view name, std::string_view value) {
+  KV_ASSIGN(const std::string codec, Codec(part, value));
+  const bool keys = name.front() == 'k';
+  if (name.size() == 1) {
+    (keys ? spec.keys : spec.values) = codec;
+    return {};
+  }
+  KV_ASSIGN(const auto range, LayerRange(part, name.substr(1)));
+  spec.layers.push_back({.keys = keys, .first = range.first, .last = range.second, .codec = codec});
+  return {};
+}
+
+Status ReadBits(KvSpec& spec, std::string_view part) {
+  std::string_view number = part.substr(kAutoBits.size());
+  if (number.ends_with("bits")) number.remove_suffix(4);
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), spec.bits);
+  if (error != std::errc() || end != number.data() + number.size() || !(spec.bits >= 1 && spec.bits <= 16)) {
+    return Wrong(part, "needs bits per element from 1 to 16, such as auto:3.3bits");
+  }
+  return {};
+}
+
+Status ReadPart(KvSpec& spec, std::string_view part, bool first) {
+  const size_t equals = part.find('=');
+  if (first && part.starts_with(kAutoBits)) return ReadBits(spec, part);
+  if (equals == std::string_view::npos) {
+    if (!first) return Wrong(part, fmt::format("is no setting: write {}", kSettings));
+    if (IsOpenFormat(part)) {
+      spec.open = part;
+      return {};
+    }
+    if (kvcache::FindHalfCodec(part)) {
+      spec.keys = spec.values = part;
+      return {};
+    }
+    std::string open = "auto";
+    for (const kvcache::Codec* codec : kvcache::Codecs()) open += fmt::format(", {}", codec->name());
+    return Wrong(part, fmt::format("is neither an open format ({}) nor a codec ({})", open, kvcache::HalfCodecNames()));
+  }
+  const std::string_view name = part.substr(0, equals);
+  const std::string_view value = part.substr(equals + 1);
+  if (name == "open") {
+    if (!IsOpenFormat(value)) return std::unexpected(kvcache::FindCodec(value).error());
+    spec.open = value;
+  } else if (name == "outliers") {
+    KV_ASSIGN(spec.outliers, Share(part, value));
+  } else if (name == "recent") {
+    KV_ASSIGN(spec.recent, Number(part, value, kMostTokens));
+  } else if (name == "sinks") {
+    KV_ASSIGN(spec.sinks, Number(part, value, kMostTokens));
+  } else if (name == "evict") {
+    const auto policy = kvcache::FindEvictionPolicy(value);
+    if (!policy) return Wrong(part, fmt::format("names no policy: there are {}", kvcache::EvictionPolicyNames()));
+    spec.evict = value;
+  } else if (name == "budget") {
+    return ReadBudget(spec, part, value);
+  } else if (name == "k" || name == "v" || name.starts_with("k[") || name.starts_with("v[")) {
+    return ReadHalf(spec, part, name, value);
+  } else {
+    return Wrong(part, fmt::format("is no setting: write {}", kSettings));
+  }
+  return {};
+}
+
+Status CheckWhole(const KvSpec& spec, std::string_view text) {
+  const auto wrong = [&](std::string_view why) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("the cache specification '{}' {}", text, why));
+  };
+  const KvSpec plain;
+  if (spec.bits > 0 && (!spec.keys.empty() || !spec.layers.empty() || spec.outliers)) {
+    return wrong("asks for bits by layer and names codecs too: give one of the two");
+  }
+  if (spec.keys.empty() != spec.values.empty()) return wrong("names a codec for only one of keys (k=) and values (v=)");
+  if (!spec.compact() &&
+      (!spec.layers.empty() || spec.outliers || spec.recent != plain.recent || spec.sinks != plain.sinks)) {
+    return wrong("has settings of codecs but names none: write k= and v=");
+  }
+  const bool budget = spec.budget_tokens > 0 || spec.budget_share > 0;
+  if (spec.evicts() && !budget) return wrong("evicts but has no budget: write budget=1024 or budget=50%");
+  if (!spec.evicts() && budget) return wrong("has a budget but no policy: write evict=snapkv");
+  return {};
+}
+
+// The part about codecs, of a specification that has some.
+std::string CodecText(const KvSpec& spec) {
+  const KvSpec plain;
+  std::string text = spec.bits > 0              ? fmt::format("{}{}bits", kAutoBits, spec.bits)
+                     : spec.keys == spec.values ? spec.keys
+                                                : fmt::format("k={},v={}", spec.keys, spec.values);
+  for (const KvSpec::Layers& each : spec.layers) {
+    const std::string range =
+        each.first == each.last ? fmt::format("{}", each.first) : fmt::format("{}-{}", each.first, each.last);
+    text += fmt::format(",{}[{}]={}", each.keys ? 'k' : 'v', range, each.codec);
+  }
+  if (spec.outliers) text += fmt::format(",outliers={}", *spec.outliers);
+  if (spec.recent != plain.recent) text += fmt::format(",recent={}", spec.recent);
+  if (spec.sinks != plain.sinks) text += fmt::format(",sinks={}", spec.sinks);
+  if (spec.open != plain.open) text += fmt::format(",open={}", spec.open);
+  return text;
+}
+
+}  // namespace
+
+Result<KvSpec> ParseKvSpec(std::string_view text) {
+  KvSpec spec;
+  std::string_view rest = text;
+  bool first = true;
+  for (size_t comma = 0; comma != std::string_view::npos; first = false) {
+    comma = rest.find(',');
+    KV_TRY(ReadPart(spec, rest.substr(0, comma), first));
+    if (comma != std::string_view::npos) rest.remove_prefix(comma + 1);
+  }
+  KV_TRY(CheckWhole(spec, text));
+  return spec;
+}
+
+int KvSpec::BudgetOf(int tokens) const {
+  return budget_tokens > 0 ? budget_tokens : static_cast<int>(std::lround(budget_share * tokens));
+}
+
+std::string KvSpecText(const KvSpec& spec) {
+  std::string text = spec.compact() ? CodecText(spec) : spec.open;
+  if (!spec.evicts()) return text;
+  text += fmt::format(",evict={}", spec.evict);
+  if (spec.budget_tokens > 0) return text + fmt::format(",budget={}", spec.budget_tokens);
+  return text + fmt::format(",budget={}%", std::round(spec.budget_share * 1e8) / 1e6);
+}
+
+}  // namespace kvasir

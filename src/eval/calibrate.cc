@@ -1,0 +1,339 @@
+// Calibration: one pass over text, in exact mode, that measures what the errors of a cache will cost.
+//
+// What is measured, and why, is told in kvcache/calibration.h. Here the model runs, and a probe looks at each layer's
+// attention: of every kRowStride-th query it computes the weights it gives to the pages of its past, and adds the
+// query, turned back by the page, to the second moment of its KV head, weighted by what an error there would do to the
+// output.
+#include "kvasir/calibrate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "base/check.h"
+#include "engine/calibration_file.h"
+#include "engine/engine_impl.h"
+#include "engine/kv_plan.h"
+#include "engine/step.h"
+#include "eval/chunks.h"
+#include "eval/distribution.h"
+#include "kvcache/calibration.h"
+#include "kvcache/codec.h"
+#include "kvcache/key_rotation.h"
+#include "kvcache/kv_sequence.h"
+#include "ops/attention_probe.h"
+#include "ops/operators.h"
+
+namespace kvasir {
+namespace {
+
+using kernels::kPageTokens;
+
+constexpr int kRowStride = 16;          // queries that are looked at
+constexpr size_t kPageStride = 4;       // pages whose elements serve to fit levels
+constexpr size_t kSlotStride = 5;       // and tokens of these
+constexpr size_t kMostSamples = 40000;  // of a layer's keys, and of its values
+constexpr int kLossRecent = 64;         // tokens that stay open where losses are measured: most shall be encoded
+
+// A number for fitting levels, while the weight of its feature is not known yet.
+struct Sample {
+  float position = 0;  // in its group's range, which is [-1, 1]
+  float half_range = 0;
+  int kv_head = 0;
+  int feature = 0;
+};
+
+struct HeadRecord {
+  explicit HeadRecord(int head_dim) : queries(head_dim), ranges(head_dim) {}
+  kvcache::SecondMoment queries;
+  kvcache::RangeMoment ranges;
+};
+
+struct LayerRecord {
+  std::vector<HeadRecord> heads;
+  std::vector<std::vector<Sample>> keys, values;  // by head, which threads work on
+};
+
+class Collector final : public ops::AttentionProbe {
+ public:
+  Collector(base::ThreadPool& pool, const kvcache::KvShape& shape, const model::ModelConfig& config, int context)
+      : pool_(pool), shape_(shape), rope_of_layer_(config.rope_of_layer) {
+    for (const ops::RopeSpec& rope : config.ropes) {
+      rotations_.push_back(std::make_unique<kvcache::KeyRotation>(
+          kvcache::KeyRope{rope.frequencies, rope.magnitude, rope.neox}, context));
+    }
+    for (int layer = 0; layer < shape.layers; ++layer) {
+      LayerRecord& record = layers_.emplace_back();
+      for (int head = 0; head < shape.kv_heads; ++head) record.heads.emplace_back(shape.head_dim);
+      record.keys.resize(record.heads.size());
+      record.values.resize(record.heads.size());
+    }
+  }
+
+  void OnAttention(const ops::Batch& batch, const ops::AttentionSpec& spec, const float* q, const float* out) override {
+    pool_.ForDynamic(spec.kv_heads, 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t head = begin; head < end; ++head) Look(batch, spec, static_cast<int>(head), q, out);
+    });
+  }
+
+  [[nodiscard]] CalibrationData Finish() const;
+
+ private:
+  // The floats of a head's pages, in order.
+  struct Held {
+    int32_t first_position = 0;
+    std::vector<float> keys, values;  // [n][D]
+  };
+  [[nodiscard]] Held Read(const kvcache::KvView& view, int layer, int kv_head) const;
+  void Look(const ops::Batch& batch, const ops::AttentionSpec& spec, int kv_head, const float* q, const float* out);
+  void AddQuery(const ops::AttentionSpec& spec, const Held& held, int kv_head, int32_t position, const float* query,
+                const float* output);
+  void AddPage(int layer, int kv_head, int32_t first_position, const float* keys, const float* values);
+  [[nodiscard]] FittedLevels Fit(const LayerRecord& record, bool keys) const;
+
+  base::ThreadPool& pool_;
+  kvcache::KvShape shape_;
+  std::vector<int> rope_of_layer_;
+  std::vector<std::unique_ptr<kvcache::KeyRotation>> rotations_;
+  std::vector<LayerRecord> layers_;
+};
+
+Collector::Held Collector::Read(const kvcache::KvView& view, int layer, int kv_head) const {
+  Held held;
+  const auto pages = view.pages(layer, kv_head).refs;
+  const auto d = static_cast<size_t>(shape_.head_dim);
+  const kvcache::Codec& codec = kvcache::NativeCodec(view.format);
+  const kernels::KernelTable& table = kernels::TableOf(kernels::ChosenIsa());
+  held.first_position = pages.front().first_position;
+  for (const kernels::PageRef& page : pages) {
+    for (int slot = 0; slot < page.count; ++slot) {
+      const size_t at = held.keys.size();
+      held.keys.resize(at + d);
+      held.values.resize(at + d);
+      codec.Load(table, page.data, shape_.head_dim, slot, held.keys.data() + at, held.values.data() + at);
+    }
+  }
+  return held;
+}
+
+void Collector::Look(const ops::Batch& batch, const ops::AttentionSpec& spec, int kv_head, const float* q,
+                     const float* out) {
+  const ops::SequenceRows& sequence = batch.sequences.front();
+  const Held held = Read(*sequence.kv, spec.layer, kv_head);
+  const auto d = static_cast<size_t>(shape_.head_dim);
+  const int group = spec.heads / spec.kv_heads;
+  for (int row = 0; row < sequence.num_rows; ++row) {
+    const int32_t position = batch.positions[static_cast<size_t>(sequence.first_row + row)];
+    if (position % kRowStride == kRowStride - 1) {
+      for (int g = 0; g < group; ++g) {
+        const size_t at = (static_cast<size_t>(sequence.first_row + row) * static_cast<size_t>(spec.heads) +
+                           static_cast<size_t>(kv_head * group + g)) *
+                          d;
+        AddQuery(spec, held, kv_head, position, q + at, out + at);
+      }
+    }
+    if (position % kPageTokens == kPageTokens - 1) {  // a page is full
+      const auto at = static_cast<size_t>(position - (kPageTokens - 1) - held.first_position) * d;
+      AddPage(spec.layer, kv_head, position - (kPageTokens - 1), held.keys.data() + at, held.values.data() + at);
+    }
+  }
+}
+
+void Collector::AddQuery(const ops::AttentionSpec& spec, const Held& held, int kv_head, int32_t position,
+                         const float* query, const float* output) {
+  const auto d = static_cast<size_t>(shape_.head_dim);
+  const auto first = std::max(held.first_position, static_cast<int32_t>(kvcache::FirstVisible(position, spec.window)));
+  const auto seen = static_cast<size_t>(position + 1 - first);
+  const auto skip = static_cast<size_t>(first - held.first_position);
+  std::vector<float> p(seen);
+  for (size_t i = 0; i < seen; ++i) {
+    const float* key = held.keys.data() + (skip + i) * d;
+    float score = 0;
+    for (size_t f = 0; f < d; ++f) score += query[f] * key[f];
+    score *= spec.scale;
+    p[i] = spec.softcap == 0 ? score : spec.softcap * std::tanh(score / spec.softcap);
+  }
+  const float largest = *std::ranges::max_element(p);
+  float sum = 0;
+  for (float& each : p) sum += each = std::exp(each - largest);
+  for (float& each : p) each /= sum;
+
+  HeadRecord& record = layers_[static_cast<size_t>(spec.layer)].heads[static_cast<size_t>(kv_head)];
+  const kvcache::KeyRotation& rotation =
+      *rotations_[static_cast<size_t>(rope_of_layer_[static_cast<size_t>(spec.layer)])];
+  std::vector<float> turned(d);
+  const std::span<const float> o(output, d);
+  for (int32_t page = (first + kPageTokens - 1) / kPageTokens; (page + 1) * kPageTokens <= position; ++page) {
+    const auto at = static_cast<size_t>(page * kPageTokens - first);
+    const double weight = kvcache::KeyErrorWeight(std::span(p).subspan(at, kPageTokens),
+                                                  std::span(held.values).subspan((skip + at) * d, kPageTokens * d), o);
+    rotation.TurnBackQuery(page * kPageTokens, std::span(query, d), turned);
+    record.queries.Add(turned, weight);
+  }
+}
+
+void Collector::AddPage(int layer, int kv_head, int32_t first_position, const float* keys, const float* values) {
+  const auto d = static_cast<size_t>(shape_.head_dim);
+  LayerRecord& record = layers_[static_cast<size_t>(layer)];
+  std::vector<float> turned(kPageTokens * d);
+  rotations_[static_cast<size_t>(rope_of_layer_[static_cast<size_t>(layer)])]->TurnBack(
+      first_position, shape_.head_dim, std::span(keys, turned.size()), turned);
+  record.heads[static_cast<size_t>(kv_head)].ranges.Add(turned);
+  if (static_cast<size_t>(first_position / kPageTokens) % kPageStride != 1) return;
+  const auto sample = [&](std::vector<Sample>& samples, float x, float low, float high, size_t feature) {
+    const float half_range = (high - low) / 2;
+    if (half_range <= 0 || samples.size() >= kMostSamples / record.heads.size()) return;
+    samples.push_back({(x - (low + half_range)) / half_range, half_range, kv_head, static_cast<int>(feature)});
+  };
+  for (size_t f = 0; f < d; ++f) {  // keys: a range for each channel
+    float low = turned[f], high = turned[f];
+    for (size_t slot = 0; slot < kPageTokens; ++slot) {
+      low = std::min(low, turned[slot * d + f]);
+      high = std::max(high, turned[slot * d + f]);
+    }
+    for (size_t slot = f % kSlotStride; slot < kPageTokens; slot += kSlotStride) {
+      sample(record.keys[static_cast<size_t>(kv_head)], turned[slot * d + f], low, high, f);
+    }
+  }
+  for (size_t slot = 0; slot < kPageTokens; slot += kSlotStride) {  // values: for each token, over 64 features
+    for (size_t begin = 0; begin < d; begin += 64) {
+      const std::span<const float> x(values + slot * d + begin, std::min<size_t>(64, d - begin));
+      const auto [low, high] = std::ranges::minmax(x);
+      for (size_t f = 0; f < x.size(); ++f) {
+        sample(record.values[static_cast<size_t>(kv_head)], x[f], low, high, begin + f);
+      }
+    }
+  }
+}
+
+FittedLevels Collector::Fit(const LayerRecord& record, bool keys) const {
+  std::vector<kvcache::LevelSample> samples;
+  for (size_t head = 0; head < record.heads.size(); ++head) {
+    const std::span<const double> h = record.heads[head].queries.matrix();
+    const auto d = static_cast<size_t>(shape_.head_dim);
+    for (const Sample& each : (keys ? record.keys : record.values)[head]) {
+      const auto f = static_cast<size_t>(each.feature);
+      const double weight = keys ? h[f * d + f] : 1.0;
+      samples.push_back({each.position, static_cast<float>(weight * each.half_range * each.half_range)});
+    }
+  }
+  FittedLevels levels;
+  for (int bits = kFewestFittedBits; bits <= kMostFittedBits; ++bits) {
+    levels[static_cast<size_t>(bits - kFewestFittedBits)] = kvcache::FitLevels(bits, samples);
+  }
+  return levels;
+}
+
+CalibrationData Collector::Finish() const {
+  CalibrationData data;
+  for (const LayerRecord& record : layers_) {
+    for (const HeadRecord& head : record.heads) {
+      data.keys.push_back(kvcache::MakeCalibration(head.queries.matrix(), head.ranges.Mean()));
+    }
+    data.key_levels.push_back(Fit(record, true));
+    data.value_levels.push_back(Fit(record, false));
+  }
+  return data;
+}
+
+// Computes tokens from an empty cache, and gives the logits of those from `first` on.
+Status RunTokens(Engine::Impl& engine, const kvcache::KvOptions& options, std::span<const int32_t> tokens, int first,
+                 const std::function<void(int, std::span<const float>)>& on_logits, ops::AttentionProbe* probe) {
+  KV_ASSIGN(kvcache::KvSequence sequence, kvcache::KvSequence::Create(*engine.pages, engine.kv_shape, options));
+  const auto total = static_cast<int>(tokens.size());
+  for (int begin = 0; begin < total;) {
+    const int count = std::min({kMaxBatchRows, total - begin, sequence.RoomInStep()});
+    KV_TRY(sequence.Extend(tokens.subspan(static_cast<size_t>(begin), static_cast<size_t>(count))));
+    const StepRows rows{.sequence = &sequence,
+                        .first_logits = std::clamp(first - begin, 0, count),
+                        .on_logits = [&](int i, std::span<const float> logits) { on_logits(begin + i, logits); }};
+    KV_TRY(RunStep(engine, {&rows, 1}, nullptr, StepOutput::kLogits, probe));
+    begin += count;
+  }
+  return {};
+}
+
+// What storing one layer's keys (or values) in 2 bits costs, all else in 8.
+Result<float> LossOf(Engine::Impl& engine, const CalibrationData& data, bool keys, int layer,
+                     std::span<const int32_t> tokens, std::span<const float> truth) {
+  KvSpec spec{.open = "f32", .keys = "q8", .values = "q8", .recent = kLossRecent};
+  spec.layers.push_back({.keys = keys, .first = layer, .last = layer, .codec = "ch2"});
+  KV_ASSIGN(const kvcache::KvOptions options,
+            KvOptionsOf(spec, engine.model->config(), engine.kv_shape, static_cast<int>(tokens.size()), &data));
+  const auto vocabulary = static_cast<size_t>(engine.info.vocabulary);
+  const auto first = static_cast<int>(tokens.size() / 2);
+  double sum = 0;
+  KV_TRY(RunTokens(
+      engine, options, tokens, first,
+      [&](int i, std::span<const float> logits) {
+        sum += eval::Divergence(truth.subspan(static_cast<size_t>(i - first) * vocabulary, vocabulary), logits);
+      },
+      nullptr));
+  return static_cast<float>(sum / static_cast<double>(tokens.size() - static_cast<size_t>(first)));
+}
+
+// Fills in the losses of all layers.
+Status MeasureLosses(Engine::Impl& engine, std::span<const int32_t> tokens, const std::function<void()>& on_layer,
+                     CalibrationData* data) {
+  const auto first = static_cast<int>(tokens.size() / 2);
+  std::vector<float> truth;  // [n/2][V]
+  KV_TRY(RunTokens(
+      engine, engine.kv_options, tokens, first,
+      [&](int, std::span<const float> logits) { truth.insert(truth.end(), logits.begin(), logits.end()); }, nullptr));
+  std::vector<float> key_losses, value_losses;
+  for (int layer = 0; layer < engine.kv_shape.layers; ++layer) {
+    KV_ASSIGN(const float key_loss, LossOf(engine, *data, true, layer, tokens, truth));
+    KV_ASSIGN(const float value_loss, LossOf(engine, *data, false, layer, tokens, truth));
+    key_losses.push_back(key_loss);
+    value_losses.push_back(value_loss);
+    on_layer();
+  }
+  data->key_losses = std::move(key_losses);
+  data->value_losses = std::move(value_losses);
+  return {};
+}
+
+}  // namespace
+
+Result<CalibrateReport> Calibrate(const CalibrateOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  EngineOptions exact = options.engine;
+  exact.compute = ComputeMode::kExact;
+  exact.kv = {};
+  exact.kv_budget_bytes = 0;
+  exact.context_tokens = options.context;
+  KV_ASSIGN(const std::unique_ptr<Engine> engine, Engine::Load(exact));
+  Engine::Impl& impl = engine->impl();
+  KV_ASSIGN(const auto chunks,
+            eval::CutText(*engine, {.text = options.text, .context = options.context, .max_chunks = options.chunks}));
+  Collector collector(impl.pool, impl.kv_shape, impl.model->config(), options.context);
+  int done = 0;
+  const auto step_done = [&] {
+    const int layers = options.layers ? impl.kv_shape.layers : 0;
+    if (options.on_progress) options.on_progress(++done, static_cast<int>(chunks.size()) + layers);
+  };
+  for (const std::vector<int32_t>& chunk : chunks) {
+    KV_TRY(RunTokens(impl, impl.kv_options, chunk, options.context, {}, &collector));
+    step_done();
+  }
+  CalibrationData data = collector.Finish();
+  if (options.layers) {
+    const auto half = std::span(chunks.front()).first(chunks.front().size() / 2);
+    KV_TRY(MeasureLosses(impl, half, step_done, &data));
+  }
+  data.tokens = static_cast<int64_t>(chunks.size()) * options.context;
+  CalibrateReport report{.path = options.output.empty() ? CalibrationPath(impl.options.model) : options.output,
+                         .tokens = data.tokens};
+  KV_TRY(WriteCalibration(report.path, ModelHash(impl.gguf), impl.kv_shape, data));
+  std::error_code error;
+  report.bytes = std::filesystem::file_size(report.path, error);
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
+
+}  // namespace kvasir

@@ -1,0 +1,194 @@
+#include "kvcache/encode_half.h"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+
+#include "base/check.h"
+#include "kvcache/encode_outliers.h"
+#include "kvcache/half_groups.h"
+#include "kvcache/level_table.h"
+
+namespace kvasir::kvcache {
+namespace {
+
+using kernels::CompactHalf;
+using kernels::Grouping;
+using kernels::HalfCodes;
+using kernels::StoredNumber;
+
+constexpr int kTokens = kernels::kPageTokens;
+constexpr size_t kRow = kernels::kPageTokens;
+constexpr int kRotatedBlock = 32;
+constexpr int kMaxHeadDim = 512;
+constexpr size_t kErrorsAtOnce = 4;
+
+// Sums and differences: a block of features times Sylvester's matrix, for all tokens at once.
+void RotateFeatures(int head_dim, float* x) {
+  for (int first = 0; first < head_dim; first += kRotatedBlock) {
+    const int block = std::min(kRotatedBlock, head_dim - first);
+    for (int half = 1; half < block; half *= 2) {
+      for (int d = 0; d < block; ++d) {
+        if ((d & half) != 0) continue;
+        float* a = x + static_cast<size_t>(first + d) * kRow;
+        float* b = a + static_cast<size_t>(half) * kRow;
+        for (int t = 0; t < kTokens; ++t) {
+          const float sum = a[t] + b[t];
+          b[t] = a[t] - b[t];
+          a[t] = sum;
+        }
+      }
+    }
+  }
+}
+
+// The work on one half. Features by tokens everywhere: loops run over the 64 tokens, which are independent.
+class Encoding {
+ public:
+  Encoding(const CompactHalf& half, int head_dim, const HalfCalibration* calibration, const float* x, HalfCodes* out)
+      : half_(half), head_dim_(head_dim), calibration_(calibration), out_(*out), levels_(half) {
+    KV_CHECK(head_dim > 0 && head_dim <= kMaxHeadDim);
+    const size_t features = static_cast<size_t>(head_dim);
+    if (calibration != nullptr && !calibration->weight.empty()) {
+      KV_CHECK(calibration->weight.size() == features);
+      weight_ = calibration->weight;
+    } else {
+      weight_.assign(features, 1);
+    }
+    x_.resize(features * kRow);
+    for (size_t t = 0; t < kRow; ++t) {
+      for (size_t d = 0; d < features; ++d) x_[d * kRow + t] = x[t * features + d];
+    }
+    if (half.rotated) RotateFeatures(head_dim, x_.data());
+    out_.codes.assign(features * kRow, 0);
+    out_.scales.assign(kernels::ScalesOf(half, head_dim), 0);
+    out_.offsets.assign(half.offset ? out_.scales.size() : 0, 0);
+    out_.outliers.clear();
+  }
+
+  void ChooseExact() { exact_ = ChooseOutliers(half_, head_dim_, x_, weight_); }
+
+  void ChooseRanges(RangeChoice choice) {
+    float x[kTokens];
+    float weight[kTokens];
+    for (size_t index = 0; index < out_.scales.size(); ++index) {
+      const HalfGroup group = GroupAt(half_, head_dim_, index);
+      size_t count = 0;
+      for (int i = 0; i < group.size; ++i) {
+        const size_t at = group.first + static_cast<size_t>(i) * group.stride;
+        if (exact_[at] != 0) continue;
+        x[count] = x_[at];
+        weight[count++] = weight_[at / kRow];
+      }
+      const Range range = choice == RangeChoice::kCover
+                              ? CoverRange(levels_, half_.offset, {x, count})
+                              : SearchRange(levels_, half_.offset, {x, count}, {weight, count});
+      out_.scales[index] = range.scale;
+      if (half_.offset) out_.offsets[index] = range.offset;
+    }
+  }
+
+  void Round() {
+    const bool feedback = calibration_ != nullptr && !calibration_->feedback.empty();
+    if (!feedback) {
+      for (int d = 0; d < head_dim_; ++d) RoundFeature(d, &x_[static_cast<size_t>(d) * kRow], nullptr);
+      return;
+    }
+    const size_t features = static_cast<size_t>(head_dim_);
+    KV_CHECK(calibration_->order.size() == features && calibration_->feedback.size() == features * features);
+    // In the order of rounding, with room for the last step of the sum below.
+    std::vector<float> errors((features + kErrorsAtOnce) * kRow, 0);
+    float target[kTokens];
+    for (size_t k = 0; k < features; ++k) {
+      const int d = calibration_->order[k];
+      KV_CHECK(d < head_dim_);
+      std::copy_n(&x_[static_cast<size_t>(d) * kRow], kTokens, target);
+      float row[kMaxHeadDim + kErrorsAtOnce] = {};
+      std::copy_n(&calibration_->feedback[k * features], k, row);
+      // Four errors at a time, so that the target is loaded and stored a quarter as often; those from k on are zero.
+      for (size_t i = 0; i < k; i += kErrorsAtOnce) {
+        const float* error = &errors[i * kRow];
+        for (size_t t = 0; t < kRow; ++t) {
+          target[t] -= (row[i] * error[t] + row[i + 1] * error[kRow + t]) +
+                       (row[i + 2] * error[2 * kRow + t] + row[i + 3] * error[3 * kRow + t]);
+        }
+      }
+      RoundFeature(d, target, &errors[k * kRow]);
+    }
+  }
+
+ private:
+  // Rounds feature d of all tokens towards `target`; `error`, unless null, gets what is stored less x.
+  void RoundFeature(int d, const float* target, float* error) {
+    float scale[kTokens];
+    float offset[kTokens];
+    RangesOf(d, scale, offset);
+    float position[kTokens];
+    for (int t = 0; t < kTokens; ++t) position[t] = scale[t] > 0 ? (target[t] - offset[t]) / scale[t] : 0;
+    uint8_t code[kTokens];
+    float stored[kTokens];
+    levels_.Round(position, code, stored);
+    const float* x = &x_[static_cast<size_t>(d) * kRow];
+    for (int t = 0; t < kTokens; ++t) stored[t] = offset[t] + scale[t] * stored[t];
+    for (int t = 0; t < kTokens; ++t) out_.codes[static_cast<size_t>(t * head_dim_ + d)] = code[t];
+    if (half_.outliers > 0) StoreExact(d, x, stored);
+    if (error == nullptr) return;
+    // What is not a number stays in its group.
+    for (int t = 0; t < kTokens; ++t) {
+      const float difference = stored[t] - x[t];
+      error[t] = difference - difference == 0 ? difference : 0;
+    }
+  }
+
+  // The scale and the offset of each token's group for feature d.
+  void RangesOf(int d, float* scale, float* offset) const {
+    const auto spread = [&](const std::vector<float>& of_groups, float* of_tokens) {
+      if (half_.grouping == Grouping::kTokens) {
+        std::copy_n(&of_groups[static_cast<size_t>(d / half_.group) * kRow], kTokens, of_tokens);
+        return;
+      }
+      for (int first = 0; first < kTokens; first += half_.group) {
+        const auto row = static_cast<size_t>(first / half_.group) * static_cast<size_t>(head_dim_);
+        std::fill_n(of_tokens + first, half_.group, of_groups[row + static_cast<size_t>(d)]);
+      }
+    };
+    spread(out_.scales, scale);
+    if (half_.offset) {
+      spread(out_.offsets, offset);
+    } else {
+      std::fill_n(offset, kTokens, 0.0F);
+    }
+  }
+
+  void StoreExact(int d, const float* x, float* stored) {
+    const uint8_t* exact = &exact_[static_cast<size_t>(d) * kRow];
+    for (int t = 0; t < kTokens; ++t) {
+      if (exact[t] == 0) continue;
+      const float difference = StoredNumber(x[t] - stored[t]);
+      out_.outliers.push_back(
+          {.feature = static_cast<uint16_t>(d), .slot = static_cast<uint16_t>(t), .difference = difference});
+      stored[t] += difference;
+    }
+  }
+
+  const CompactHalf& half_;
+  const int head_dim_;
+  const HalfCalibration* calibration_;
+  HalfCodes& out_;
+  const LevelTable levels_;
+  std::vector<float> weight_;   // [D]
+  std::vector<float> x_;        // [D][64]
+  std::vector<uint8_t> exact_;  // [D][64]
+};
+
+}  // namespace
+
+void EncodeHalf(const CompactHalf& half, int head_dim, const HalfCalibration* calibration, RangeChoice range,
+                const float* x, HalfCodes* out) {
+  Encoding encoding(half, head_dim, calibration, x, out);
+  encoding.ChooseExact();
+  encoding.ChooseRanges(range);
+  encoding.Round();
+}
+
+}  // namespace kvasir::kvcache

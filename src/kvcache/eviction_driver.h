@@ -1,0 +1,59 @@
+// Bringing a sequence down to a budget by a policy.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "kvcache/eviction_policy.h"
+#include "kvcache/kv_sequence.h"
+
+namespace kvasir::kvcache {
+
+/// The attention of a model, as far as policies ask for it.
+struct AttentionTraits {
+  int heads = 0;  ///< H
+  float scale = 1;
+  float softcap = 0;
+  std::vector<KeyRope> ropes;      ///< The distinct rotations.
+  std::vector<int> rope_of_layer;  ///< [L] index into `ropes`.
+};
+
+/// What was recorded of one KV head; see HeadEvidence for the shapes. Spans are empty where nothing was asked for.
+struct HeadRecord {
+  std::span<const float> queries;
+  std::span<const int32_t> query_positions;
+  std::span<const float> attention_mass;
+  std::span<const float> query_mean;
+  std::span<const float> query_covariance;
+};
+
+/// Where a driver finds the records of a sequence, and is told of what became of its tokens.
+class EvictionRecords {
+ public:
+  virtual ~EvictionRecords() = default;
+  /// Valid until the next step of the sequence. Called from several threads for different heads.
+  [[nodiscard]] virtual HeadRecord Read(int layer, int kv_head) = 0;
+  /// Of the first `candidates[head]` tokens of each head only those at the places kept[head] are left.
+  virtual void Keep(int layer, std::span<const int> candidates, std::span<const std::vector<int32_t>> kept) = 0;
+};
+
+/// The places of the scored tokens that stay, ascending: those at positions below `sinks`, and of the others the
+/// `count` with the highest scores; of equal scores the later token. What is no number counts as the lowest.
+/// positions and scores have the same size.
+[[nodiscard]] std::vector<int32_t> ChoosePlaces(std::span<const int32_t> positions, std::span<const float> scores,
+                                                int sinks, int count);
+
+/// Makes each head of every layer without a window hold `budget` tokens, as the policy divides them, or as many as it
+/// holds if that is less. The first tokens and the recent ones stay in any case: up to policy.sinks() and
+/// policy.Recent(budget) + 63 tokens, even where the budget is less. Scores the heads of a layer over the threads of
+/// `pool`. `records` may be null where the policy needs none. Between steps only.
+///
+/// Layers are done one by one. kResourceExhausted where there is no room for the copies of what a layer keeps: then the
+/// layers before it are done, and a later call goes on.
+[[nodiscard]] Status EvictToBudget(KvSequence& sequence, const EvictionPolicy& policy, const AttentionTraits& traits,
+                                   int budget, EvictionRecords* records, base::ThreadPool& pool);
+
+}  // namespace kvasir::kvcache

@@ -1,0 +1,182 @@
+#include "kvcache/eviction_driver.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+#include <numeric>
+
+#include "kvcache/eviction_policies.h"
+#include "kvcache/sequence_testing.h"
+
+namespace kvasir::kvcache {
+namespace {
+
+using Places = std::vector<int32_t>;
+
+TEST(ChoosePlacesTest, SinksStayAndTheHighestOfTheRest) {
+  const Places positions = {0, 2, 3, 10, 20, 30, 40};
+  const std::vector<float> scores = {-9, -9, -9, 1, 5, 3, 2};
+  EXPECT_EQ(ChoosePlaces(positions, scores, 4, 2), (Places{0, 1, 2, 4, 5}));
+  EXPECT_EQ(ChoosePlaces(positions, scores, 0, 2), (Places{4, 5}));
+  EXPECT_EQ(ChoosePlaces(positions, scores, 4, 0), (Places{0, 1, 2}));
+  EXPECT_EQ(ChoosePlaces(positions, scores, 4, -3), (Places{0, 1, 2}));
+  EXPECT_EQ(ChoosePlaces(positions, scores, 4, 99).size(), positions.size());
+  EXPECT_TRUE(ChoosePlaces({}, {}, 4, 3).empty());
+}
+
+TEST(ChoosePlacesTest, TiesGoToTheLaterAndWhatIsNoNumberIsLast) {
+  const Places positions = {10, 11, 12, 13};
+  EXPECT_EQ(ChoosePlaces(positions, std::vector<float>{1, 1, 1, 1}, 0, 2), (Places{2, 3}));
+  EXPECT_EQ(ChoosePlaces(positions, std::vector<float>{-1e30F, NAN, -2e30F, NAN}, 0, 2), (Places{0, 2}));
+}
+
+// Scores by what a test says.
+class FixedScores final : public EvictionPolicy {
+ public:
+  explicit FixedScores(std::function<float(int head, int32_t position)> score) : score_(std::move(score)) {}
+  std::string_view name() const override { return "fixed"; }
+  std::string_view about() const override { return "for tests"; }
+  EvictionNeeds needs() const override { return {.attention_mass = true}; }
+  void Score(const HeadEvidence& head, std::span<float> scores) const override {
+    // All tokens are shown with their keys (which say their position) and records, the open page included.
+    EXPECT_EQ(head.positions.size() * 16, head.keys.size());
+    EXPECT_EQ(head.positions.size(), head.attention_mass.size());
+    EXPECT_EQ(head.length, 1000);
+    EXPECT_EQ(head.positions.back(), 999);
+    for (size_t i = 0; i < head.positions.size(); ++i) {
+      EXPECT_EQ(head.keys[i * 16], static_cast<float>(head.positions[i]));
+      EXPECT_EQ(head.values[i * 16], static_cast<float>(head.positions[i]));
+    }
+    for (size_t i = 0; i < scores.size(); ++i) scores[i] = score_(head.kv_head, head.positions[i]);
+  }
+
+ private:
+  std::function<float(int head, int32_t position)> score_;
+};
+
+class Records final : public EvictionRecords {
+ public:
+  HeadRecord Read(int /*layer*/, int /*kv_head*/) override { return {.attention_mass = mass}; }
+  void Keep(int layer, std::span<const int> candidates, std::span<const Places> kept) override {
+    candidates_of[layer] = {candidates.begin(), candidates.end()};
+    kept_of[layer] = {kept.begin(), kept.end()};
+  }
+  std::vector<float> mass = std::vector<float>(1000);
+  std::map<int, std::vector<int>> candidates_of;
+  std::map<int, std::vector<Places>> kept_of;
+};
+
+class EvictToBudgetTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::vector<KnownToken> tokens;
+    std::vector<int32_t> ids(1000, 5);
+    for (int i = 0; i < 1000; ++i) tokens.push_back({.id = 5, .serial = i});
+    ASSERT_TRUE(sequence_.Extend(ids).has_value());
+    WriteStep(sequence_, tokens);
+    sequence_.Commit();
+    sequence_.ReleaseOutsideWindow();
+  }
+  Status Evict(const EvictionPolicy& policy, int budget) {
+    return EvictToBudget(sequence_, policy, traits_, budget, &records_, threads_);
+  }
+  std::vector<int32_t> Held(int layer, int head) const { return sequence_.HeldPositions(layer, head, 16); }
+
+  const KvShape shape_ = {.layers = 3, .kv_heads = 2, .head_dim = 16, .windows = {0, 100, 0}};
+  std::unique_ptr<PagePool> pool_ = PagePool::Create(16 << 20).value();
+  KvSequence sequence_ =
+      KvSequence::Create(*pool_, shape_, {.format = kernels::PageFormat::kF32, .recent = 10}).value();
+  AttentionTraits traits_ = {.heads = 4, .ropes = {{.frequencies = {1.0}}}, .rope_of_layer = {0, 0, 0}};
+  Records records_;
+  base::ThreadPool threads_{2};
+};
+
+TEST_F(EvictToBudgetTest, EachHeadHoldsTheBudgetAndMemoryIsFree) {
+  const FixedScores policy(
+      [](int head, int32_t position) { return static_cast<float>(head == 0 ? position % 7 : -position); });
+  ASSERT_TRUE(Evict(policy, 300).has_value());
+  EXPECT_TRUE(sequence_.CheckIntegrity().has_value());
+  // 14 blocks lie 64 tokens before the end; the other 104 tokens are recent.
+  EXPECT_EQ(Held(0, 0).size(), 300u);
+  EXPECT_EQ(Held(2, 1).size(), 300u);
+  Places first(196);
+  std::iota(first.begin(), first.end(), 0);
+  const Places held = Held(0, 1);
+  EXPECT_EQ(Places(held.begin(), held.begin() + 196), first);
+  EXPECT_TRUE(sequence_.evicted());
+  // 196 tokens are 4 pages, the recent ones 2; the window's layer is as it was: tokens 901 on, and those of their page.
+  EXPECT_EQ(sequence_.bytes(), (4 * (4 + 2) + 2 * 2) * kernels::PageBytes(kernels::PageFormat::kF32, 16));
+  EXPECT_EQ(pool_->stats().live_bytes, sequence_.bytes());
+  // The records were told.
+  EXPECT_EQ(records_.kept_of.size(), 2u);
+  EXPECT_EQ(records_.candidates_of[2], (std::vector<int>{896, 896}));
+  EXPECT_EQ(records_.kept_of[2][1], first);
+}
+
+TEST_F(EvictToBudgetTest, ABudgetThatIsMetChangesNothing) {
+  const FixedScores policy([](int, int32_t) { return 0.0F; });
+  const size_t bytes = sequence_.bytes();
+  ASSERT_TRUE(Evict(policy, 1000).has_value());
+  EXPECT_FALSE(sequence_.evicted());
+  EXPECT_EQ(sequence_.bytes(), bytes);
+  EXPECT_TRUE(records_.kept_of.empty());
+}
+
+TEST_F(EvictToBudgetTest, SinksAndRecentTokensStayEvenBeyondTheBudget) {
+  const FixedScores policy([](int, int32_t position) { return position < 4 ? -1.0F : 1.0F; });
+  ASSERT_TRUE(Evict(policy, 10).has_value());
+  EXPECT_EQ(Held(0, 0).size(), 4u + 104u);
+  EXPECT_EQ(Held(0, 0)[3], 3);
+}
+
+TEST_F(EvictToBudgetTest, HeadsAndLayersMayHaveBudgetsOfTheirOwn) {
+  class Uneven final : public EvictionPolicy {
+   public:
+    std::string_view name() const override { return "uneven"; }
+    std::string_view about() const override { return "for tests"; }
+    int LayerBudget(int budget, int32_t length, int index, int layers) const override {
+      EXPECT_EQ(length, 1000);
+      EXPECT_EQ(layers, 2);
+      return index == 0 ? budget + 50 : budget - 50;
+    }
+    void Score(const HeadEvidence& head, std::span<float> scores) const override {
+      for (float& score : scores) score = static_cast<float>(head.kv_head);
+    }
+    std::vector<int> DivideHeads(std::span<const std::vector<float>> heads, int each) const override {
+      EXPECT_EQ(heads[0].size(), 892u);  // sinks are not ranked
+      return {each - 30, each + 30};
+    }
+  } policy;
+  ASSERT_TRUE(Evict(policy, 300).has_value());
+  EXPECT_EQ(Held(0, 0).size(), 320u);
+  EXPECT_EQ(Held(0, 1).size(), 380u);
+  EXPECT_EQ(Held(2, 0).size(), 220u);
+  EXPECT_EQ(Held(2, 1).size(), 280u);
+  // What a division gave one head is not taken away the next time.
+  ASSERT_TRUE(Evict(policy, 300).has_value());
+  EXPECT_EQ(Held(0, 1).size(), 380u);
+  EXPECT_TRUE(sequence_.CheckIntegrity().has_value());
+}
+
+TEST_F(EvictToBudgetTest, WithoutMemoryForCopiesALayerStaysWhole) {
+  const FixedScores policy([](int, int32_t) { return 0.0F; });
+  const size_t page = kernels::PageBytes(kernels::PageFormat::kF32, 16);
+  std::vector<Page> others;
+  while (true) {
+    auto other = pool_->Allocate(page, MemoryTag::kSequence);
+    if (!other) break;
+    others.push_back(std::move(*other));
+  }
+  const Status status = Evict(policy, 500);
+  ASSERT_FALSE(status.has_value());
+  EXPECT_EQ(status.error().code, ErrorCode::kResourceExhausted);
+  EXPECT_FALSE(sequence_.evicted());
+  EXPECT_TRUE(sequence_.CheckIntegrity().has_value());
+  others.clear();
+  ASSERT_TRUE(Evict(policy, 500).has_value());
+  EXPECT_EQ(Held(0, 0).size(), 500u);
+}
+
+}  // namespace
+}  // namespace kvasir::kvcache
