@@ -42,9 +42,13 @@ LayerTables TablesOf(const kvcache::KvShape& shape, const CalibrationData& data,
   LayerTables tables;
   for (int head = 0; head < shape.kv_heads; ++head) {
     const kvcache::HalfCalibration& half = data.keys[static_cast<size_t>(layer * shape.kv_heads + head)];
-    for (const uint16_t feature : half.order) tables.order.push_back(feature);
-    tables.feedback.insert(tables.feedback.end(), half.feedback.begin(), half.feedback.end());
-    tables.weight.insert(tables.weight.end(), half.weight.begin(), half.weight.end());
+    // A head of which nothing was learnt (no query saw a whole page) has no tables: plain rounding, all features alike.
+    const auto d = static_cast<size_t>(shape.head_dim);
+    for (size_t i = 0; i < d; ++i) {
+      tables.order.push_back(half.order.empty() ? static_cast<float>(i) : static_cast<float>(half.order[i]));
+      tables.weight.push_back(half.weight.empty() ? 1.0F : half.weight[i]);
+    }
+    for (size_t i = 0; i < d * d; ++i) tables.feedback.push_back(half.feedback.empty() ? 0.0F : half.feedback[i]);
   }
   return tables;
 }

@@ -1,0 +1,39 @@
+"""kvasir calibrate: what it writes, who reads it, and what is refused."""
+
+import json
+
+from conftest import ROOT
+
+
+def text() -> str:
+    return "\n".join(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))
+
+
+def test_a_calibration_is_found_and_changes_the_codes(kvasir, smollm2, tmp_path):
+    (tmp_path / "text.txt").write_text(text())
+    question = ["run", "--json", "-m", smollm2, "--kv", "ch2,recent=0", "-p", text()[:2400], "--greedy", "-n", "12", "--raw"]
+    before = json.loads(kvasir.ok(*question))["text"]
+    report = json.loads(kvasir.ok("calibrate", "-m", smollm2, "-f", tmp_path / "text.txt", "-c", "512", "--chunks", "1",
+                                  "--json"))
+    assert report["tokens"] == 512 and report["bytes"] > 1e6
+    assert "calibration/smollm2-" in report["path"] and report["path"].endswith(".gguf")
+    assert json.loads(kvasir.ok(*question))["text"] != before
+    # It is a file that can be looked at.
+    assert "kvasir.calibration.model" in kvasir.ok("inspect", "--metadata", report["path"])
+    # Bits by layer need what was not measured.
+    message = kvasir.fails("run", "-m", smollm2, "-p", "x", "--kv", "auto:3bits", code=1)
+    assert "run 'kvasir calibrate' for this model first, with --layers" in message
+
+
+def test_a_calibration_of_another_model_is_refused(kvasir, smollm2, gemma3, tmp_path):
+    (tmp_path / "text.txt").write_text(text())
+    calibrate = ["calibrate", "-f", tmp_path / "text.txt", "-c", "256", "--chunks", "1", "--json", "-m"]
+    smol = json.loads(kvasir.ok(*calibrate, smollm2))["path"]
+    gemma = json.loads(kvasir.ok(*calibrate, gemma3))["path"]
+    with open(smol, "wb") as file:
+        file.write(open(gemma, "rb").read())
+    message = kvasir.fails("run", "-m", smollm2, "-p", "x", "--kv", "ch4", code=1)
+    assert "it belongs to another model; 'kvasir calibrate' makes a new one" in message
+    with open(smol, "wb") as file:
+        file.write(open(gemma, "rb").read()[:5000])
+    assert "cannot be used" in kvasir.fails("run", "-m", smollm2, "-p", "x", "--kv", "ch4", code=1)
