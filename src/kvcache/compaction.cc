@@ -99,11 +99,7 @@ void KvSequence::OpenPage(int layer, int kv_head, const Page& page, int32_t firs
   std::vector<float> keys(static_cast<size_t>(kPageTokens) * d);
   std::vector<float> values(keys.size());
   ReadPage(layer, kv_head, page, first_position, keys, values);
-  const kernels::KernelTable& table = kernels::TableOf(kernels::ChosenIsa());
-  for (int slot = 0; slot < kPageTokens; ++slot) {
-    const size_t at = static_cast<size_t>(slot) * d;
-    codec_->Store(table, open.data(), shape_.head_dim, slot, keys.data() + at, values.data() + at);
-  }
+  codec_->Encode(kernels::TableOf(kernels::ChosenIsa()), open.data(), shape_.head_dim, keys.data(), values.data());
 }
 
 }  // namespace kvasir::kvcache

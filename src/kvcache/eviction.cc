@@ -114,10 +114,7 @@ Status KvSequence::Pack(int layer, int kv_head, int32_t end_block, std::span<con
       options_.compact->Encode(layer, kv_head, block * kPageTokens, page_keys, page_values, page.data());
       page.MarkCompact();
     } else {
-      for (size_t slot = 0; slot < kPageTokens; ++slot) {
-        codec_->Store(table, page.data(), shape_.head_dim, static_cast<int>(slot), page_keys.data() + slot * d,
-                      page_values.data() + slot * d);
-      }
+      codec_->Encode(table, page.data(), shape_.head_dim, page_keys.data(), page_values.data());
     }
     out->packed.push_back(std::move(page));
   }
