@@ -53,7 +53,7 @@ Kind Native(PageFormat format, const char* name) {
 }
 
 const TestRope& Rope() {
-  static const TestRope rope(kHeadDim, true, kPages);
+  static const TestRope rope(kHeadDim, true, kPages, kHeadDim / 4);  // as with a base of 10000 to 500000
   return rope;
 }
 

@@ -114,7 +114,7 @@ std::vector<Token> Tokens(const CompactFormat& format, const TestRope& rope, int
         const std::vector<double> stored = token.key;
         const int pairs = format.rope.n_rot / 2;
         for (int i = 0; i < pairs; ++i) {
-          const double angle = rope.Angle(i, token.position);
+          const double angle = rope.StoredAngle(i, token.position);
           token.key[format.rope.neox ? i : 2 * i] =
               std::cos(angle) * stored[2 * i] - std::sin(angle) * stored[2 * i + 1];
           token.key[format.rope.neox ? i + pairs : 2 * i + 1] =
@@ -183,10 +183,12 @@ void ExpectSameBits(const Answer& actual, const Answer& expected) {
 // A format, its RoPE and pages: variant 0..63 of the keys with some variant of the values.
 struct Case {
   Case(int bits, int variant, int head_dim)
-      : rope(variant % 5 == 0 ? head_dim / 2 : head_dim, variant % 2 == 1, kFirstPage + kPages),
+      : rope(RotatedFeatures(variant, head_dim), variant % 2 == 1, kFirstPage + kPages,
+             RotatedFeatures(variant, head_dim) / 2 * (variant % 3) / 2),
         format{HalfVariant(bits, variant),
                HalfVariant(kBits[(bits + variant) % 5], (variant * 13 + head_dim / 16) % 32), rope.view()},
         pages(format, head_dim, kPages, kFirstPage, static_cast<uint64_t>(variant)) {}
+  static int RotatedFeatures(int variant, int head_dim) { return variant % 5 == 0 ? head_dim / 2 : head_dim; }
   std::string Name() const {
     const auto name = [](const CompactHalf& h) {
       return std::to_string(h.bits) + (h.grouping == Grouping::kChannels ? " by channel " : " by token ") +

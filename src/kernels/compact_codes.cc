@@ -138,6 +138,11 @@ Status CheckCompact(const CompactFormat& format, int head_dim) {
                             "{} is possible",
                             head_dim, rope.n_rot, head_dim));
   }
+  if (rope.turned_pairs < 0 || rope.turned_pairs > rope.n_rot / 2) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("keys cannot be stored before a RoPE that turns {} of {} pairs within a page",
+                            rope.turned_pairs, rope.n_rot / 2));
+  }
   if (rope.slot_cos == nullptr || rope.slot_sin == nullptr || rope.page_cos == nullptr || rope.page_sin == nullptr) {
     return Fail(ErrorCode::kInvalidArgument, "keys stored before RoPE need the tables of its cosines and sines");
   }

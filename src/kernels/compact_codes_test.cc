@@ -148,11 +148,14 @@ TEST(CompactCodesTest, WhatKernelsCannotReadIsRefusedByName) {
   EXPECT_THAT(Refusal(format, 64), HasSubstr("values have no position"));
   format = {};
   format.key.before_rope = true;
-  const TestRope rope(64, true, 1);
+  const TestRope rope(64, true, 1, 20);
   EXPECT_THAT(Refusal(format, 64), HasSubstr("RoPE of 0"));
   format.rope = rope.view();
   EXPECT_EQ(Refusal(format, 64), "");
   EXPECT_THAT(Refusal(format, 48), HasSubstr("RoPE of 64"));
+  format.rope.turned_pairs = 33;
+  EXPECT_THAT(Refusal(format, 64), HasSubstr("33 of 32 pairs"));
+  format.rope.turned_pairs = 32;
   format.rope.page_sin = nullptr;
   EXPECT_THAT(Refusal(format, 64), HasSubstr("tables"));
 }

@@ -38,15 +38,20 @@ struct CompactHalf {
   int8_t level[32] = {};     // of code 0 .. 2^bits - 1
 };
 
-/// The rotation of keys that are stored before RoPE. The key at slot s of the page that begins at position b is
-/// R(b) R(s) k: a query is turned back by R(b), once per page, and the page's keys are turned by R(s), which is the
-/// same for all pages. Stored features 2i and 2i + 1 are the two of pair i, features from n_rot on are not turned.
+/// The rotation of keys that are stored before RoPE. The key at slot s of the page with the middle b = 64 * page + 32
+/// is R(b) R(s - 32) k: a query is turned back by R(b), once per page, and the page's keys are turned by R(s - 32),
+/// which is the same for all pages. Stored features 2i and 2i + 1 are the two of pair i, features from n_rot on are not
+/// turned.
+///
+/// The keys of a pair that hardly turns within a page have nearly the same distribution with R(s - 32) as without: they
+/// are stored with it, and need not be turned when they are read. Pairs are ordered from the fastest to the slowest.
 struct CompactRope {
   int n_rot = 0;                    // even, at most D
+  int turned_pairs = 0;             // at most n_rot/2: pairs from there on are stored with R(s - 32)
   bool neox = false;                // how the query has them: pairs (i, i + n_rot/2); else (2i, 2i + 1)
-  const float* slot_cos = nullptr;  // [n_rot/2][64] of the positions 0..63; what RoPE multiplies keys with goes here
-  const float* slot_sin = nullptr;
-  const float* page_cos = nullptr;  // [page][n_rot/2] of the positions 64 * page: a pure rotation
+  const float* slot_cos = nullptr;  // [n_rot/2][64] of R(s - 32), times what RoPE multiplies keys with; 1 ...
+  const float* slot_sin = nullptr;  // ... and 0 from turned_pairs on
+  const float* page_cos = nullptr;  // [page][n_rot/2] of R(b): a pure rotation
   const float* page_sin = nullptr;
 };
 

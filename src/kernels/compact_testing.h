@@ -54,20 +54,28 @@ inline HalfCodes RandomCodes(const CompactHalf& half, int head_dim, float size, 
 /// The tables of a RoPE over the first n_rot features, for positions below 64 * num_pages.
 class TestRope {
  public:
-  TestRope(int n_rot, bool neox, int num_pages) : n_rot_(n_rot), neox_(neox) {
+  TestRope(int n_rot, bool neox, int num_pages, int turned_pairs)
+      : n_rot_(n_rot), turned_pairs_(turned_pairs), neox_(neox) {
     const auto pairs = static_cast<size_t>(n_rot / 2);
     slot_cos_.resize(pairs * kPageTokens);
     slot_sin_.resize(pairs * kPageTokens);
     page_cos_.resize(pairs * static_cast<size_t>(num_pages));
     page_sin_.resize(pairs * static_cast<size_t>(num_pages));
     for (int i = 0; i < n_rot / 2; ++i) {
-      for (int s = 0; s < kPageTokens; ++s) Fill(slot_cos_, slot_sin_, static_cast<size_t>(i) * kPageTokens + s, i, s);
-      for (int p = 0; p < num_pages; ++p) Fill(page_cos_, page_sin_, p * pairs + i, i, p * kPageTokens);
+      for (int s = 0; s < kPageTokens; ++s) {
+        const int turn = i < turned_pairs ? s - kMiddle : 0;
+        Fill(slot_cos_, slot_sin_, static_cast<size_t>(i) * kPageTokens + s, i, turn);
+      }
+      for (int p = 0; p < num_pages; ++p) Fill(page_cos_, page_sin_, p * pairs + i, i, p * kPageTokens + kMiddle);
     }
+  }
+  /// The angle between what is stored of a key at `position` and the key.
+  double StoredAngle(int pair, int position) const {
+    return Angle(pair, pair < turned_pairs_ ? position : position / kPageTokens * kPageTokens + kMiddle);
   }
   double Angle(int pair, int position) const { return position * std::pow(10000.0, -2.0 * pair / n_rot_); }
   CompactRope view() const {
-    return {n_rot_, neox_, slot_cos_.data(), slot_sin_.data(), page_cos_.data(), page_sin_.data()};
+    return {n_rot_, turned_pairs_, neox_, slot_cos_.data(), slot_sin_.data(), page_cos_.data(), page_sin_.data()};
   }
 
  private:
@@ -76,7 +84,10 @@ class TestRope {
     sin[at] = static_cast<float>(std::sin(Angle(pair, position)));
   }
 
+  static constexpr int kMiddle = kPageTokens / 2;
+
   int n_rot_;
+  int turned_pairs_;
   bool neox_;
   std::vector<float> slot_cos_, slot_sin_, page_cos_, page_sin_;
 };

@@ -154,7 +154,7 @@ TEST(GuardedMemoryTest, AttentionOverCompactPagesStaysInside) {
   for (const int bits : {2, 3, 4, 5, 8}) {
     for (const int head_dim : {16, 80}) {
       for (int variant = 0; variant < 64; ++variant) {
-        const TestRope rope(head_dim, true, 2);
+        const TestRope rope(head_dim, true, 2, head_dim / 2 * (variant % 3) / 2);
         const CompactFormat format = {HalfVariant(bits, variant), HalfVariant(bits, (variant + 7) % 32), rope.view()};
         TestPages pages(format, head_dim, 2, 0, 1);
         const size_t bytes = PageBytes(format, head_dim);

@@ -9,24 +9,39 @@ namespace kvasir::kvcache {
 
 using kernels::kPageTokens;
 
+namespace {
+
+constexpr int kMiddle = kPageTokens / 2;
+// Radians by which a pair may turn from the middle of a page to its end and still count as standing still. A feature's
+// mean is then smeared by at most a tenth of its size: less than a code of 4 bits.
+constexpr double kStill = 0.1;
+
+}  // namespace
+
 KeyRotation::KeyRotation(KeyRope rope, int context_tokens) : rope_(std::move(rope)) {
-  for (const double frequency : rope_.frequencies) {
+  for (size_t i = 0; i < pairs(); ++i) {
+    if (kMiddle * std::abs(rope_.frequencies[i]) > kStill) turned_pairs_ = i + 1;
+  }
+  for (size_t i = 0; i < pairs(); ++i) {
     for (int slot = 0; slot < kPageTokens; ++slot) {
-      slot_cos_.push_back(static_cast<float>(std::cos(slot * frequency)) * rope_.magnitude);
-      slot_sin_.push_back(static_cast<float>(std::sin(slot * frequency)) * rope_.magnitude);
+      const double angle = (slot - kMiddle) * rope_.frequencies[i];
+      slot_cos_.push_back(i < turned_pairs_ ? static_cast<float>(std::cos(angle)) * rope_.magnitude : 1);
+      slot_sin_.push_back(i < turned_pairs_ ? static_cast<float>(std::sin(angle)) * rope_.magnitude : 0);
     }
   }
   const int pages = context_tokens / kPageTokens + 2;
   for (int page = 0; page < pages; ++page) {
+    const double middle = page * kPageTokens + kMiddle;
     for (const double frequency : rope_.frequencies) {
-      page_cos_.push_back(static_cast<float>(std::cos(page * kPageTokens * frequency)));
-      page_sin_.push_back(static_cast<float>(std::sin(page * kPageTokens * frequency)));
+      page_cos_.push_back(static_cast<float>(std::cos(middle * frequency)));
+      page_sin_.push_back(static_cast<float>(std::sin(middle * frequency)));
     }
   }
 }
 
 kernels::CompactRope KeyRotation::ForKernels() const {
   return {.n_rot = static_cast<int>(2 * pairs()),
+          .turned_pairs = static_cast<int>(turned_pairs_),
           .neox = rope_.neox,
           .slot_cos = slot_cos_.data(),
           .slot_sin = slot_sin_.data(),
@@ -45,7 +60,7 @@ void KeyRotation::TurnBack(int32_t first_position, int head_dim, std::span<const
   const auto d = static_cast<size_t>(head_dim);
   const float* page_cos = page_cos_.data() + static_cast<size_t>(first_position / kPageTokens) * pairs();
   const float* page_sin = page_sin_.data() + static_cast<size_t>(first_position / kPageTokens) * pairs();
-  // The keys carry the magnitude, and so does the table of slots.
+  // The keys carry the magnitude, and so does the table of slots, where it turns.
   const float factor = 1 / (rope_.magnitude * rope_.magnitude);
   for (size_t slot = 0; slot < kPageTokens; ++slot) {
     const float* key = keys.data() + slot * d;
@@ -54,7 +69,7 @@ void KeyRotation::TurnBack(int32_t first_position, int head_dim, std::span<const
       const Pair pair = PairAt(i);
       const float a = key[pair.first] * page_cos[i] + key[pair.second] * page_sin[i];
       const float b = key[pair.second] * page_cos[i] - key[pair.first] * page_sin[i];
-      const float slot_cos = slot_cos_[i * kPageTokens + slot] * factor;
+      const float slot_cos = slot_cos_[i * kPageTokens + slot] * (i < turned_pairs_ ? factor : 1);
       const float slot_sin = slot_sin_[i * kPageTokens + slot] * factor;
       out[2 * i] = a * slot_cos + b * slot_sin;
       out[2 * i + 1] = b * slot_cos - a * slot_sin;

@@ -18,7 +18,8 @@ struct KeyRope {
 
 /// Tables for sequences up to some length. Immutable; thread-safe.
 ///
-/// Turned back, a key or query stands as it was before RoPE, the two features of pair i at 2i and 2i + 1.
+/// Turned back, a key stands as it was before RoPE, the two features of pair i at 2i and 2i + 1; pairs that hardly turn
+/// within a page only as if it stood in the middle of its page (kernels::CompactRope).
 class KeyRotation {
  public:
   KeyRotation(KeyRope rope, int context_tokens);
@@ -33,8 +34,8 @@ class KeyRotation {
   void TurnBack(int32_t first_position, int head_dim, std::span<const float> keys, std::span<float> turned) const;
   /// The reverse.
   void Turn(int32_t first_position, int head_dim, std::span<const float> turned, std::span<float> keys) const;
-  /// A query [D] turned back by `position`, a multiple of 64: what a key at that position, turned back, is multiplied
-  /// with. Keeps the magnitude.
+  /// A query [D] turned back by the middle of the page that begins at `position`, a multiple of 64: what a key there,
+  /// turned back, is multiplied with. Keeps the magnitude.
   void TurnBackQuery(int32_t position, std::span<const float> query, std::span<float> turned) const;
 
  private:
@@ -45,6 +46,7 @@ class KeyRotation {
   [[nodiscard]] size_t pairs() const { return rope_.frequencies.size(); }
 
   KeyRope rope_;
+  size_t turned_pairs_ = 0;                 // pairs before RoPE; those behind them stand still within a page
   std::vector<float> slot_cos_, slot_sin_;  // [pairs][64], times the magnitude
   std::vector<float> page_cos_, page_sin_;  // [pages][pairs]
 };

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <random>
 
 namespace kvasir::kvcache {
@@ -29,6 +31,21 @@ std::vector<float> AtPosition(const KeyRope& rope, const std::vector<float>& x, 
   return out;
 }
 
+// Pairs that turn by more than a tenth of a radian in half a page; the others are stored with their slot's angle.
+constexpr size_t kTurnedPairs = 11;
+static_assert(kDim > 2 * kTurnedPairs);
+
+// What is stored of the key that is x [D] before RoPE at `slot` of a page.
+std::vector<float> Stored(const KeyRope& rope, const std::vector<float>& x, int slot) {
+  std::vector<float> out = x;
+  for (size_t i = kTurnedPairs; i < rope.frequencies.size(); ++i) {
+    const double angle = (slot - 32) * rope.frequencies[i];
+    out[2 * i] = static_cast<float>(rope.magnitude * (x[2 * i] * std::cos(angle) - x[2 * i + 1] * std::sin(angle)));
+    out[2 * i + 1] = static_cast<float>(rope.magnitude * (x[2 * i + 1] * std::cos(angle) + x[2 * i] * std::sin(angle)));
+  }
+  return out;
+}
+
 class KeyRotationTest : public testing::TestWithParam<bool> {
  protected:
   std::vector<float> Random(size_t n) {
@@ -47,19 +64,31 @@ TEST_P(KeyRotationTest, TurnsKeysBackAndForth) {
   const KeyRope rope = Rope(GetParam());
   const KeyRotation rotation(rope, 4096);
   for (const int first : {0, 64, 1984, 4096}) {
-    const std::vector<float> before = Random(kernels::kPageTokens * kDim);
-    std::vector<float> keys;
+    std::vector<float> keys, stored;
     for (int slot = 0; slot < kernels::kPageTokens; ++slot) {
-      const std::vector<float> x(before.begin() + slot * kDim, before.begin() + (slot + 1) * kDim);
-      const std::vector<float> key = AtPosition(rope, x, first + slot);
-      keys.insert(keys.end(), key.begin(), key.end());
+      const std::vector<float> x = Random(kDim);
+      std::ranges::copy(AtPosition(rope, x, first + slot), std::back_inserter(keys));
+      std::ranges::copy(Stored(rope, x, slot), std::back_inserter(stored));
     }
     std::vector<float> turned(keys.size()), again(keys.size());
     rotation.TurnBack(first, kDim, keys, turned);
-    rotation.Turn(first, kDim, before, again);
+    rotation.Turn(first, kDim, stored, again);
     for (size_t i = 0; i < keys.size(); ++i) {
-      ASSERT_NEAR(turned[i], before[i], 2e-6f) << first << " " << i;
+      ASSERT_NEAR(turned[i], stored[i], 2e-6f) << first << " " << i;
       ASSERT_NEAR(again[i], keys[i], 2e-6f) << first << " " << i;
+    }
+  }
+}
+
+TEST_P(KeyRotationTest, PairsThatStandStillWithinAPageNeedNotBeTurned) {
+  const KeyRotation rotation(Rope(GetParam()), 4096);
+  const kernels::CompactRope rope = rotation.ForKernels();
+  ASSERT_EQ(rope.turned_pairs, static_cast<int>(kTurnedPairs));
+  for (int i = 0; i < rope.n_rot / 2; ++i) {
+    for (int slot = 0; slot < kernels::kPageTokens; ++slot) {
+      const int at = i * kernels::kPageTokens + slot;
+      const bool still = rope.slot_cos[at] == 1 && rope.slot_sin[at] == 0;
+      if (slot != 32) ASSERT_EQ(still, i >= rope.turned_pairs) << i << " " << slot;
     }
   }
 }
@@ -71,7 +100,7 @@ TEST_P(KeyRotationTest, AQueryTurnedBackMeetsKeysTurnedBackByAsMuch) {
   const std::vector<float> key = Random(kDim);  // before RoPE
   std::vector<float> turned(kDim);
   rotation.TurnBackQuery(512, query, turned);
-  const std::vector<float> at = AtPosition(rope, key, 512);
+  const std::vector<float> at = AtPosition(rope, key, 512 + 32);  // the middle of the page
   double expected = 0, score = 0;
   for (size_t i = 0; i < kDim; ++i) {
     expected += query[i] * at[i];

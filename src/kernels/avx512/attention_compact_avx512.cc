@@ -23,6 +23,8 @@ namespace {
 #include "kernels/body/word_codes.inc"
 #include "kernels/body/compact_expand.inc"
 #include "kernels/body/compact_keys.inc"
+#include "kernels/body/compact_channel_keys.inc"
+#include "kernels/body/compact_word_keys.inc"
 #include "kernels/body/compact_rope_keys.inc"
 #include "kernels/body/compact_values.inc"
 #include "kernels/body/attention_compact.inc"
