@@ -19,6 +19,7 @@ import tempfile
 
 from harness import models, places, servers
 from harness.places import CPUS, KVASIR, die, note, run
+from harness.tokens import detokenize, tokenize
 
 VERSION = "0.4.13"
 HOME = places.CACHE / "peers" / f"lm-eval-{VERSION}"
@@ -47,14 +48,6 @@ def harness_python() -> pathlib.Path:
         run([python, "-m", "pip", "install", "-q", f"lm-eval[api]=={VERSION}"], "PyPI must be reachable.")
         (HOME / "ready").touch()
     return python
-
-
-def tokenize(model: pathlib.Path, text: str) -> list[int]:
-    return json.loads(run([KVASIR, "tokenize", "-m", model, "--ids", "--no-special"], places.BUILD_HINT, input=text))
-
-
-def detokenize(model: pathlib.Path, ids: list[int]) -> str:
-    return run([KVASIR, "detokenize", "-m", model], places.BUILD_HINT, input=" ".join(map(str, ids)))
 
 
 def pieces_of(model: pathlib.Path, text: str, count: int) -> list[tuple[str, str]]:

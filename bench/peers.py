@@ -25,7 +25,6 @@ from harness import models, peer, places, results
 from harness.places import CPUS, KVASIR, die, note, run
 
 DEEP = 4000  # tokens in the cache from which on a row has one turn and few settings
-KEEP_WITHIN = 0.85  # of the peer's best setting in the first turn: slower ones are not measured again
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def measure(row: Row, program: pathlib.Path, threads: int, turns: int, done: lis
         for key, speed in speeds.items():
             tried[key].append(speed)
         best = max(speeds.values())
-        kept = [key for key in kept if speeds[key] >= KEEP_WITHIN * best] if turn == 0 else kept
+        kept = [key for key in kept if speeds[key] >= peer.KEEP_WITHIN * best] if turn == 0 else kept
         ours.append(mine["tokens_per_second"])
         percent.append(mine["percent_of_limit"])
         theirs.append(best)

@@ -28,11 +28,11 @@ import time
 import urllib.request
 from dataclasses import asdict, dataclass
 
-from harness import models, places, results, servers
-from harness.places import CPUS, KVASIR, die, note, run
+from harness import models, peer, places, results, servers
+from harness.places import CPUS, die, note
 from harness.sse_client import Stream, complete
+from harness.tokens import tokenize
 
-KEEP_WITHIN = 0.85  # of the peer's best setting in the first turn: slower ones are not measured again
 ITL_TARGET_MS = 50
 SETTINGS = [{"fa": fa, "repack": repack, "unified": unified} for fa in (1, 0) for repack in (1, 0) for unified in (0, 1)]
 
@@ -60,7 +60,7 @@ class Prompts:
     """Pieces of a text that do not overlap, as token ids."""
 
     def __init__(self, model: pathlib.Path, text: str):
-        self._ids = json.loads(run([KVASIR, "tokenize", "-m", model, "--ids", "--no-special"], places.BUILD_HINT, input=text))
+        self._ids = tokenize(model, text)
         self._next = 0
 
     def take(self, count: int) -> list[int]:
@@ -157,7 +157,7 @@ def against_peer(load: Load, options: argparse.Namespace, model: pathlib.Path, p
             command = servers.theirs(program, model, options.threads, load.clients, load.context, setting)
             tried.append((measure(command, load, texts), setting))
         best = max(tried, key=lambda pair: better(load, pair[0], tried[0][0]))
-        settings = [setting for figures, setting in tried if better(load, figures, best[0]) >= KEEP_WITHIN]
+        settings = [setting for figures, setting in tried if better(load, figures, best[0]) >= peer.KEEP_WITHIN]
         theirs.append(best[0] | {"setting": best[1]})
         note(f"{load.name}, turn {turn + 1} of {options.turns}: {line(ours[-1])}; llama-server {line(theirs[-1])}")
     return {"load": asdict(load), "kvasir": ours, "llama-server": theirs}

@@ -2,8 +2,8 @@
 # ./dev lint [--all | FILE...]: every static check.
 #
 # The quick ones (include edges, sizes, links, scripts, formatting) look at the whole tree. clang-tidy looks at what
-# differs from the branch main and is not committed yet; with --all at everything (about ten minutes on two cores).
-# A changed header is checked through a file that includes it.
+# differs from the branch main and is not committed yet; with --all at everything. That takes long the first time, and
+# then only what changed is looked at (tools/tidy.py). A changed header is checked through a file that includes it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/say.sh
@@ -38,7 +38,7 @@ esac
 sources=()
 for file in "${changed[@]}"; do
   case $file in
-    src/*.cc) sources+=("$file") ;;
+    src/*.cc | fuzz/*.cc | examples/*.cc) sources+=("$file") ;;
     src/*.h | include/*.h)
       name=${file#src/}
       mapfile -t -O "${#sources[@]}" sources < <(git grep -lF "#include \"${name#include/}\"" -- 'src/*.cc' | head -n 1)
@@ -48,14 +48,9 @@ done
 if [[ ${#sources[@]} -gt 0 ]]; then
   mapfile -t sources < <(printf '%s\n' "${sources[@]}" | sort -u)
   export CCACHE_BASEDIR=$PWD
-  cmake --preset tidy -DKVASIR_BUILD_BENCHMARKS=ON >/dev/null
+  cmake --preset tidy >/dev/null
   say "clang-tidy on ${#sources[@]} files"
-  pattern=$(printf '|%s' "${sources[@]//./\\.}")
-  run-clang-tidy-19 -quiet -p build/tidy -j "$(nproc)" "/(${pattern#|})\$" >build/tidy/report.log 2>&1 || failed+=("clang-tidy")
-  # A fault in a header is reported once, not once per file that includes it.
-  awk '/^[^ ]+:[0-9]+:[0-9]+: (error|warning|note):/ { new = $3 == "note:" ? new : !seen[$0]++; if (/: note:/) { if (new) print; next } }
-       /^(\[[ 0-9]+\/[0-9]+\]|clang-tidy|Enabled|[0-9]+ warnings?|Suppressed|Use -header)/ { new = 0 }
-       new { print }' build/tidy/report.log | sed "s|^$PWD/||"
+  tools/tidy.py build/tidy "${sources[@]}" || failed+=("clang-tidy")
 else
   say "no C++ file changed, so clang-tidy has nothing to look at; ./dev lint --all looks at everything"
 fi

@@ -13,6 +13,7 @@ from harness.places import CACHE, note, die, run
 VERSION = "0.3.36"
 NAME = f"llama-cpp-python=={VERSION}"
 HOME = CACHE / "peers"
+KEEP_WITHIN = 0.85  # of the best setting in the first turn: slower ones are not measured again
 SOURCE = HOME / f"llama_cpp_python-{VERSION}" / "vendor" / "llama.cpp"
 
 FETCH_HINT = (f"{NAME} comes from PyPI: is there a network? Without one, build that release elsewhere and name its program "

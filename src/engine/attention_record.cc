@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "kernels/kernels.h"
 #include "kvcache/attention_weights.h"
+#include "kvcache/page_reader.h"
 
 namespace kvasir {
 namespace {
@@ -24,21 +25,11 @@ constexpr int kBlock = 16;       // known trip counts become vectors also at -O2
 // Keys [n, D] of the pages of one head, as attention sees them, and the positions by which it masks them.
 void ReadKeys(const kvcache::KvView& view, const kvcache::CompactStore* compact, int layer, int kv_head,
               std::vector<float>* keys, std::vector<int32_t>* positions) {
-  const kernels::KernelTable& kernels = kernels::TableOf(kernels::ChosenIsa());
-  const auto load = kernels.load_kv[static_cast<size_t>(view.format)];
-  const auto d = static_cast<size_t>(view.head_dim);
-  std::vector<float> page_keys(kernels::kPageTokens * d);
-  std::vector<float> page_values(kernels::kPageTokens * d);
+  const kvcache::PageReader reader = {view.format, compact, view.head_dim};
+  std::vector<float> values;  // nobody wants them
   for (const kernels::PageRef& page : view.pages(layer, kv_head).refs) {
-    const auto count = static_cast<size_t>(page.count);
-    if (page.compact) {
-      compact->Decode(layer, kv_head, page.first_position, page.data, page_keys, page_values);
-    } else {
-      for (size_t slot = 0; slot < count; ++slot) {
-        load(page.data, view.head_dim, static_cast<int>(slot), page_keys.data() + slot * d, page_values.data());
-      }
-    }
-    keys->insert(keys->end(), page_keys.begin(), page_keys.begin() + static_cast<std::ptrdiff_t>(count * d));
+    values.clear();
+    reader.Append(layer, kv_head, page, keys, &values);
     for (int slot = 0; slot < page.count; ++slot) positions->push_back(page.first_position + slot);
   }
 }

@@ -6,15 +6,12 @@
 
 #include "base/check.h"
 #include "engine/grammar_impl.h"
-#include "engine/tokenizer_impl.h"
-#include "grammar/constraint.h"
 #include "grammar/dfa.h"
 #include "grammar/gbnf.h"
 #include "grammar/json_schema.h"
 #include "grammar/json_text.h"
 #include "grammar/program.h"
 #include "grammar/regex.h"
-#include "grammar/store.h"
 #include "grammar/text_without.h"
 #include "grammar/walker.h"
 
@@ -46,25 +43,6 @@ std::optional<Error> FirstError(const std::vector<Grammar>& parts) {
     if (part.impl().error) return part.impl().error;
   }
   return std::nullopt;
-}
-
-class TokenConstraintOf final : public TokenConstraint {
- public:
-  TokenConstraintOf(std::shared_ptr<grammar::TokenGrammar> grammar, int32_t vocabulary)
-      : inner_(std::move(grammar), vocabulary) {}
-  Result<std::span<const uint32_t>> Mask() override { return inner_.Mask(); }
-  void Accept(int32_t token) override { inner_.Accept(token); }
-
- private:
-  grammar::Constraint inner_;
-};
-
-Result<std::shared_ptr<TokenConstraint>> ConstrainBits(const Tokenizer& tokenizer, const Grammar& grammar,
-                                                       int32_t bits) {
-  const Grammar::Impl& impl = grammar.impl();
-  if (impl.error) return std::unexpected(*impl.error);
-  KV_ASSIGN(std::shared_ptr<grammar::TokenGrammar> compiled, tokenizer.impl().grammars().Get(impl.key, impl.expr));
-  return std::make_shared<TokenConstraintOf>(std::move(compiled), bits);
 }
 
 }  // namespace
@@ -130,14 +108,6 @@ Result<bool> Grammar::Matches(std::string_view text) const {
   }
   KV_TRY(walker.status());
   return walker.complete(position);
-}
-
-Result<std::shared_ptr<TokenConstraint>> Constrain(const Engine& engine, const Grammar& grammar) {
-  return ConstrainBits(engine.tokenizer(), grammar, engine.info().vocabulary);
-}
-
-Result<std::shared_ptr<TokenConstraint>> Constrain(const Tokenizer& tokenizer, const Grammar& grammar) {
-  return ConstrainBits(tokenizer, grammar, tokenizer.vocab_size());
 }
 
 }  // namespace kvasir

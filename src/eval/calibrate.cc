@@ -23,9 +23,9 @@
 #include "eval/chunks.h"
 #include "eval/distribution.h"
 #include "kvcache/calibration.h"
-#include "kvcache/codec.h"
 #include "kvcache/key_rotation.h"
 #include "kvcache/kv_sequence.h"
+#include "kvcache/page_reader.h"
 #include "ops/attention_probe.h"
 #include "ops/operators.h"
 
@@ -106,18 +106,9 @@ class Collector final : public ops::AttentionProbe {
 Collector::Held Collector::Read(const kvcache::KvView& view, int layer, int kv_head) const {
   Held held;
   const auto pages = view.pages(layer, kv_head).refs;
-  const auto d = static_cast<size_t>(shape_.head_dim);
-  const kvcache::Codec& codec = kvcache::NativeCodec(view.format);
-  const kernels::KernelTable& table = kernels::TableOf(kernels::ChosenIsa());
+  const kvcache::PageReader reader = {.open = view.format, .head_dim = view.head_dim};  // exact mode: none is compact
   held.first_position = pages.front().first_position;
-  for (const kernels::PageRef& page : pages) {
-    for (int slot = 0; slot < page.count; ++slot) {
-      const size_t at = held.keys.size();
-      held.keys.resize(at + d);
-      held.values.resize(at + d);
-      codec.Load(table, page.data, shape_.head_dim, slot, held.keys.data() + at, held.values.data() + at);
-    }
-  }
+  for (const kernels::PageRef& page : pages) reader.Append(layer, kv_head, page, &held.keys, &held.values);
   return held;
 }
 

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <ctime>
 #include <random>
 #include <string>
 #include <vector>
@@ -14,6 +13,7 @@
 #include "base/aligned.h"
 #include "base/check.h"
 #include "kernels/kernels.h"
+#include "kernels/thread_clock.h"
 
 namespace kvasir::kernels {
 namespace {
@@ -76,39 +76,17 @@ class Heads {
   std::vector<PageRef> refs_;
 };
 
-// CPU time of this thread, as the library counts it for the rates below: on a busy machine a ratio of the two still
-// holds.
-double ThreadSeconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
-double SecondsOf(const auto& work) {
-  const double begin = ThreadSeconds();
-  work();
-  return ThreadSeconds() - begin;
-}
-
 // Bytes per second at which this table reads `heads`, the best of five.
 double ReadLimit(const KernelTable& table, const Heads& heads) {
-  double best = 0;
-  for (int i = 0; i < 5; ++i) {
-    const double seconds =
-        SecondsOf([&] { benchmark::DoNotOptimize(table.read_stream(heads.memory(), heads.bytes() / 256 * 256)); });
-    best = std::max(best, static_cast<double>(heads.bytes()) / seconds);
-  }
-  return best;
+  const size_t bytes = heads.bytes() / 256 * 256;
+  return static_cast<double>(bytes) /
+         BestSecondsOf(5, [&] { benchmark::DoNotOptimize(table.read_stream(heads.memory(), bytes)); });
 }
 
 double FmaLimit(const KernelTable& table) {
-  double best = 0;
-  for (int i = 0; i < 5; ++i) {
-    int64_t flops = 0;
-    const double seconds = SecondsOf([&] { benchmark::DoNotOptimize(table.fma_peak(1'000'000, &flops)); });
-    best = std::max(best, static_cast<double>(flops) / seconds);
-  }
-  return best;
+  int64_t flops = 0;
+  const double seconds = BestSecondsOf(5, [&] { benchmark::DoNotOptimize(table.fma_peak(1'000'000, &flops)); });
+  return static_cast<double>(flops) / seconds;
 }
 
 void Decode(benchmark::State& state, Isa isa, PageFormat format, int head_dim, int group) {

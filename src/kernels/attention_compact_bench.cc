@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <ctime>
 #include <functional>
 #include <random>
 #include <string>
@@ -19,6 +18,7 @@
 #include "base/check.h"
 #include "kernels/compact_testing.h"
 #include "kernels/kernels.h"
+#include "kernels/thread_clock.h"
 
 namespace kvasir::kernels {
 namespace {
@@ -153,21 +153,13 @@ class Cache {
   std::vector<PageRef> refs_;
 };
 
-double ThreadSeconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
 // The CPU time that the slowest of `threads` threads needs for its part of a pass.
 double PassSeconds(const Cache& cache, const KernelTable& table, int threads) {
   std::vector<double> seconds(threads);
   std::vector<std::thread> running;
   for (int t = 0; t < threads; ++t) {
     running.emplace_back([&, t] {
-      const double begin = ThreadSeconds();
-      cache.Pass(table, kHeads * t / threads, kHeads * (t + 1) / threads);
-      seconds[t] = ThreadSeconds() - begin;
+      seconds[t] = SecondsOf([&] { cache.Pass(table, kHeads * t / threads, kHeads * (t + 1) / threads); });
     });
   }
   for (std::thread& thread : running) thread.join();

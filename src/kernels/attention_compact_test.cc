@@ -8,40 +8,19 @@
 #include <string>
 #include <vector>
 
+#include "kernels/attention_testing.h"
 #include "kernels/compact_codes.h"
 #include "kernels/compact_testing.h"
 
 namespace kvasir::kernels {
 namespace {
 
-constexpr Isa kIsas[] = {Isa::kRef, Isa::kAvx2, Isa::kAvx512, Isa::kVnni};
 constexpr int kBits[] = {2, 3, 4, 5, 8};
 constexpr int kHeadDims[] = {16, 48, 64, 80, 96, 128, 256};
 constexpr int kPages = 2;
 constexpr int kFirstPage = 3;
 constexpr int kMaxRows = 96;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-struct Query {
-  int head_dim;
-  std::vector<int32_t> positions;
-  std::vector<float> q;
-  int window = 0;
-  float softcap = 0;
-
-  Query First(int rows) const {
-    Query query = *this;
-    query.positions.resize(rows);
-    query.q.resize(static_cast<size_t>(rows) * head_dim);
-    return query;
-  }
-  Query Only(int row) const {
-    Query query = *this;
-    query.positions = {positions[row]};
-    query.q.assign(q.begin() + row * head_dim, q.begin() + (row + 1) * head_dim);
-    return query;
-  }
-};
 
 // Rows before, inside and behind the pages, in no order.
 Query RandomQuery(int head_dim, int rows, uint64_t seed) {
@@ -52,29 +31,8 @@ Query RandomQuery(int head_dim, int rows, uint64_t seed) {
   return query;
 }
 
-struct Answer {
-  std::vector<float> out;
-  std::vector<float> lse;
-};
-
 Answer Attend(Isa isa, const CompactFormat& format, const Query& query, const std::vector<PageRef>& pages) {
-  const int rows = static_cast<int>(query.positions.size());
-  AlignedBytes scratch(kAttendScratchBytes);
-  // Wrong on purpose: every element has to be written.
-  Answer answer{std::vector<float>(query.q.size(), 777.0F), std::vector<float>(rows, 777.0F)};
-  TableOf(isa).attend_compact({.q = query.q.data(),
-                               .row_positions = query.positions.data(),
-                               .rows = rows,
-                               .head_dim = query.head_dim,
-                               .window = query.window,
-                               .softcap = query.softcap,
-                               .pages = pages.data(),
-                               .num_pages = static_cast<int>(pages.size()),
-                               .out = answer.out.data(),
-                               .lse = answer.lse.data(),
-                               .scratch = scratch.data()},
-                              format);
-  return answer;
+  return AnswerOf(query, pages, [&](const AttendArgs& args) { TableOf(isa).attend_compact(args, format); });
 }
 
 // ---- the textbook's attention, over floats in the query's frame
@@ -156,30 +114,6 @@ Answer Plain(const Query& query, const std::vector<Token>& tokens) {
   return answer;
 }
 
-// `actual` may be of fewer rows.
-void ExpectNear(const Answer& actual, const Answer& expected, float tolerance) {
-  for (size_t r = 0; r < actual.lse.size(); ++r) {
-    if (expected.lse[r] == -kInfinity) {
-      ASSERT_EQ(actual.lse[r], -kInfinity) << "row " << r;
-    } else {
-      ASSERT_NEAR(actual.lse[r], expected.lse[r], tolerance) << "row " << r;
-    }
-  }
-  for (size_t i = 0; i < actual.out.size(); ++i) {
-    ASSERT_NEAR(actual.out[i], expected.out[i], tolerance) << "element " << i;
-  }
-}
-
-void ExpectSameBits(const Answer& actual, const Answer& expected) {
-  ASSERT_EQ(actual.out.size(), expected.out.size());
-  for (size_t i = 0; i < expected.out.size(); ++i) {
-    ASSERT_EQ(std::bit_cast<uint32_t>(actual.out[i]), std::bit_cast<uint32_t>(expected.out[i])) << "element " << i;
-  }
-  for (size_t i = 0; i < expected.lse.size(); ++i) {
-    ASSERT_EQ(std::bit_cast<uint32_t>(actual.lse[i]), std::bit_cast<uint32_t>(expected.lse[i])) << "row " << i;
-  }
-}
-
 // A format, its RoPE and pages: variant 0..63 of the keys with some variant of the values.
 struct Case {
   Case(int bits, int variant, int head_dim)
@@ -215,7 +149,7 @@ TEST_P(CompactAttentionTest, MatchesPlainAttentionInEveryCombination) {
       query.softcap = variant % 7 == 2 ? 4.0F : 0.0F;
       const Answer expected = Plain(query, Tokens(test.format, test.rope, head_dim, test.pages.refs));
       for (const int rows : {1, 3, 6, 13, kMaxRows}) {
-        for (const Isa isa : kIsas) {
+        for (const Isa isa : kAllIsas) {
           if (!IsaSupported(isa) || (isa == Isa::kRef && rows != 13)) continue;
           SCOPED_TRACE(testing::Message()
                        << test.Name() << ", D " << head_dim << " rows " << rows << " " << IsaName(isa));
@@ -241,12 +175,9 @@ TEST_P(CompactAttentionTest, ARowHasTheSameBitsAloneInAnyCompanyAndOnAnyVectors)
         for (const int row : {0, 3, 39}) {
           SCOPED_TRACE(testing::Message()
                        << test.Name() << ", D " << head_dim << " row " << row << " " << IsaName(isa));
-          const auto of = [&](const Answer& a) {
-            return Answer{{a.out.begin() + row * head_dim, a.out.begin() + (row + 1) * head_dim}, {a.lse[row]}};
-          };
           const Answer alone = Attend(isa, test.format, query.Only(row), test.pages.refs);
-          ExpectSameBits(alone, of(together));
-          if (row < 4) ExpectSameBits(alone, of(few));
+          ExpectSameBits(alone, together.Only(row));
+          if (row < 4) ExpectSameBits(alone, few.Only(row));
           if (HasFatalFailure()) return;
         }
       }
@@ -276,7 +207,7 @@ TEST_P(CompactAttentionTest, WhatARowDoesNotSeeDoesNotTouchItsBits) {
     Query query = RandomQuery(kHeadDim, 4, 9);
     query.positions = {kFirst + 70, kFirst + 71, kFirst + 72, kFirst + 73};
     query.window = 50;  // slots 21.. of page 0, ..6 to ..9 of page 1
-    for (const Isa isa : kIsas) {
+    for (const Isa isa : kAllIsas) {
       if (!IsaSupported(isa)) continue;
       Case test(GetParam(), variant, kHeadDim);
       SCOPED_TRACE(testing::Message() << test.Name() << " " << IsaName(isa));
@@ -314,7 +245,7 @@ TEST_P(CompactAttentionTest, PaddingAndUnusedPlacesAreNotLookedAt) {
   for (int variant = 0; variant < 64; ++variant) {
     Case test(GetParam(), variant, kHeadDim);
     const Query query = RandomQuery(kHeadDim, 3, 11);
-    for (const Isa isa : kIsas) {
+    for (const Isa isa : kAllIsas) {
       if (!IsaSupported(isa)) continue;
       const Answer expected = Attend(isa, test.format, query, test.pages.refs);
       std::byte* half = test.pages.page(0);
@@ -344,7 +275,7 @@ TEST_P(CompactAttentionTest, ARowThatSeesNothingIsZeroWithMinusInfinity) {
     Case test(GetParam(), variant, 64);
     Query query = RandomQuery(64, 3, 3);
     query.positions = {kFirstPage * kPageTokens - 1, kFirstPage * kPageTokens + 5, 0};
-    for (const Isa isa : kIsas) {
+    for (const Isa isa : kAllIsas) {
       if (!IsaSupported(isa)) continue;
       const Answer answer = Attend(isa, test.format, query, test.pages.refs);
       for (const int row : {0, 2}) {

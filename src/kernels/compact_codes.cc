@@ -8,31 +8,14 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "kernels/page_elements.h"
 #include "tensor/half.h"
 
 namespace kvasir::kernels {
 namespace {
 
 constexpr int kMaxHeadDim = 512;
-constexpr float kMaxF16 = 65504.0F;
 constexpr int kVectorLanes = 32;
-
-template <typename T>
-T Read(const std::byte* from, size_t index) {
-  T element;
-  std::memcpy(&element, from + index * sizeof(T), sizeof(T));
-  return element;
-}
-template <typename T>
-void Write(std::byte* to, size_t index, T element) {
-  std::memcpy(to + index * sizeof(T), &element, sizeof(T));
-}
-
-uint16_t ToHalf(float x) {
-  if (x > kMaxF16) x = kMaxF16;
-  if (x < -kMaxF16) x = -kMaxF16;
-  return tensor::F32ToF16(x);
-}
 
 // Where the code of feature d at `slot` stands in the order of q8 pages.
 int CodeIndex(bool keys, int head_dim, int slot, int d) {
@@ -74,26 +57,27 @@ size_t ChunkBytes(int bits) {
 void PutCode(int bits, std::byte* packed, int index, unsigned code) {
   std::byte* chunk = packed + index / kCompactChunk * ChunkBytes(bits);
   const int at = index % kCompactChunk;
-  if (bits == 8) return Write(chunk, at, static_cast<uint8_t>(code));
+  if (bits == 8) return WriteElement(chunk, at, static_cast<uint8_t>(code));
   const Planes planes = PlanesOf(bits);
   for (int i = 0; i < planes.count; ++i) {
     const Plane& plane = planes.plane[i];
     const WordPlace place = PlaceIn(plane, at);
     const unsigned part = code >> plane.shift & ((1U << plane.bits) - 1);
-    Write(chunk, place.word, static_cast<uint16_t>(Read<uint16_t>(chunk, place.word) | part << place.bit));
+    WriteElement(chunk, place.word,
+                 static_cast<uint16_t>(ReadElement<uint16_t>(chunk, place.word) | part << place.bit));
   }
 }
 
 unsigned GetCode(int bits, const std::byte* packed, int index) {
   const std::byte* chunk = packed + index / kCompactChunk * ChunkBytes(bits);
   const int at = index % kCompactChunk;
-  if (bits == 8) return Read<uint8_t>(chunk, at);
+  if (bits == 8) return ReadElement<uint8_t>(chunk, at);
   const Planes planes = PlanesOf(bits);
   unsigned code = 0;
   for (int i = 0; i < planes.count; ++i) {
     const Plane& plane = planes.plane[i];
     const WordPlace place = PlaceIn(plane, at);
-    code |= (static_cast<unsigned>(Read<uint16_t>(chunk, place.word)) >> place.bit & ((1U << plane.bits) - 1))
+    code |= (static_cast<unsigned>(ReadElement<uint16_t>(chunk, place.word)) >> place.bit & ((1U << plane.bits) - 1))
             << plane.shift;
   }
   return code;
@@ -150,7 +134,7 @@ Status CheckCompact(const CompactFormat& format, int head_dim) {
 }
 
 float StoredNumber(float x) {
-  return tensor::F16ToF32(ToHalf(x));
+  return tensor::F16ToF32(SaturatedF16(x));
 }
 
 void PackHalf(const CompactHalf& half, bool keys, int head_dim, const HalfCodes& codes, std::byte* page_half) {
@@ -169,17 +153,17 @@ void PackHalf(const CompactHalf& half, bool keys, int head_dim, const HalfCodes&
     }
   }
   for (size_t i = 0; i < scales; ++i) {
-    Write(page_half + layout.scales, i, ToHalf(codes.scales[i]));
-    if (half.offset) Write(page_half + layout.offsets, i, ToHalf(codes.offsets[i]));
+    WriteElement(page_half + layout.scales, i, SaturatedF16(codes.scales[i]));
+    if (half.offset) WriteElement(page_half + layout.offsets, i, SaturatedF16(codes.offsets[i]));
   }
   if (half.outliers == 0) return;
   std::byte* places = page_half + layout.outliers;
-  Write(places, 0, static_cast<uint16_t>(codes.outliers.size()));
+  WriteElement(places, 0, static_cast<uint16_t>(codes.outliers.size()));
   for (size_t i = 0; i < codes.outliers.size(); ++i) {
     const Outlier& outlier = codes.outliers[i];
     KV_CHECK(outlier.slot < kPageTokens && outlier.feature < head_dim);
-    Write(places, 1 + i, static_cast<uint16_t>(outlier.feature * kPageTokens + outlier.slot));
-    Write(places, 1 + half.outliers + i, ToHalf(outlier.difference));
+    WriteElement(places, 1 + i, static_cast<uint16_t>(outlier.feature * kPageTokens + outlier.slot));
+    WriteElement(places, 1 + half.outliers + i, SaturatedF16(outlier.difference));
   }
 }
 
@@ -190,18 +174,18 @@ void UnpackHalf(const CompactHalf& half, bool keys, int head_dim, const std::byt
       const unsigned code = GetCode(half.bits, page_half, CodeIndex(keys, head_dim, slot, d));
       const int level = half.bits == 8 ? static_cast<int8_t>(code) : half.level[code];
       const size_t at = ScaleIndex(half, head_dim, slot, d);
-      const float scale = tensor::F16ToF32(Read<uint16_t>(page_half + layout.scales, at));
-      const float offset = half.offset ? tensor::F16ToF32(Read<uint16_t>(page_half + layout.offsets, at)) : 0.0F;
+      const float scale = tensor::F16ToF32(ReadElement<uint16_t>(page_half + layout.scales, at));
+      const float offset = half.offset ? tensor::F16ToF32(ReadElement<uint16_t>(page_half + layout.offsets, at)) : 0.0F;
       x[static_cast<size_t>(slot) * head_dim + d] = offset + scale * static_cast<float>(level);
     }
   }
   if (half.outliers == 0) return;
   const std::byte* places = page_half + layout.outliers;
-  const auto count = std::min<size_t>(Read<uint16_t>(places, 0), half.outliers);
+  const auto count = std::min<size_t>(ReadElement<uint16_t>(places, 0), half.outliers);
   for (size_t i = 0; i < count; ++i) {
-    const int place = Read<uint16_t>(places, 1 + i);
+    const int place = ReadElement<uint16_t>(places, 1 + i);
     const size_t at = static_cast<size_t>(place % kPageTokens) * head_dim + place / kPageTokens;
-    x[at] += tensor::F16ToF32(Read<uint16_t>(places, 1 + half.outliers + i));
+    x[at] += tensor::F16ToF32(ReadElement<uint16_t>(places, 1 + half.outliers + i));
   }
 }
 

@@ -6,7 +6,6 @@
 //   build/<preset>/bench/kvasir_kernels_bench --benchmark_filter='Gemv|Gemm|Dense|Pack|Quantize'
 //   KVASIR_ISA=avx2 chooses another instruction set.
 #include <benchmark/benchmark.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -15,6 +14,7 @@
 
 #include "kernels/kernels.h"
 #include "kernels/test_matrices.h"
+#include "kernels/thread_clock.h"
 
 namespace kvasir::kernels {
 namespace {
@@ -32,42 +32,22 @@ const KernelTable& Table() {
   return TableOf(isa);
 }
 
-double Now() {  // of this thread: time given to others does not count
-  timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
-template <typename Run>
-double Seconds(Run run) {
-  const double start = Now();
-  run();
-  return Now() - start;
-}
-
-template <typename Run>
-double BestOf(int times, Run run) {
-  double best = 1e9;
-  for (int i = 0; i < times; ++i) best = std::min(best, Seconds(run));
-  return best;
-}
-
 double Int8Limit() {  // multiply-adds per second
   int64_t ops = 0;
-  const double seconds = BestOf(100, [&] { benchmark::DoNotOptimize(Table().int8_peak(20000, &ops)); });
+  const double seconds = BestSecondsOf(100, [&] { benchmark::DoNotOptimize(Table().int8_peak(20000, &ops)); });
   return static_cast<double>(ops) / 2 / seconds;
 }
 
 double FmaLimit() {
   int64_t flops = 0;
-  const double seconds = BestOf(100, [&] { benchmark::DoNotOptimize(Table().fma_peak(20000, &flops)); });
+  const double seconds = BestSecondsOf(100, [&] { benchmark::DoNotOptimize(Table().fma_peak(20000, &flops)); });
   return static_cast<double>(flops) / 2 / seconds;
 }
 
 double ReadLimit(const AlignedBytes& data) {  // bytes per second
   const size_t bytes = data.size() / 256 * 256;
   return static_cast<double>(bytes) /
-         BestOf(5, [&] { benchmark::DoNotOptimize(Table().read_stream(data.data(), bytes)); });
+         BestSecondsOf(5, [&] { benchmark::DoNotOptimize(Table().read_stream(data.data(), bytes)); });
 }
 
 /// Runs the case and returns the best iteration's seconds; google-benchmark shows the mean.
@@ -75,7 +55,7 @@ template <typename Run>
 double Loop(benchmark::State& state, Run run) {
   double best = 1e9;
   for (auto _ : state) {
-    const double seconds = Seconds(run);
+    const double seconds = SecondsOf(run);
     best = std::min(best, seconds);
     state.SetIterationTime(seconds);
   }

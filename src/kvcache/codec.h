@@ -1,4 +1,5 @@
-// Codecs: how the 64 keys and values of a page are stored. One file per codec, one line in the registry (codec.cc).
+// Codecs: how the keys and values of an open page are stored, token by token. One line each in the registry (codec.cc).
+// A format that wants to see a whole page (a scale per channel, a codebook) is a CompactStore's.
 #pragma once
 
 #include <cstddef>
@@ -21,20 +22,15 @@ class Codec {
   /// Bytes of a page of 64 tokens of `head_dim` features.
   [[nodiscard]] virtual size_t PageBytes(int head_dim) const = 0;
 
-  /// Whether tokens can be stored one by one. A codec that looks at a whole page (a scale per channel, a codebook) says
-  /// no: it is used for sealed pages only, through Encode.
-  [[nodiscard]] virtual bool appends() const = 0;
-  /// Stores key and value [D] of one token. Only where appends().
+  /// Stores key and value [D] of one token.
   virtual void Store(const kernels::KernelTable& table, std::byte* page, int head_dim, int slot, const float* key,
                      const float* value) const = 0;
-  /// Stores a full page at once: keys, values [64][D].
-  virtual void Encode(const kernels::KernelTable& table, std::byte* page, int head_dim, const float* keys,
-                      const float* values) const;
+  /// Stores a full page: keys, values [64][D].
+  void Encode(const kernels::KernelTable& table, std::byte* page, int head_dim, const float* keys,
+              const float* values) const;
   /// Reads one token back.
   virtual void Load(const kernels::KernelTable& table, const std::byte* page, int head_dim, int slot, float* key,
                     float* value) const = 0;
-  /// Attention over pages of this codec, with the contract of KernelTable::attend.
-  virtual void Attend(const kernels::KernelTable& table, const kernels::AttendArgs& args) const = 0;
 };
 
 /// All codecs of this build.

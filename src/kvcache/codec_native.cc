@@ -13,7 +13,6 @@ class Native final : public Codec {
   std::string_view name() const override { return name_; }
   kernels::PageFormat format() const override { return format_; }
   size_t PageBytes(int head_dim) const override { return kernels::PageBytes(format_, head_dim); }
-  bool appends() const override { return true; }
   void Store(const kernels::KernelTable& table, std::byte* page, int head_dim, int slot, const float* key,
              const float* value) const override {
     table.store_kv[index()](page, head_dim, slot, key, value);
@@ -21,9 +20,6 @@ class Native final : public Codec {
   void Load(const kernels::KernelTable& table, const std::byte* page, int head_dim, int slot, float* key,
             float* value) const override {
     table.load_kv[index()](page, head_dim, slot, key, value);
-  }
-  void Attend(const kernels::KernelTable& table, const kernels::AttendArgs& args) const override {
-    table.attend[index()](args);
   }
 
  private:

@@ -60,34 +60,12 @@ TEST_P(EachCodecTest, WhatIsEncodedIsLoadedAgain) {
 }
 
 TEST_P(EachCodecTest, StoringTokenByTokenGivesTheSameBytes) {
-  if (!codec().appends()) GTEST_SKIP() << codec().name() << " encodes whole pages only";
   std::vector<std::byte> page(page_.size());
   for (int slot = kernels::kPageTokens; slot-- > 0;) {
     const size_t at = static_cast<size_t>(slot * kHeadDim);
     codec().Store(Table(), page.data(), kHeadDim, slot, &keys_[at], &values_[at]);
   }
   EXPECT_EQ(page, page_);
-}
-
-TEST_P(EachCodecTest, AttentionReadsWhatLoadReads) {
-  // A query so sharp that one key holds all the mass: the output is that key's value.
-  std::vector<float> key(kHeadDim), value(kHeadDim), query(kHeadDim), out(kHeadDim);
-  codec().Load(Table(), page_.data(), kHeadDim, 21, key.data(), value.data());
-  for (int d = 0; d < kHeadDim; ++d) query[static_cast<size_t>(d)] = 100 * key[static_cast<size_t>(d)];
-  const int32_t position = 63;
-  float lse = 0;
-  std::vector<std::byte> scratch(kernels::kAttendScratchBytes);
-  const kernels::PageRef page = {.data = page_.data(), .first_position = 0, .count = kernels::kPageTokens};
-  codec().Attend(Table(), {.q = query.data(),
-                           .row_positions = &position,
-                           .rows = 1,
-                           .head_dim = kHeadDim,
-                           .pages = &page,
-                           .num_pages = 1,
-                           .out = out.data(),
-                           .lse = &lse,
-                           .scratch = scratch.data()});
-  for (size_t d = 0; d < out.size(); ++d) EXPECT_NEAR(out[d], value[d], 1e-5f);
 }
 
 }  // namespace

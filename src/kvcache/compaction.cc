@@ -36,10 +36,11 @@ void KvSequence::Compact(base::ThreadPool& pool) {
       }
     }
   }
-  pool.ForDynamic(static_cast<int64_t>(places.size()), 1, [&](int64_t begin, int64_t last, int) {
+  std::vector<PageFloats> floats(static_cast<size_t>(pool.size()));  // of each thread, used again for the next page
+  pool.ForDynamic(static_cast<int64_t>(places.size()), 1, [&](int64_t begin, int64_t last, int thread) {
     for (int64_t i = begin; i < last; ++i) {
       const Place& place = places[static_cast<size_t>(i)];
-      EncodePage(place.layer, place.kv_head, place.block);
+      EncodePage(place.layer, place.kv_head, place.block, &floats[static_cast<size_t>(thread)]);
     }
   });
   for (int32_t block = first; block < end; ++block) ShowCompact(block);
@@ -51,15 +52,15 @@ void KvSequence::Compact(base::ThreadPool& pool) {
 
 // Replaces an open page by a compact one. Where the pool has no room for both at once, the page stays open: that costs
 // memory, nothing else, and the next call tries again.
-void KvSequence::EncodePage(int layer, int kv_head, int32_t block) {
+void KvSequence::EncodePage(int layer, int kv_head, int32_t block, PageFloats* floats) {
   const CompactStore& store = *options_.compact;
   auto compact = pool_->Allocate(store.PageBytes(layer), MemoryTag::kSequence);
   if (!compact) return;
   Page& page = PageOf(layer, kv_head, block);
-  std::vector<float> keys(static_cast<size_t>(kPageTokens) * static_cast<size_t>(shape_.head_dim));
-  std::vector<float> values(keys.size());
-  ReadPage(layer, kv_head, page, block * kPageTokens, keys, values);
-  store.Encode(layer, kv_head, block * kPageTokens, keys, values, compact->data());
+  floats->keys.clear();
+  floats->values.clear();
+  reader().Append(layer, kv_head, RefTo(page, block * kPageTokens), &floats->keys, &floats->values);
+  store.Encode(layer, kv_head, block * kPageTokens, floats->keys, floats->values, compact->data());
   compact->MarkCompact();
   page = std::move(*compact);
 }
@@ -79,26 +80,10 @@ void KvSequence::ShowCompact(int32_t block) {
   }
 }
 
-void KvSequence::ReadPage(int layer, int kv_head, const Page& page, int32_t first_position, std::span<float> keys,
-                          std::span<float> values) const {
-  if (page.compact()) {
-    options_.compact->Decode(layer, kv_head, first_position, page.data(), keys, values);
-    return;
-  }
-  const kernels::KernelTable& table = kernels::TableOf(kernels::ChosenIsa());
-  const auto d = static_cast<size_t>(shape_.head_dim);
-  for (int slot = 0; slot < kPageTokens; ++slot) {
-    const size_t at = static_cast<size_t>(slot) * d;
-    codec_->Load(table, page.data(), shape_.head_dim, slot, keys.data() + at, values.data() + at);
-  }
-}
-
 // Writes a copy of a compact page into `open`.
 void KvSequence::OpenPage(int layer, int kv_head, const Page& page, int32_t first_position, Page& open) const {
-  const auto d = static_cast<size_t>(shape_.head_dim);
-  std::vector<float> keys(static_cast<size_t>(kPageTokens) * d);
-  std::vector<float> values(keys.size());
-  ReadPage(layer, kv_head, page, first_position, keys, values);
+  std::vector<float> keys, values;
+  reader().Append(layer, kv_head, RefTo(page, first_position), &keys, &values);
   codec_->Encode(kernels::TableOf(kernels::ChosenIsa()), open.data(), shape_.head_dim, keys.data(), values.data());
 }
 

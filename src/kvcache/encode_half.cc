@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/check.h"
+#include "kvcache/block_rotation.h"
 #include "kvcache/encode_outliers.h"
 #include "kvcache/half_groups.h"
 #include "kvcache/level_table.h"
@@ -19,28 +20,8 @@ using kernels::StoredNumber;
 
 constexpr int kTokens = kernels::kPageTokens;
 constexpr size_t kRow = kernels::kPageTokens;
-constexpr int kRotatedBlock = 32;
 constexpr int kMaxHeadDim = 512;
 constexpr size_t kErrorsAtOnce = 4;
-
-// Sums and differences: a block of features times Sylvester's matrix, for all tokens at once.
-void RotateFeatures(int head_dim, float* x) {
-  for (int first = 0; first < head_dim; first += kRotatedBlock) {
-    const int block = std::min(kRotatedBlock, head_dim - first);
-    for (int half = 1; half < block; half *= 2) {
-      for (int d = 0; d < block; ++d) {
-        if ((d & half) != 0) continue;
-        float* a = x + static_cast<size_t>(first + d) * kRow;
-        float* b = a + static_cast<size_t>(half) * kRow;
-        for (int t = 0; t < kTokens; ++t) {
-          const float sum = a[t] + b[t];
-          b[t] = a[t] - b[t];
-          a[t] = sum;
-        }
-      }
-    }
-  }
-}
 
 // The work on one half. Features by tokens everywhere: loops run over the 64 tokens, which are independent.
 class Encoding {
@@ -59,7 +40,7 @@ class Encoding {
     for (size_t t = 0; t < kRow; ++t) {
       for (size_t d = 0; d < features; ++d) x_[d * kRow + t] = x[t * features + d];
     }
-    if (half.rotated) RotateFeatures(head_dim, x_.data());
+    if (half.rotated) RotateBlocks<kTokens>(head_dim, x_.data());
     out_.codes.assign(features * kRow, 0);
     out_.scales.assign(kernels::ScalesOf(half, head_dim), 0);
     out_.offsets.assign(half.offset ? out_.scales.size() : 0, 0);

@@ -35,26 +35,13 @@ std::vector<int32_t> KvSequence::HeldPositions(int layer, int kv_head, int32_t e
 void KvSequence::ReadHead(int layer, int kv_head, int32_t end_block, std::vector<float>* keys,
                           std::vector<float>* values) const {
   const HeadTable& table = tables_[index(layer, kv_head)];
-  const auto d = static_cast<size_t>(shape_.head_dim);
-  std::vector<float> page_keys(kPageTokens * d);
-  std::vector<float> page_values(kPageTokens * d);
   keys->clear();
   values->clear();
-  const auto append = [&](const Page& page, int32_t first_position, size_t count) {
-    ReadPage(layer, kv_head, page, first_position, page_keys, page_values);
-    const auto end = static_cast<std::ptrdiff_t>(count * d);
-    keys->insert(keys->end(), page_keys.begin(), page_keys.begin() + end);
-    values->insert(values->end(), page_values.begin(), page_values.begin() + end);
-  };
-  const size_t packed = table.packed_positions.size();
-  for (size_t i = 0; i < table.packed.size(); ++i) {
-    append(table.packed[i], static_cast<int32_t>(i) * kPageTokens,
-           std::min<size_t>(kPageTokens, packed - i * kPageTokens));
-  }
-  const int32_t first = first_block_[static_cast<size_t>(layer)];
-  for (int32_t block = first; block < end_block; ++block) {
-    append(table.pages[static_cast<size_t>(block - first)], block * kPageTokens,
-           static_cast<size_t>(std::min(kPageTokens, committed_ - block * kPageTokens)));
+  const auto blocks = static_cast<size_t>(end_block - first_block_[static_cast<size_t>(layer)]);
+  for (size_t i = 0; i < table.packed.size() + blocks; ++i) {
+    kernels::PageRef page = table.refs[i];
+    if (i >= table.packed.size()) page.count = std::min(page.count, committed_ - page.first_position);
+    reader().Append(layer, kv_head, page, keys, values);
   }
 }
 

@@ -286,6 +286,10 @@ void KvSequence::Unshare(int32_t first_block, Write write, std::vector<Page> cop
   }
 }
 
+kernels::PageRef KvSequence::RefTo(const Page& page, int32_t first_position, int32_t count) {
+  return {.data = page.data(), .first_position = first_position, .count = count, .compact = page.compact()};
+}
+
 // Rebuilds the kernels' view of the blocks from `first_block` on.
 void KvSequence::RefreshRefs(int32_t first_block) {
   for (int layer = 0; layer < shape_.layers; ++layer) {
@@ -297,17 +301,11 @@ void KvSequence::RefreshRefs(int32_t first_block) {
       for (size_t i = 0; first_block == 0 && i < packed; ++i) {
         const auto position = static_cast<int32_t>(i) * kPageTokens;
         const auto held = static_cast<int32_t>(table.packed_positions.size());
-        table.refs[i] = {.data = table.packed[i].data(),
-                         .first_position = position,
-                         .count = std::min(kPageTokens, held - position),
-                         .compact = table.packed[i].compact()};
+        table.refs[i] = RefTo(table.packed[i], position, std::min(kPageTokens, held - position));
       }
       for (size_t i = static_cast<size_t>(std::max(0, first_block - held_from)); i < table.pages.size(); ++i) {
         const int32_t position = (held_from + static_cast<int32_t>(i)) * kPageTokens;
-        table.refs[packed + i] = {.data = table.pages[i].data(),
-                                  .first_position = position,
-                                  .count = std::min(kPageTokens, length() - position),
-                                  .compact = table.pages[i].compact()};
+        table.refs[packed + i] = RefTo(table.pages[i], position, std::min(kPageTokens, length() - position));
       }
     }
   }

@@ -13,6 +13,7 @@
 #include "kvcache/codec.h"
 #include "kvcache/kv_options.h"
 #include "kvcache/page_pool.h"
+#include "kvcache/page_reader.h"
 #include "kvcache/seal.h"
 #include "kvcache/view.h"
 
@@ -142,6 +143,7 @@ class KvSequence {
   size_t page_bytes(int layer, const Page& page) const {
     return page.compact() ? options_.compact->PageBytes(layer) : page_bytes();
   }
+  PageReader reader() const { return {options_.format, options_.compact.get(), shape_.head_dim}; }
   size_t index(int layer, int kv_head) const { return static_cast<size_t>(layer) * shape_.kv_heads + kv_head; }
 
   Page& PageOf(int layer, int kv_head, int32_t block) {
@@ -153,12 +155,15 @@ class KvSequence {
   bool MustCopy(int layer, const Page& page, Write write) const;
   Result<std::vector<Page>> AllocateCopies(int32_t first_block, Write write) const;
   void Unshare(int32_t first_block, Write write, std::vector<Page> copies);
-  void EncodePage(int layer, int kv_head, int32_t block);
+  // Room for the floats of a page.
+  struct PageFloats {
+    std::vector<float> keys, values;
+  };
+  void EncodePage(int layer, int kv_head, int32_t block, PageFloats* floats);
   void ShowCompact(int32_t block);
-  void ReadPage(int layer, int kv_head, const Page& page, int32_t first_position, std::span<float> keys,
-                std::span<float> values) const;
   Status Pack(int layer, int kv_head, int32_t end_block, std::span<const int32_t> places, HeadTable* out) const;
   void OpenPage(int layer, int kv_head, const Page& page, int32_t first_position, Page& open) const;
+  static kernels::PageRef RefTo(const Page& page, int32_t first_position, int32_t count = kernels::kPageTokens);
   void RefreshRefs(int32_t first_block);
   void RefreshHeads();
   const BlockHash& ParentOf(size_t block) const { return block == 0 ? root_ : sealed_[block - 1]; }

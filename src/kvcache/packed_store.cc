@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "kernels/compact_codes.h"
+#include "kvcache/block_rotation.h"
 
 namespace kvasir::kvcache {
 
@@ -15,28 +16,10 @@ namespace {
 
 constexpr size_t kPageGranule = 64;  // the pool's pages are multiples of it
 
-// Undoes what EncodeHalf does to rotated halves: x [D] = H x / n for each block of n features, where H is Sylvester's
-// matrix of +1 and -1.
-void RotateBlocksBack(float* x, int head_dim) {
-  for (int begin = 0; begin < head_dim; begin += kernels::kQ8BlockFeatures) {
-    const int n = std::min(kernels::kQ8BlockFeatures, head_dim - begin);
-    for (int half = 1; half < n; half *= 2) {
-      for (int i = 0; i < n; ++i) {
-        if ((i & half) != 0) continue;
-        float& low = x[begin + i];
-        float& high = x[begin + i + half];
-        const float sum = low + high;
-        high = low - high;
-        low = sum;
-      }
-    }
-    for (int i = 0; i < n; ++i) x[begin + i] /= static_cast<float>(n);
-  }
-}
-
+// Undoes what EncodeHalf does to rotated halves, x [64][D].
 void RotatePageBack(std::vector<float>& x, int head_dim) {
   for (int slot = 0; slot < kPageTokens; ++slot) {
-    RotateBlocksBack(x.data() + static_cast<ptrdiff_t>(slot) * head_dim, head_dim);
+    RotateBlocksBack<1>(head_dim, x.data() + static_cast<ptrdiff_t>(slot) * head_dim);
   }
 }
 

@@ -6,9 +6,9 @@
 #include <array>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
+#include "kernels/page_elements.h"
 #include "kernels/ref/fp8.h"
 #include "kernels/ref/ref.h"
 #include "tensor/half.h"
@@ -17,20 +17,7 @@ namespace kvasir::kernels::ref {
 namespace {
 
 constexpr int kMaxHeadDim = 512;
-constexpr float kMaxHalf = 65504.0f;
 constexpr uint16_t kMaxHalfBits = 0x7bff;
-
-// Reading and writing of elements at any address.
-template <typename T>
-T Read(const std::byte* from, size_t index) {
-  T element;
-  std::memcpy(&element, from + index * sizeof(T), sizeof(T));
-  return element;
-}
-template <typename T>
-void Write(std::byte* to, size_t index, T element) {
-  std::memcpy(to + index * sizeof(T), &element, sizeof(T));
-}
 
 // Floats: K is [D][P], V is [P][D] behind it.
 template <typename Stored, float (*Decode)(Stored), Stored (*Encode)(float)>
@@ -41,15 +28,15 @@ struct Floats {
   }
   static void Query(const float* q, int head_dim, double* out) { std::copy_n(q, head_dim, out); }
   static float Key(const std::byte* page, int /*head_dim*/, int slot, int d) {
-    return Decode(Read<Stored>(page, KeyIndex(slot, d)));
+    return Decode(ReadElement<Stored>(page, KeyIndex(slot, d)));
   }
   static float Value(const std::byte* page, int head_dim, int slot, int d) {
-    return Decode(Read<Stored>(page, ValueIndex(head_dim, slot, d)));
+    return Decode(ReadElement<Stored>(page, ValueIndex(head_dim, slot, d)));
   }
   static void Store(std::byte* page, int head_dim, int slot, const float* key, const float* value) {
     for (int d = 0; d < head_dim; ++d) {
-      Write(page, KeyIndex(slot, d), Encode(key[d]));
-      Write(page, ValueIndex(head_dim, slot, d), Encode(value[d]));
+      WriteElement(page, KeyIndex(slot, d), Encode(key[d]));
+      WriteElement(page, ValueIndex(head_dim, slot, d), Encode(value[d]));
     }
   }
 };
@@ -57,14 +44,8 @@ struct Floats {
 float Same(float x) {
   return x;
 }
-// Saturates: one outlier beyond the range of f16 must not turn a whole row of attention into infinities.
-uint16_t SaturatedHalf(float value) {
-  if (value > kMaxHalf) value = kMaxHalf;
-  if (value < -kMaxHalf) value = -kMaxHalf;
-  return tensor::F32ToF16(value);
-}
 using F32 = Floats<float, Same, Same>;
-using F16 = Floats<uint16_t, tensor::F16ToF32, SaturatedHalf>;
+using F16 = Floats<uint16_t, tensor::F16ToF32, SaturatedF16>;
 using E4M3 = Floats<uint8_t, E4M3ToF32, F32ToE4M3>;
 using E5M2 = Floats<uint8_t, E5M2ToF32, F32ToE5M2>;
 
@@ -104,8 +85,8 @@ struct Q8 {
     return static_cast<size_t>(kPageTokens) * head_dim / 2 + d / kQ8BlockFeatures * kPageTokens + slot;
   }
   static float Element(const std::byte* half, int head_dim, int slot, int d, Index index) {
-    return static_cast<float>(Read<int8_t>(half, index(head_dim, slot, d))) *
-           tensor::F16ToF32(Read<uint16_t>(half, ScaleIndex(head_dim, slot, d)));
+    return static_cast<float>(ReadElement<int8_t>(half, index(head_dim, slot, d))) *
+           tensor::F16ToF32(ReadElement<uint16_t>(half, ScaleIndex(head_dim, slot, d)));
   }
   static float Key(const std::byte* page, int head_dim, int slot, int d) {
     return Element(page, head_dim, slot, d, KeyIndex);
@@ -117,7 +98,7 @@ struct Q8 {
   // The smallest f16 of at least max / 127, so that no code exceeds 127; at most the largest finite one.
   static uint16_t Scale(float max) {
     const float scale = max / 127;
-    const uint16_t half = scale > kMaxHalf ? kMaxHalfBits : tensor::F32ToF16(scale);
+    const uint16_t half = scale > kLargestF16 ? kMaxHalfBits : tensor::F32ToF16(scale);
     return tensor::F16ToF32(half) < scale && half < kMaxHalfBits ? half + 1 : half;
   }
   static void StoreHalf(std::byte* half, int head_dim, int slot, const float* x, Index index) {
@@ -131,11 +112,11 @@ struct Q8 {
       const uint16_t scale = Scale(max);
       const float stored = tensor::F16ToF32(scale);
       const float inverse = stored == 0 ? 0.0F : 1.0F / stored;
-      Write(half, ScaleIndex(head_dim, slot, first), scale);
+      WriteElement(half, ScaleIndex(head_dim, slot, first), scale);
       for (int d = first; d < end; ++d) {
         const float below = x[d] * inverse < 127 ? x[d] * inverse : 127.0F;  // a NaN becomes some code
         const float code = below > -127 ? below : -127.0F;
-        Write(half, index(head_dim, slot, d), static_cast<int8_t>(std::nearbyint(code)));
+        WriteElement(half, index(head_dim, slot, d), static_cast<int8_t>(std::nearbyint(code)));
       }
     }
   }

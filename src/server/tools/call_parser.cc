@@ -59,9 +59,10 @@ bool CallParser::ReadContent(CallEvents& out) {
     return false;
   }
   CallEvents begun;
-  Cursor cursor(std::string_view(held_).substr(found.at));
+  const std::string_view head = std::string_view(held_).substr(found.at, kLongestHead);
+  Cursor cursor(head);
   Seen seen = Open(cursor, begun);
-  if (seen == Seen::kPartly && held_.size() - found.at > kLongestHead) seen = Seen::kNo;
+  if (seen == Seen::kPartly && head.size() == kLongestHead) seen = Seen::kNo;
   switch (seen) {
     case Seen::kNo: EmitContent(found.at + 1, out); return true;
     case Seen::kPartly: EmitContent(without_space(found.at), out); return false;

@@ -6,6 +6,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "server/tools/answer_reader.h"
+#include "server/tools/calls_testing.h"
 #include "server/tools/named_calls.h"
 #include "server/tools/tagged_calls.h"
 
@@ -13,17 +14,6 @@ namespace kvasir::server {
 namespace {
 
 using Kind = CallEvent::Kind;
-
-std::vector<Tool> Tools() {
-  const Json weather = {{"type", "object"},
-                        {"properties",
-                         {{"city", {{"type", "string"}}},
-                          {"days", {{"type", "integer"}}},
-                          {"exact", {{"type", "boolean"}}},
-                          {"tags", {{"type", "array"}}}}}};
-  return {{.name = "get_weather", .description = "", .parameters = weather},
-          {.name = "now", .description = "", .parameters = {{"type", "object"}, {"properties", Json::object()}}}};
-}
 
 ToolDialect Dialect(const CallFormat& format) {
   return {.format = &format, .traits = {}, .markers = {}, .marker_texts = {}};
@@ -45,7 +35,7 @@ std::string Shape(const AnswerParts& parts) {
 }
 
 std::string Read(std::string_view format, std::string_view text) {
-  return Shape(ReadAnswer(text, {.tools = Tools()}, Dialect(Named(format))));
+  return Shape(ReadAnswer(text, {.tools = ToolsForTest()}, Dialect(Named(format))));
 }
 
 struct Sample {
@@ -167,71 +157,57 @@ std::string Shown(const CallEvents& events) {
   return text;
 }
 
-// The events of a text given in pieces, with those of the same kind joined.
-CallEvents EventsOf(const Sample& sample, const std::vector<size_t>& cuts) {
-  AnswerReader reader({.tools = Tools()}, Dialect(Named(sample.format)));
-  CallEvents joined;
-  const auto add = [&](CallEvents events) {
-    for (CallEvent& event : events) {
-      const bool joins = event.kind == Kind::kContent || event.kind == Kind::kArguments;
-      if (joins) {
-        EXPECT_NE(event.text, "");
-      }
-      if (joins && !joined.empty() && joined.back().kind == event.kind) {
-        joined.back().text += event.text;
-      } else {
-        joined.push_back(std::move(event));
-      }
-    }
-  };
-  size_t begin = 0;
-  for (const size_t cut : cuts) {
-    add(reader.Push(std::string_view(sample.text).substr(begin, cut - begin)));
-    begin = cut;
-  }
-  add(reader.Push(std::string_view(sample.text).substr(begin)));
-  add(reader.Finish());
-  return joined;
-}
-
 TEST(Formats, TheOutcomeDoesNotDependOnTheCuts) {
   for (const Sample& sample : Samples()) {
-    const std::string whole = Shown(EventsOf(sample, {}));
+    const CallFormat& format = Named(sample.format);
+    const CallEvents events = EventsOf(format, sample.text, {});
+    EXPECT_EQ(FaultOf(events, sample.text), "") << sample.text;
+    const std::string whole = Shown(events);
     std::vector<size_t> everywhere;
     for (size_t i = 1; i < sample.text.size(); ++i) {
-      EXPECT_EQ(Shown(EventsOf(sample, {i})), whole) << sample.text << " cut at " << i;
+      EXPECT_EQ(Shown(EventsOf(format, sample.text, {{i}})), whole) << sample.text << " cut at " << i;
       everywhere.push_back(i);
     }
-    EXPECT_EQ(Shown(EventsOf(sample, everywhere)), whole) << sample.text;
+    EXPECT_EQ(Shown(EventsOf(format, sample.text, everywhere)), whole) << sample.text;
   }
 }
 
 // Pieces of calls in any order: nothing crashes, nothing depends on the cuts, and calls are well nested.
 RC_GTEST_PROP(Formats, AnythingMayComeInAnyPieces, ()) {
   const Sample& base = Samples()[*rc::gen::inRange<size_t>(0, Samples().size())];
-  Sample mixed{base.format, "", ""};
+  std::string mixed;
   for (int i = *rc::gen::inRange(1, 6); i > 0; --i) {
     const Sample& other = Samples()[*rc::gen::inRange<size_t>(0, Samples().size())];
     const std::string& text = *rc::gen::inRange(0, 3) == 0 ? other.text : base.text;
     const auto begin = *rc::gen::inRange<size_t>(0, text.size());
-    mixed.text += text.substr(begin, *rc::gen::inRange<size_t>(0, text.size() - begin + 1));
+    mixed += text.substr(begin, *rc::gen::inRange<size_t>(0, text.size() - begin + 1));
   }
   std::vector<size_t> cuts;
-  for (size_t at = 0; at < mixed.text.size();) {
+  for (size_t at = 0; at < mixed.size();) {
     at += *rc::gen::inRange<size_t>(1, 12);
-    if (at < mixed.text.size()) cuts.push_back(at);
+    if (at < mixed.size()) cuts.push_back(at);
   }
-  const CallEvents whole = EventsOf(mixed, {});
-  RC_TAG(mixed.format);
-  RC_LOG() << mixed.text << "\n" << Shown(EventsOf(mixed, cuts)) << "\n" << Shown(whole);
-  RC_ASSERT(EventsOf(mixed, cuts) == whole);
-  bool open = false;
-  for (const CallEvent& event : whole) {
-    RC_ASSERT(open == (event.kind == Kind::kArguments || event.kind == Kind::kEnd));
-    if (event.kind == Kind::kBegin) open = true;
-    if (event.kind == Kind::kEnd) open = false;
+  const CallFormat& format = Named(base.format);
+  const CallEvents whole = EventsOf(format, mixed, {});
+  const CallEvents in_pieces = EventsOf(format, mixed, cuts);
+  RC_TAG(base.format);
+  RC_LOG() << mixed << "\n" << Shown(in_pieces) << "\n" << Shown(whole);
+  RC_ASSERT(in_pieces == whole);
+  RC_ASSERT(FaultOf(whole, mixed) == "");
+}
+
+// What is held because it may become a call has a limit, and where it lies does not depend on the cuts either.
+TEST(Formats, AHeadWithoutEndIsText) {
+  for (const size_t length : {size_t{1000}, size_t{100'000}}) {
+    const std::string id(length, 'x');
+    const std::string text = "<tool_call>{\"id\": \"" + id + "\", \"name\": \"now\"}</tool_call>";
+    const CallFormat& format = Named("hermes");
+    const CallEvents whole = EventsOf(format, text, {});
+    EXPECT_EQ(whole.front().kind, length == 1000 ? Kind::kBegin : Kind::kContent);
+    EXPECT_EQ(FaultOf(whole, text), "");
+    const std::vector<size_t> cuts = {10, length / 2, length + 24};
+    EXPECT_EQ(Shown(EventsOf(format, text, cuts)), Shown(whole));
   }
-  RC_ASSERT(!open);
 }
 
 TEST(Formats, WhatTheyWriteTheyRead) {
@@ -240,7 +216,7 @@ TEST(Formats, WhatTheyWriteTheyRead) {
   for (const auto& format : CallFormats()) formats.push_back(format.get());
   for (const CallFormat* format : formats) {
     const std::string text = format->Write(calls);
-    const AnswerParts parts = ReadAnswer(text, {.tools = Tools()}, Dialect(*format));
+    const AnswerParts parts = ReadAnswer(text, {.tools = ToolsForTest()}, Dialect(*format));
     EXPECT_EQ(parts.text, "") << format->name();
     ASSERT_EQ(parts.calls.size(), 2u) << format->name() << ": " << text;
     for (size_t i = 0; i < calls.size(); ++i) {
@@ -254,13 +230,13 @@ TEST(Formats, WhatTheyWriteTheyRead) {
 TEST(Formats, TheExampleOfTheTutorialWorks) {
   const auto format =
       NamedCalls({.name = "example", .signs = {"<<call "}, .open = "<<call ", .name_end = " ", .close = ">>"});
-  EXPECT_EQ(Shape(ReadAnswer("Well. <<call now {\"a\": 1}>>", {.tools = Tools()}, Dialect(*format))),
+  EXPECT_EQ(Shape(ReadAnswer("Well. <<call now {\"a\": 1}>>", {.tools = ToolsForTest()}, Dialect(*format))),
             "Well.|now({\"a\": 1})");
   EXPECT_EQ(format->Write(std::vector<ToolCall>{{"now", "{}"}}), "<<call now {}>>");
 }
 
 TEST(Formats, ContentBeforeACallIsNotHeldBack) {
-  AnswerReader reader({.tools = Tools()}, Dialect(Named("hermes")));
+  AnswerReader reader({.tools = ToolsForTest()}, Dialect(Named("hermes")));
   EXPECT_EQ(reader.Push("Let me"), (CallEvents{{Kind::kContent, "Let me"}}));
   EXPECT_EQ(reader.Push(" see <to"), (CallEvents{{Kind::kContent, " see"}}));
   EXPECT_EQ(reader.Push("ol_call>{\"name\": \"now\", "), CallEvents{});
@@ -275,9 +251,9 @@ TEST(Formats, ContentBeforeACallIsNotHeldBack) {
 TEST(Formats, WithoutToolsAllIsText) {
   const std::string call = GenericFormat().Write(std::vector<ToolCall>{{"now", "{}"}});
   EXPECT_EQ(Shape(ReadAnswer(call, {}, Dialect(GenericFormat()))), call);
-  EXPECT_EQ(Shape(ReadAnswer(call, {.tools = Tools(), .use = ToolUse::kNever}, Dialect(GenericFormat()))), call);
+  EXPECT_EQ(Shape(ReadAnswer(call, {.tools = ToolsForTest(), .use = ToolUse::kNever}, Dialect(GenericFormat()))), call);
   // Only what may be called is a call.
-  EXPECT_EQ(Shape(ReadAnswer(call, {.tools = Tools(), .only = "get_weather"}, Dialect(GenericFormat()))), call);
+  EXPECT_EQ(Shape(ReadAnswer(call, {.tools = ToolsForTest(), .only = "get_weather"}, Dialect(GenericFormat()))), call);
 }
 
 TEST(ArgumentJson, FollowsTheSchema) {
