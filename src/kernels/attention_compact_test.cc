@@ -154,7 +154,7 @@ TEST_P(CompactAttentionTest, MatchesPlainAttentionInEveryCombination) {
           SCOPED_TRACE(testing::Message()
                        << test.Name() << ", D " << head_dim << " rows " << rows << " " << IsaName(isa));
           ExpectNear(Attend(isa, test.format, query.First(rows), test.pages.refs), expected,
-                     isa == Isa::kRef ? 2e-5F : 2e-4F);
+                     isa == Isa::kRef ? 2e-5F : 3e-4F);
           if (HasFatalFailure()) return;
         }
       }

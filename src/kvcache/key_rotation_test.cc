@@ -88,7 +88,8 @@ TEST_P(KeyRotationTest, PairsThatStandStillWithinAPageNeedNotBeTurned) {
     for (int slot = 0; slot < kernels::kPageTokens; ++slot) {
       const int at = i * kernels::kPageTokens + slot;
       const bool still = rope.slot_cos[at] == 1 && rope.slot_sin[at] == 0;
-      if (slot != 32) ASSERT_EQ(still, i >= rope.turned_pairs) << i << " " << slot;
+      if (slot == 32) continue;  // the middle
+      ASSERT_EQ(still, i >= rope.turned_pairs) << i << " " << slot;
     }
   }
 }
