@@ -9,6 +9,7 @@
 // bit, for the same seed.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -38,6 +39,10 @@ struct SchedulerOptions {
   double itl_target_ms = 100;
   /// Keep computed prompts while there is memory, and start a request from the longest beginning that is held.
   bool prefix_cache = true;
+  /// One in so many requests is checked: of four heads, keys and values are kept as f32 as well (4 * 2 * 4 bytes per
+  /// feature and token, beside the budget), and every eighth generated token is compared with exact attention over
+  /// them. Such a request is computed from its first token on. 0: none.
+  int shadow_check_every = 0;
 };
 
 /// Why the part of a prompt that was found in the cache ends where it ends.
@@ -48,6 +53,7 @@ enum class CacheMiss {
   kDiverged,        ///< A held text begins alike and differs at this token.
   kNotHeld,         ///< Nothing held goes on here: never computed under this tenant and salt, or evicted.
   kEviction,        ///< The eviction policy has to see the computation of what follows.
+  kShadowCheck,     ///< The request is checked against exact attention, which needs all keys and values.
   kNoMemory,        ///< A beginning was held, but using it would not have left the memory to go on.
 };
 [[nodiscard]] std::string_view CacheMissName(CacheMiss miss);
@@ -108,6 +114,15 @@ struct RequestView {
   double age_seconds = 0;
 };
 
+/// What checks against exact attention have found; see SchedulerOptions::shadow_check_every. A distance is that of a
+/// head's result for a token from what exact attention gives, |a - b| / |b|.
+struct ShadowStats {
+  static constexpr std::array<double, 9> kBounds = {0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1};
+  int64_t requests = 0;                                      ///< Requests that were checked or are.
+  std::array<int64_t, kBounds.size() + 1> comparisons = {};  ///< With a distance up to each bound, and above the last.
+  double distance_sum = 0;
+};
+
 /// What a scheduler is doing and has done. Counters only grow.
 struct SchedulerStats {
   int running = 0;
@@ -130,6 +145,7 @@ struct SchedulerStats {
   size_t kv_bytes = 0;         ///< Live pages.
   size_t kv_shared_bytes = 0;  ///< Of those, in use by two or more running requests.
   size_t kv_cached_bytes = 0;  ///< Of those, held for reuse only; given up when memory is needed.
+  ShadowStats shadow;
   double last_step_ms = 0;
   int prompt_chunk_tokens = 0;  ///< Rows that a step beside running streams now leaves to prompts.
   std::vector<RequestView> requests;

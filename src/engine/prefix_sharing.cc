@@ -28,6 +28,7 @@ void HashBlocks(std::span<const int32_t> tokens, const kvcache::BlockHash& root,
 
 // How many tokens may be taken from the index without computing them.
 int Scheduler::Impl::Reusable(const ScheduledRequest& request) const {
+  if (request.shadow) return 0;  // it has to see all keys and values
   const Generator& generator = request.generator;
   return CacheEvictor::ReusableOfOthers(engine, generator.reusable(), static_cast<int>(generator.prompt().size()));
 }
@@ -64,6 +65,7 @@ CacheReport Scheduler::Impl::Explain(const ScheduledRequest& request, const kvca
   const auto reason = [&] {
     if (!options.prefix_cache) return CacheMiss::kDisabled;
     if (request.generator.request().prompt_logprobs) return CacheMiss::kPromptLogprobs;
+    if (request.shadow) return CacheMiss::kShadowCheck;
     if (match.length == Reusable(request) && match.length < request.generator.reusable()) return CacheMiss::kEviction;
     switch (match.end) {
       case kvcache::MatchEnd::kLimit: return CacheMiss::kNone;

@@ -10,6 +10,7 @@
 
 #include "engine/cache_evictor.h"
 #include "engine/generator.h"
+#include "engine/shadow_check.h"
 #include "kvasir/scheduler.h"
 #include "kvcache/kv_sequence.h"
 
@@ -45,6 +46,7 @@ struct ScheduledRequest {
   Generator generator;
   std::optional<kvcache::KvSequence> sequence;  // while running
   std::unique_ptr<CacheEvictor> evictor;        // while running, where the cache is evicted from
+  std::unique_ptr<ShadowCheck> shadow;          // where its attention is checked
   const SchedulerClock::time_point submitted = SchedulerClock::now();
   SchedulerClock::time_point deadline = SchedulerClock::time_point::max();
   double queue_seconds = -1;  // until it was first admitted

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <future>
+#include <limits>
 
 #include "base/check.h"
 #include "engine/cache_map.h"
@@ -22,6 +23,7 @@ Status CheckRange(const char* name, int value, int low, int high) {
 Status CheckOptions(const SchedulerOptions& options) {
   KV_TRY(CheckRange("max_running", options.max_running, 1, kMaxBatchRows));
   KV_TRY(CheckRange("max_waiting", options.max_waiting, 1, kMaxWaiting));
+  KV_TRY(CheckRange("shadow_check_every", options.shadow_check_every, 0, std::numeric_limits<int>::max()));
   if (options.itl_target_ms >= 0 && options.itl_target_ms <= 1e6) return {};
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("itl_target_ms is {}; allowed are 0 (no target) to 1000000", options.itl_target_ms));
@@ -37,6 +39,7 @@ std::string_view CacheMissName(CacheMiss miss) {
     case CacheMiss::kDiverged: return "diverged";
     case CacheMiss::kNotHeld: return "not held";
     case CacheMiss::kEviction: return "eviction";
+    case CacheMiss::kShadowCheck: return "shadow check";
     case CacheMiss::kNoMemory: return "no memory";
   }
   return "unknown";
@@ -107,6 +110,10 @@ Result<RequestId> Scheduler::Impl::Submit(Submission submission) {
   }
   auto request = std::make_unique<ScheduledRequest>(++last_id, std::move(submission), std::move(generator));
   request->kv_options = std::move(kv_options);
+  if (options.shadow_check_every > 0 && counters.accepted % options.shadow_check_every == 0) {
+    request->shadow = ShadowCheck::Create(engine, counters.shadow.requests);
+    if (request->shadow) ++counters.shadow.requests;
+  }
   by_id[last_id] = request.get();
   queue.Enter(request->submission.tenant);
   queue.Push(std::move(request));

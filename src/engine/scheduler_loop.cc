@@ -40,6 +40,7 @@ void Scheduler::Impl::Loop() {
         continue;
       }
       request->generator.AbandonStep();
+      if (request->shadow) request->shadow->Discard();
       // A cancelled step is tried again without those who wanted it cancelled.
       if (status.error().code != ErrorCode::kCancelled) {
         End(*request, std::unexpected(status.error()));
@@ -127,7 +128,8 @@ Status Scheduler::Impl::ComputeStep(std::span<ScheduledRequest* const> step) {
          .first_logits = request->generator.first_logits() - start,
          .on_logits = [request, start](
                           int i, std::span<const float> logits) { request->generator.OnLogits(start + i, logits); },
-         .record = request->evictor ? request->evictor->record() : nullptr});
+         .record = request->evictor ? request->evictor->record() : nullptr,
+         .shadow = request->shadow.get()});
   }
   {
     const std::lock_guard lock(mutex);
@@ -163,6 +165,7 @@ void Scheduler::Impl::Advance(ScheduledRequest& request) {
     counters.generated_tokens += generator.generated() - generated_before;
     queue.Charge(request.submission.tenant, generator.generated() - generated_before);
     if (!request.sequence->evicted()) ShowSealed(request);
+    if (request.shadow) request.shadow->Report(counters.shadow);
   }
   request.highest_computed = std::max(request.highest_computed, computed);
   request.computed_tokens = computed;

@@ -62,27 +62,42 @@ void HandOut(base::ThreadPool& pool, std::span<const StepRows> rows, const Gathe
   });
 }
 
-// Shows each sequence's attention to its record, and all of it to the probe that the caller gave.
+// Shows each sequence's attention to its record and its shadow check, and all of it to the probe that the caller gave.
 class StepProbe final : public ops::AttentionProbe {
  public:
   StepProbe(std::span<const StepRows> rows, ops::AttentionProbe* given) : rows_(rows), given_(given) {}
 
   [[nodiscard]] bool needed() const {
-    return given_ != nullptr || std::ranges::any_of(rows_, [](const StepRows& each) { return each.record != nullptr; });
+    const auto looked_at = [](const StepRows& each) { return each.record != nullptr || each.shadow != nullptr; };
+    return given_ != nullptr || std::ranges::any_of(rows_, looked_at);
+  }
+  void OnKeys(const ops::Batch& batch, const ops::AttentionSpec& spec, const float* k, const float* v) override {
+    const int64_t width = static_cast<int64_t>(spec.kv_heads) * spec.head_dim;
+    for (size_t s = 0; s < rows_.size(); ++s) {
+      if (rows_[s].shadow == nullptr) continue;
+      const ops::SequenceRows& rows = batch.sequences[s];
+      rows_[s].shadow->OnKeys(rows, PositionsOf(batch, rows), spec, k + rows.first_row * width,
+                              v + rows.first_row * width);
+    }
+    if (given_ != nullptr) given_->OnKeys(batch, spec, k, v);
   }
   void OnAttention(const ops::Batch& batch, const ops::AttentionSpec& spec, const float* q, const float* out) override {
     const int64_t width = static_cast<int64_t>(spec.heads) * spec.head_dim;
     for (size_t s = 0; s < rows_.size(); ++s) {
-      if (rows_[s].record == nullptr) continue;
       const ops::SequenceRows& rows = batch.sequences[s];
-      const auto positions =
-          batch.positions.subspan(static_cast<size_t>(rows.first_row), static_cast<size_t>(rows.num_rows));
-      rows_[s].record->OnRows(rows, positions, spec, q + rows.first_row * width);
+      const auto positions = PositionsOf(batch, rows);
+      const int64_t first = rows.first_row * width;
+      if (rows_[s].record != nullptr) rows_[s].record->OnRows(rows, positions, spec, q + first);
+      if (rows_[s].shadow != nullptr) rows_[s].shadow->OnAttention(rows, positions, spec, q + first, out + first);
     }
     if (given_ != nullptr) given_->OnAttention(batch, spec, q, out);
   }
 
  private:
+  static std::span<const int32_t> PositionsOf(const ops::Batch& batch, const ops::SequenceRows& rows) {
+    return batch.positions.subspan(static_cast<size_t>(rows.first_row), static_cast<size_t>(rows.num_rows));
+  }
+
   std::span<const StepRows> rows_;
   ops::AttentionProbe* given_;
 };

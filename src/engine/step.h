@@ -8,6 +8,7 @@
 
 #include "engine/attention_record.h"
 #include "engine/engine_impl.h"
+#include "engine/shadow_check.h"
 #include "kvcache/kv_sequence.h"
 
 namespace kvasir {
@@ -23,6 +24,8 @@ struct StepRows {
   std::function<void(int index, std::span<const float> logits)> on_logits;
   /// Sees the attention of these tokens, where an eviction policy needs it.
   AttentionRecord* record = nullptr;
+  /// Compares the attention of these tokens with exact attention, where that was asked for.
+  ShadowCheck* shadow = nullptr;
 };
 
 /// What the rows of a step are given: logits, or the vectors that the head would make them of.

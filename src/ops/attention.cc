@@ -57,8 +57,12 @@ void Operators::PrepareHeads(const Batch& batch, const AttentionSpec& spec, cons
     }
   };
   const auto count = static_cast<int64_t>(batch.tokens.size());
-  if (count < 4) return rows_of_batch(0, count);
-  pool_.For(count, 1, [&](int64_t begin, int64_t end, int) { rows_of_batch(begin, end); });
+  if (count < 4) {
+    rows_of_batch(0, count);
+  } else {
+    pool_.For(count, 1, [&](int64_t begin, int64_t end, int) { rows_of_batch(begin, end); });
+  }
+  if (batch.probe != nullptr) batch.probe->OnKeys(batch, spec, k, v);
 }
 
 // Fills items_ and merges_, and makes room for the partials.

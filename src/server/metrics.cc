@@ -83,6 +83,30 @@ void WriteSingle(std::string& out, std::string_view name, const Single& metric, 
   fmt::format_to(std::back_inserter(out), "{}{{{}}} {}\n", name, labels, metric.value);
 }
 
+// The lines of one histogram; `counts` has one entry more than `bounds`.
+void WriteBuckets(std::string& out, std::string_view name, std::string_view labels, std::span<const double> bounds,
+                  std::span<const uint64_t> counts, double sum) {
+  uint64_t total = 0;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    total += counts[i];
+    const std::string bound = i < bounds.size() ? fmt::format("{}", bounds[i]) : "+Inf";
+    fmt::format_to(std::back_inserter(out), "{}_bucket{{{},le=\"{}\"}} {}\n", name, labels, bound, total);
+  }
+  fmt::format_to(std::back_inserter(out), "{}_sum{{{}}} {}\n", name, labels, sum);
+  fmt::format_to(std::back_inserter(out), "{}_count{{{}}} {}\n", name, labels, total);
+}
+
+void WriteShadow(std::string& out, const ShadowStats& shadow, std::string_view labels) {
+  WriteSingle(out, "kvasir_shadow_requests_total",
+              {"kvasir_shadow_requests_total", nullptr, "counter", "Requests checked against exact attention.",
+               static_cast<double>(shadow.requests)},
+              labels);
+  constexpr auto kName = "kvasir_shadow_attention_distance";
+  Header(out, kName, "histogram", "Of a head's attention from exact attention, relative.");
+  const std::vector<uint64_t> counts(shadow.comparisons.begin(), shadow.comparisons.end());
+  WriteBuckets(out, kName, labels, ShadowStats::kBounds, counts, shadow.distance_sum);
+}
+
 }  // namespace
 
 Histogram::Histogram(std::span<const double> upper_bounds)
@@ -95,14 +119,9 @@ void Histogram::Observe(double value) {
 }
 
 void Histogram::Write(std::string& out, std::string_view name, std::string_view labels) const {
-  uint64_t total = 0;
-  for (size_t i = 0; i < counts_.size(); ++i) {
-    total += counts_[i].load(std::memory_order_relaxed);
-    const std::string bound = i < bounds_.size() ? fmt::format("{}", bounds_[i]) : "+Inf";
-    fmt::format_to(std::back_inserter(out), "{}_bucket{{{},le=\"{}\"}} {}\n", name, labels, bound, total);
-  }
-  fmt::format_to(std::back_inserter(out), "{}_sum{{{}}} {}\n", name, labels, sum_.load(std::memory_order_relaxed));
-  fmt::format_to(std::back_inserter(out), "{}_count{{{}}} {}\n", name, labels, total);
+  std::vector<uint64_t> counts;
+  for (const auto& count : counts_) counts.push_back(count.load(std::memory_order_relaxed));
+  WriteBuckets(out, name, labels, bounds_, counts, sum_.load(std::memory_order_relaxed));
 }
 
 Metrics::Metrics()
@@ -186,6 +205,7 @@ std::string Metrics::Text(const SchedulerStats* stats, std::string_view model, i
       WriteSingle(out, metric.name, metric, labels);
       if (aliases && metric.alias != nullptr) WriteSingle(out, metric.alias, metric, labels + ",engine=\"0\"");
     }
+    WriteShadow(out, stats->shadow, labels);
     if (aliases) {
       // vLLM counts all prompt tokens here, and those looked up in the cache there.
       const auto all = static_cast<double>(stats->prompt_tokens + stats->cached_tokens);

@@ -220,6 +220,10 @@ constexpr auto kSettings = std::to_array<Setting>({
      "start from the longest beginning that was computed before (default on)",
      [](S& s, Text t) { return SetSwitch(s.scheduler.prefix_cache, t); },
      [](const S& s) { return One(std::string(s.scheduler.prefix_cache ? "on" : "off")); }},
+    {"shadow-check", "", kNumber, "N", kScheduling,
+     "compare one in N requests with exact attention, for /metrics; 0 is none (default 0)",
+     [](S& s, Text t) { return SetInt(s.scheduler.shadow_check_every, t, 0, kMany); },
+     [](const S& s) { return One(s.scheduler.shadow_check_every); }},
 
     {"max-connections", "", kNumber, "N", kLimits, "connections at once (default 4096)",
      [](S& s, Text t) { return SetInt(s.http.max_connections, t, 1, kMany); },
