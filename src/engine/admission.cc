@@ -15,10 +15,13 @@
 namespace kvasir {
 
 // Bytes it will allocate until everything it has so far is computed, with `held_blocks` blocks in place, in steps of at
-// most `step` tokens.
+// most `step` tokens. Where tokens are evicted, an answer takes the places of what was forgotten.
 size_t Scheduler::Impl::BytesToReach(const ScheduledRequest& request, int64_t held_blocks, int step) const {
-  return kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.layout(), held_blocks,
-                              static_cast<int64_t>(request.generator.tokens().size()), step);
+  const Generator& generator = request.generator;
+  const int most = CacheEvictor::MostHeld(engine, static_cast<int>(generator.prompt().size()),
+                                          static_cast<int>(generator.tokens().size()));
+  const int64_t tokens = std::max<int64_t>(most, held_blocks * kernels::kPageTokens);
+  return kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.layout(), held_blocks, tokens, step);
 }
 
 // Bytes that running requests still need for their prompts, and a block for each that may need one soon.

@@ -46,6 +46,12 @@ int CacheEvictor::ReusableOfOthers(const Engine::Impl& engine, int common, int p
   return std::max(0, std::min(common, prompt_tokens - std::max(1, needs.window_queries)));
 }
 
+int CacheEvictor::MostHeld(const Engine::Impl& engine, int prompt_tokens, int tokens) {
+  if (!engine.options.kv.evicts()) return tokens;
+  const int kept = engine.options.kv.BudgetOf(prompt_tokens);
+  return std::min(tokens, std::max(prompt_tokens, kept + kEvictionSlack));
+}
+
 void CacheEvictor::OnRewind(const kvcache::KvSequence& sequence) {
   if (sequence.length() == 0) {
     if (record_) record_->Reset();

@@ -33,6 +33,8 @@ class CacheEvictor {
   [[nodiscard]] int Reusable(const kvcache::KvSequence& sequence, int common, int prompt_tokens) const;
   /// The same for blocks of another sequence of `engine`, whose rows were never seen.
   [[nodiscard]] static int ReusableOfOthers(const Engine::Impl& engine, int common, int prompt_tokens);
+  /// Of a text of `tokens` that begins with a prompt of `prompt_tokens`, how many a head holds at once at most.
+  [[nodiscard]] static int MostHeld(const Engine::Impl& engine, int prompt_tokens, int tokens);
   /// The sequence was rewound.
   void OnRewind(const kvcache::KvSequence& sequence);
   /// A prompt of so many tokens is computed next, the beginning of which may be held.

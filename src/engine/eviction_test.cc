@@ -239,6 +239,29 @@ TEST_F(EvictionTest, ThePreemptedGoOnWithTheSameText) {
   }
 }
 
+// The whole text would not fit; what is left of it does.
+TEST_F(EvictionTest, APreemptedAnswerMayBeLongerThanTheMemory) {
+  constexpr size_t kBlocks = 11;  // the prompt's ten and one more
+  const auto engine =
+      Load({.kv = ParseKvSpec("f16,evict=streaming,budget=192").value(), .kv_budget_bytes = kBlocks * kBlockBytes});
+  const auto scheduler = Make(*engine, {.prefix_cache = false});
+  Request request = Greedy(SomeTokens(600), 400);
+  const std::vector<int32_t> expected = Alone(*engine, request).tokens;
+  ASSERT_EQ(expected.size(), 400);
+  FutureCompletion other;
+  int count = 0;
+  request.on_token = [&](const TokenEvent&) {
+    if (++count == 300) other = Start(*scheduler, {.request = Greedy(SomeTokens(500, 1), 2), .priority = 1});
+    return true;
+  };
+  const auto done = Start(*scheduler, {.request = request}).get();
+  ASSERT_TRUE(done.has_value());
+  EXPECT_EQ(done->preemptions, 1);
+  EXPECT_EQ(done->generation.reason, FinishReason::kLength);
+  EXPECT_EQ(done->generation.tokens, expected);
+  EXPECT_TRUE(other.get().has_value());
+}
+
 TEST_F(EvictionTest, AFullContextEndsInsteadOfShifting) {
   const auto engine = LoadWith("f16,evict=snapkv,budget=200");
   Request request = Greedy(SomeTokens(1000), 100);
