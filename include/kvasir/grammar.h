@@ -40,9 +40,9 @@ class Grammar {
   /// error of Constrain.
   [[nodiscard]] static Grammar Special(std::string_view text);
   /// One after the other.
-  [[nodiscard]] static Grammar Sequence(std::vector<Grammar> parts);
+  [[nodiscard]] static Grammar Sequence(const std::vector<Grammar>& parts);
   /// One of them.
-  [[nodiscard]] static Grammar Choice(std::vector<Grammar> parts);
+  [[nodiscard]] static Grammar Choice(const std::vector<Grammar>& parts);
   /// `part`, `min` to `max` times; max -1: no bound. A negative `min` counts as 0, a `max` below `min` as `min`.
   [[nodiscard]] static Grammar Repeat(const Grammar& part, int min, int max);
   /// Any valid UTF-8 text in which none of `words` occurs: free text that a word ends. Empty words are ignored. Very

@@ -187,6 +187,7 @@ bool Scheduler::Impl::Extend(ScheduledRequest& request, int rows) {
 // Evicts from the caches of running requests where it is time.
 void Scheduler::Impl::EvictDue() {
   std::vector<ScheduledRequest*> requests;
+  requests.reserve(running.size());
   for (const auto& request : running) requests.push_back(request.get());
   for (ScheduledRequest* request : requests) {
     if (request->sequence && request->evictor) EvictIfDue(*request);  // else it gave way to an earlier one

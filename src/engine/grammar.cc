@@ -34,6 +34,7 @@ std::string KeyOf(std::string_view kind, const std::vector<Grammar>& parts) {
 
 std::vector<grammar::Expr> ExprsOf(const std::vector<Grammar>& parts) {
   std::vector<grammar::Expr> out;
+  out.reserve(parts.size());
   for (const Grammar& part : parts) out.push_back(part.impl().expr);
   return out;
 }
@@ -74,11 +75,11 @@ Grammar Grammar::Special(std::string_view text) {
   return GrammarOf(grammar::Make({grammar::SpecialToken{std::string(text)}}), KeyOf("special", text));
 }
 
-Grammar Grammar::Sequence(std::vector<Grammar> parts) {
+Grammar Grammar::Sequence(const std::vector<Grammar>& parts) {
   return GrammarOf(grammar::InOrderOf(ExprsOf(parts)), KeyOf("sequence", parts), FirstError(parts));
 }
 
-Grammar Grammar::Choice(std::vector<Grammar> parts) {
+Grammar Grammar::Choice(const std::vector<Grammar>& parts) {
   return GrammarOf(grammar::AnyOfThese(ExprsOf(parts)), KeyOf("choice", parts), FirstError(parts));
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "base/check.h"
 
@@ -112,8 +113,8 @@ std::vector<int32_t> ChoosePlaces(std::span<const int32_t> positions, std::span<
                                   int count) {
   KV_CHECK(positions.size() == scores.size());
   const int first = CountSinks(positions, sinks);
-  std::vector<int32_t> places;
-  for (int place = 0; place < static_cast<int>(positions.size()); ++place) places.push_back(place);
+  std::vector<int32_t> places(positions.size());
+  std::iota(places.begin(), places.end(), 0);
   const auto ranked = std::span(places).subspan(static_cast<size_t>(first));
   const size_t stay = std::min(static_cast<size_t>(std::max(count, 0)), ranked.size());
   const auto score = [&](int32_t place) {

@@ -15,7 +15,7 @@ namespace kvasir::kvcache {
 
 /// How the pages of a sequence are stored: what their bytes depend on.
 struct KvLayout {
-  // Implicit, because most sequences have one format.
+  // NOLINTNEXTLINE(google-explicit-constructor): most sequences have one format, and that is all of their layout.
   KvLayout(kernels::PageFormat open_format, const CompactStore* compact_store = nullptr)
       : open(open_format), compact(compact_store) {}
 

@@ -38,7 +38,7 @@ void LevelTable::Round(const float* position, uint8_t* code, float* level) const
       float at = (position[t] - levels_[0]) * per_step;
       at = at > 0 ? at : 0;
       at = at < last ? at : last;
-      index[t] = static_cast<int32_t>(at + 0.5F);
+      index[t] = static_cast<int32_t>(at + 0.5F);  // NOLINT(bugprone-incorrect-roundings): small, not negative, fast
     }
     for (int t = 0; t < kTokens; ++t) level[t] = levels_[0] + step_ * static_cast<float>(index[t]);
     for (int t = 0; t < kTokens; ++t) code[t] = static_cast<uint8_t>(index[t] + first_code_);

@@ -82,7 +82,7 @@ Grammar Spelling::operator()(std::string_view text) const {
     parts.push_back(Grammar::Special(token));
     text.remove_prefix(at + token.size());
   }
-  return parts.empty() ? EmptyText() : Grammar::Sequence(std::move(parts));
+  return parts.empty() ? EmptyText() : Grammar::Sequence(parts);
 }
 
 Result<Grammar> ArgumentsGrammar(const Tool& tool, ArgumentRule rule) {

@@ -235,7 +235,7 @@ class TaggedCallFormat final : public CallFormat {
       std::vector<Grammar> texts;
       texts.reserve(choices.size());
       for (const std::string& choice : choices) texts.push_back(Grammar::Literal(choice));
-      return Grammar::Choice(std::move(texts));
+      return Grammar::Choice(texts);
     };
     KV_ASSIGN(const std::vector<ParameterGrammar> parameters, ParameterGrammars(tool, text));
     std::vector<Grammar> parts = {spelled(style_.function_open + tool.name + style_.function_name_end)};
@@ -246,7 +246,7 @@ class TaggedCallFormat final : public CallFormat {
       parts.push_back(parameter.required ? one : Grammar::Repeat(one, 0, 1));
     }
     if (!style_.function_close.empty()) parts.push_back(spelled(style_.function_close + "\n"));
-    return Grammar::Sequence(std::move(parts));
+    return Grammar::Sequence(parts);
   }
 
   // What a space stands for in the style, models write as a line's end.
