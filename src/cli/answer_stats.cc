@@ -83,7 +83,9 @@ std::string TokensText(const AnswerStats& stats) {
 }
 
 nlohmann::ordered_json StatsJson(const AnswerStats& stats) {
-  const auto known = [](double percent) { return percent > 0 ? nlohmann::ordered_json(percent) : nlohmann::ordered_json(); };
+  const auto known = [](double percent) {
+    return percent > 0 ? nlohmann::ordered_json(percent) : nlohmann::ordered_json();
+  };
   return {{"prompt_tokens", stats.prompt_tokens + stats.cached_tokens},
           {"cached_tokens", stats.cached_tokens},
           {"generated_tokens", stats.answer_tokens},

@@ -2,7 +2,7 @@
 
 import json
 
-from conftest import ROOT
+from program import ROOT
 
 
 def text() -> str:

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import BINARY
+from program import BINARY
 
 STATS = (r"^prompt [\d.]+ tok/s \(\d+% of limit\) · answer [\d.]+ tok/s \(\d+%\) · KV [\d.]+ [kM]B"
          r" · peak memory [\d.]+ [MG]B\n$")
@@ -17,7 +17,8 @@ EXACT = ["--compute", "exact", "--greedy"]  # where the words of the answer coun
 
 
 def answer(kvasir, *args, **kwargs) -> dict:
-    return json.loads(kvasir.ok("run", "--json", *args, **kwargs))
+    """Without the figures that would have to be measured."""
+    return json.loads(kvasir.ok("run", "--json", "-q", *args, **kwargs))
 
 
 def test_an_answer_and_one_quiet_line(kvasir, smollm2):
@@ -30,7 +31,8 @@ def test_an_answer_and_one_quiet_line(kvasir, smollm2):
 
 
 def test_json_has_everything(kvasir, smollm2):
-    got = answer(kvasir, "-m", smollm2, "-p", "Name a colour.", "-n", "8", "--seed", "5", "--samplers", "top_k;temperature")
+    common = ["-m", smollm2, "-p", "Name a colour.", "-n", "8", "--seed", "5", "--samplers", "top_k;temperature"]
+    got = json.loads(kvasir.ok("run", "--json", *common))
     assert got["seed"] == 5
     assert got["samplers"] == ["top_k", "temperature"]
     assert 0 < len(got["tokens"]) <= 8 and got["generated_tokens"] == len(got["tokens"])
@@ -39,6 +41,9 @@ def test_json_has_everything(kvasir, smollm2):
     for key in ("prompt_tokens_per_second", "prompt_percent_of_limit", "decode_tokens_per_second",
                 "decode_percent_of_limit", "kv_bytes", "peak_resident_bytes"):
         assert got[key] > 0, key
+    quiet = answer(kvasir, *common)
+    assert list(quiet) == list(got) and quiet["tokens"] == got["tokens"] and quiet["decode_tokens_per_second"] > 0
+    assert quiet["prompt_percent_of_limit"] is None and quiet["decode_percent_of_limit"] is None
 
 
 def test_the_prompt_from_a_file_or_standard_input(kvasir, smollm2, tmp_path):
