@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from make_models import Builder
-from program import BINARY, DATA, MODELS, SLOWNESS, installed
+from program import BINARY, DATA, MODELS, SLOWNESS, assert_no_report, installed
 from serving import ANSWER_TIMEOUT, running, serve  # noqa: F401 (serve is a fixture)
 from specs import Spec
 
@@ -34,8 +34,10 @@ class Kvasir:
     def __call__(self, *args, stdin: bytes | str = b"", env: dict | None = None, **kwargs) -> subprocess.CompletedProcess:
         if isinstance(stdin, str):
             stdin = stdin.encode()
-        return subprocess.run([BINARY, *args], input=stdin, capture_output=True, timeout=TIMEOUT,
+        done = subprocess.run([BINARY, *args], input=stdin, capture_output=True, timeout=TIMEOUT,
                               env={**self.env, **(env or {})}, **kwargs)
+        assert_no_report(done.stderr.decode(errors="replace"))
+        return done
 
     def ok(self, *args, **kwargs) -> str:
         done = self(*args, **kwargs)
@@ -128,6 +130,7 @@ class Terminal:
             except (ProcessLookupError, ChildProcessError):
                 pass
         os.close(self.fd)
+        assert_no_report(self.output)
 
 
 @pytest.fixture

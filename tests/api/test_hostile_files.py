@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Kvasir
-from program import BINARY, SANITIZER, SLOWNESS
+from program import BINARY, SANITIZER, SLOWNESS, assert_no_report
 
 PEAK_BYTES = 400 << 20  # of a program that opens files of 100 KB
 PEAK_BYTES_SANITIZED = 1600 << 20  # AddressSanitizer keeps freed memory for a while, ThreadSanitizer has shadows of all
@@ -411,7 +411,7 @@ def watched(kvasir: Kvasir, folder: Path, arguments, stdin: bytes = b"") -> tupl
             time.sleep(0.002)
     process.returncode = os.waitstatus_to_exitcode(status)
     errors = (folder / "err").read_text(encoding="utf-8")  # an error shows nothing that is not UTF-8
-    assert "Sanitizer" not in errors and "runtime error" not in errors, errors
+    assert_no_report(errors)
     limit = PEAK_BYTES_SANITIZED if SANITIZER else PEAK_BYTES
     assert usage.ru_maxrss << 10 < limit, f"{arguments} took {usage.ru_maxrss >> 10} MB"
     return process.returncode, (folder / "out").read_bytes(), errors

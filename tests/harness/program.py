@@ -24,6 +24,11 @@ SANITIZER = _sanitizer()
 SLOWNESS = {"": 1, "address": 5, "thread": 10}[SANITIZER]  # that much longer everything may take
 
 
+def assert_no_report(errors: str):
+    """A sanitizer's report fails the test, whatever the process does next."""
+    assert "Sanitizer" not in errors and "runtime error: " not in errors, errors
+
+
 def installed(name: str) -> str:
     if not (MODELS / f"{name}.gguf").exists() and not (MODELS / name / "model.safetensors").exists():
         pytest.skip(f"{name} is not installed in {MODELS}; './dev models {name}' fetches it")

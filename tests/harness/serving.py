@@ -15,7 +15,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from program import BINARY, MODELS, SLOWNESS, installed
+from program import BINARY, MODELS, SLOWNESS, assert_no_report, installed
 
 START_TIMEOUT = 120 * SLOWNESS
 ANSWER_TIMEOUT = 120 * SLOWNESS
@@ -138,6 +138,7 @@ def running(home: Path, *args: str, model: str = "smollm2"):
     server = Server(home, *args, model=installed(model))
     yield server
     assert server.stop() == 0, server.log
+    assert_no_report(server.log)
 
 
 @pytest.fixture
@@ -153,6 +154,7 @@ def serve(tmp_path):
     yield start
     for server in started:
         server.stop(signal.SIGKILL)
+        assert_no_report(server.log)
 
 
 def read_all(connection: socket.socket) -> bytes:
