@@ -187,6 +187,9 @@ def minilm() -> str:
     return installed("minilm")
 
 
+SMALL_EOS = 306  # the token with which the small model ends an answer
+
+
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory) -> str:
     """Random weights, for what does not depend on whether a model makes sense: it loads and answers in milliseconds. It has

@@ -12,8 +12,8 @@ def wikitext(data) -> str:
     return str(data / "text/wikitext2-test.txt")
 
 
-def test_intervals_stand_around_their_values(kvasir, smollm2, wikitext):
-    call = ["eval", "kld", "-m", smollm2, "-f", wikitext, "-c", "32", "--chunks", "12", "--json"]
+def test_intervals_stand_around_their_values(kvasir, small_model, wikitext):
+    call = ["eval", "kld", "-m", small_model, "-f", wikitext, "-c", "32", "--chunks", "12", "--json"]
     got = json.loads(kvasir.ok(*call))
     for name in ("mean_kld", "same_top", "ppl", "ppl_ratio"):
         assert got[f"{name}_low"] <= got[name] <= got[f"{name}_high"], name
@@ -26,10 +26,10 @@ def test_intervals_stand_around_their_values(kvasir, smollm2, wikitext):
     assert other["mean_kld"] == got["mean_kld"] and other["ppl_low"] != got["ppl_low"]
 
 
-def test_one_chunk_has_no_interval(kvasir, smollm2, wikitext):
-    got = json.loads(kvasir.ok("eval", "ppl", "-m", smollm2, "-f", wikitext, "-c", "64", "--chunks", "1", "--json"))
+def test_one_chunk_has_no_interval(kvasir, small_model, wikitext):
+    got = json.loads(kvasir.ok("eval", "ppl", "-m", small_model, "-f", wikitext, "-c", "64", "--chunks", "1", "--json"))
     assert got["ppl_low"] is None and got["ppl_high"] is None
-    text = kvasir.ok("eval", "ppl", "-m", smollm2, "-f", wikitext, "-c", "64", "--chunks", "2")
+    text = kvasir.ok("eval", "ppl", "-m", small_model, "-f", wikitext, "-c", "64", "--chunks", "2")
     assert "[" in text and "bootstrap over chunks, 2000 resamples" in text
 
 
@@ -46,9 +46,9 @@ def test_tokens_by_depth(kvasir, smollm2, wikitext, kv):
     assert (got["mean_kld"] > 1e-5) == (kv == "q8")  # 15-bit activations cost next to nothing, the q8 cache does
 
 
-def test_tokens_table_and_plot(kvasir, smollm2, wikitext, tmp_path):
+def test_tokens_table_and_plot(kvasir, small_model, wikitext, tmp_path):
     svg, png = tmp_path / "depth.svg", tmp_path / "depth.png"
-    call = ["eval", "tokens", "-m", smollm2, "-f", wikitext, "-c", "64", "--chunks", "2", "--kv", "q8"]
+    call = ["eval", "tokens", "-m", small_model, "-f", wikitext, "-c", "64", "--chunks", "2", "--kv", "q8"]
     text = kvasir.ok(*call, "--plot", str(svg))
     assert "depth" in text and "0 to 3" in text and "same top" in text
     picture = "".join(ElementTree.fromstring(svg.read_text()).itertext())

@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import pytest
+from conftest import SMALL_EOS
 from program import BINARY
 
 STATS = (r"^prompt [\d.]+ tok/s \(\d+% of limit\) · answer [\d.]+ tok/s \(\d+%\) · KV [\d.]+ [kM]B"
@@ -104,8 +105,8 @@ def test_every_precision(kvasir, smollm2, compute):
 NEVER_ENDS = ["--logit-bias", "2:-inf", "--logit-bias", "0:-inf"]  # the tokens with which smollm2 ends an answer
 
 
-def test_the_end_of_the_context(kvasir, smollm2):
-    common = ["-m", smollm2, "--raw", "-p", "One two three four", "-c", "192", "-n", "300", "--seed", "1", *NEVER_ENDS]
+def test_the_end_of_the_context(kvasir, small_model):
+    common = ["-m", small_model, "--raw", "-p", "One two three four", "-c", "192", "-n", "300", "--seed", "1", "--logit-bias", f"{SMALL_EOS}:-inf"]
     full = answer(kvasir, *common)
     # The last token needs no place in the cache: nothing comes after it.
     assert full["finish_reason"] == "length" and full["prompt_tokens"] + len(full["tokens"]) == 192 + 1
@@ -115,6 +116,9 @@ def test_the_end_of_the_context(kvasir, smollm2):
     # The oldest half goes in whole pages; a context too small for that ends like one that does not shift.
     small = answer(kvasir, *common, "-c", "128", "--ctx-shift")
     assert small["finish_reason"] == "length" and small["prompt_tokens"] + len(small["tokens"]) == 128 + 1
+
+
+def test_a_prompt_longer_than_the_context(kvasir, smollm2):
     message = kvasir.fails("run", "-m", smollm2, "-p", "word " * 200, "-c", "64")
     assert "64" in message and re.search(r"2\d\d", message)
 
