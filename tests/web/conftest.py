@@ -34,10 +34,11 @@ def chromium():
 
 
 class Window:
-    """A browser window of its own, with everything that went wrong in it."""
+    """A browser window of its own, with everything that went wrong in it. Nothing moves in it, unless a test asks for that:
+    without a graphics card an animation takes the CPU away from the model."""
 
     def __init__(self, browser, server, path: str = "/", **context):
-        self.context = browser.new_context(**{"viewport": DESKTOP, "base_url": server.url, **context})
+        self.context = browser.new_context(**{"viewport": DESKTOP, "base_url": server.url, "reduced_motion": "reduce", **context})
         self.context.grant_permissions(["clipboard-read", "clipboard-write"])
         self.page = self.context.new_page()
         self.page.set_default_timeout(30_000 * SLOWNESS)
