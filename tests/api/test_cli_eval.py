@@ -61,16 +61,16 @@ def test_tokens_table_and_plot(kvasir, small_model, wikitext, tmp_path):
 
 def test_a_small_model_finds_a_needle_more_often_than_not(kvasir, smollm2, tmp_path):
     svg = tmp_path / "ruler.svg"
-    call = ["eval", "ruler", "-m", smollm2, "--context", "512", "--tasks", "niah_single", "--samples", "5", "--json"]
+    call = ["eval", "ruler", "-m", smollm2, "--context", "400", "--tasks", "niah_single", "--samples", "3", "--json"]
     got = json.loads(kvasir.ok(*call, "--plot", str(svg)))
-    assert got["chat_template"] and got["context"] == 512 and got["samples"] == 5
+    assert got["chat_template"] and got["context"] == 400 and got["samples"] == 3
     assert [t["task"] for t in got["tasks"]] == ["niah_single_1", "niah_single_2", "niah_single_3"]
     numbers = got["tasks"][:2]
     assert sum(t["score"] for t in numbers) / 2 > 0.5
     for task in got["tasks"]:
         assert task["score_low"] <= task["score"] <= task["score_high"]
         for sample in task["samples"]:
-            assert 0 < sample["context_tokens"] < sample["prompt_tokens"] <= 512 - 128
+            assert 0 < sample["context_tokens"] < sample["prompt_tokens"] <= 400 - 128
             if sample["score"] == 1:  # then there is nothing more to say
                 last = max(sample["answer"].lower().index(f["text"].lower()) + len(f["text"]) for f in sample["expected"])
                 assert len(sample["answer"]) <= last + 4
@@ -78,13 +78,13 @@ def test_a_small_model_finds_a_needle_more_often_than_not(kvasir, smollm2, tmp_p
     alone = [name if name != "niah_single" else "niah_single_2" for name in call]
     assert json.loads(kvasir.ok(*alone))["tasks"] == [got["tasks"][1]]  # whatever else is asked
     picture = "".join(ElementTree.fromstring(svg.read_text()).itertext())
-    for words in ("RULER at 512 tokens", "niah_single_3", "mean", "expected strings found"):
+    for words in ("RULER at 400 tokens", "niah_single_3", "mean", "expected strings found"):
         assert words in picture
     assert "..." not in picture  # nothing had to be shortened
 
 
 def test_where_the_question_stands_makes_no_difference_to_a_whole_cache(kvasir, smollm2):
-    call = ["eval", "ruler", "-m", smollm2, "-c", "512", "--tasks", "niah_single_1", "--samples", "2", "--json"]
+    call = ["eval", "ruler", "-m", smollm2, "-c", "400", "--tasks", "niah_single_1", "--samples", "2", "--json"]
     unaware, aware = (json.loads(kvasir.ok(*call, *more)) for more in ([], ["--query-aware"]))
     assert aware["query_aware"] and not unaware["query_aware"]
     assert aware["tasks"] == unaware["tasks"]

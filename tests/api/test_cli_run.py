@@ -106,7 +106,8 @@ NEVER_ENDS = ["--logit-bias", "2:-inf", "--logit-bias", "0:-inf"]  # the tokens 
 
 
 def test_the_end_of_the_context(kvasir, small_model):
-    common = ["-m", small_model, "--raw", "-p", "One two three four", "-c", "192", "-n", "300", "--seed", "1", "--logit-bias", f"{SMALL_EOS}:-inf"]
+    common = ["-m", small_model, "--raw", "-p", "One two three four", "-c", "192", "-n", "300", "--seed", "1",
+              "--logit-bias", f"{SMALL_EOS}:-inf"]
     full = answer(kvasir, *common)
     # The last token needs no place in the cache: nothing comes after it.
     assert full["finish_reason"] == "length" and full["prompt_tokens"] + len(full["tokens"]) == 192 + 1
