@@ -22,8 +22,8 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("KVASIR_BIN", str(ROOT / "build/release/bin/kvasir"))
-sys.path += [str(ROOT / "tests/web"), str(ROOT / "tests/api")]
-from serving import Server  # noqa: E402  (it needs the paths)
+sys.path.append(str(ROOT / "tests/harness"))
+from serving import Server  # noqa: E402  (it needs the path)
 
 DESKTOP, PHONE = {"width": 1280, "height": 760}, {"width": 390, "height": 844}
 QUESTION = "What is a key-value cache in a language model? Explain it in three sentences."

@@ -9,6 +9,8 @@
 #
 #   ./dev test unit -- -R kvcache          one room
 #   ./dev test unit --preset asan          under AddressSanitizer and UndefinedBehaviorSanitizer
+#   ./dev test python --preset asan        the same for the real program: hostile files, the command line, the server
+#   ./dev test python --preset tsan -- -R serve    the server under ThreadSanitizer
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/say.sh
@@ -30,6 +32,8 @@ if [[ ${#labels[@]} -gt 0 ]]; then
   selection=(-L "^($(IFS='|' && echo "${labels[*]}"))\$")
 fi
 
-tools/build.sh "$preset"
+targets=()
+if [[ ${labels[*]} == python ]]; then targets=(kvasir); fi # they need no other program
+tools/build.sh "$preset" "${targets[@]}"
 tools/with_venv.sh tools/models.py --quiet --used-by test
 exec tools/ctest.sh "$preset" "${selection[@]}" "$@"

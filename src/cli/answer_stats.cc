@@ -38,7 +38,7 @@ const MachineLimits& StatsMaker::limits() {
   return *limits_;
 }
 
-AnswerStats StatsMaker::Make(const Generation& answer) {
+AnswerStats StatsMaker::MakeUnmeasured(const Generation& answer) const {
   AnswerStats stats;
   stats.peak_bytes = engine_.memory().peak_resident_bytes;
   stats.cached_tokens = answer.cached_tokens;
@@ -47,6 +47,11 @@ AnswerStats StatsMaker::Make(const Generation& answer) {
   stats.kv_bytes = answer.kv_bytes;
   stats.prompt_rate = Rate(stats.prompt_tokens, answer.prompt_seconds);
   stats.decode_rate = Rate(DecodeSteps(answer), answer.decode_seconds);
+  return stats;
+}
+
+AnswerStats StatsMaker::Make(const Generation& answer) {
+  AnswerStats stats = MakeUnmeasured(answer);
   const MachineLimits& machine = limits();
   // The cache grows evenly while the answer is generated; its mean size counts.
   const double end = answer.prompt_tokens + stats.answer_tokens;
@@ -78,13 +83,16 @@ std::string TokensText(const AnswerStats& stats) {
 }
 
 nlohmann::ordered_json StatsJson(const AnswerStats& stats) {
+  const auto known = [](double percent) {
+    return percent > 0 ? nlohmann::ordered_json(percent) : nlohmann::ordered_json();
+  };
   return {{"prompt_tokens", stats.prompt_tokens + stats.cached_tokens},
           {"cached_tokens", stats.cached_tokens},
           {"generated_tokens", stats.answer_tokens},
           {"prompt_tokens_per_second", stats.prompt_rate},
-          {"prompt_percent_of_limit", stats.prompt_percent},
+          {"prompt_percent_of_limit", known(stats.prompt_percent)},
           {"decode_tokens_per_second", stats.decode_rate},
-          {"decode_percent_of_limit", stats.decode_percent},
+          {"decode_percent_of_limit", known(stats.decode_percent)},
           {"kv_bytes", stats.kv_bytes},
           {"peak_resident_bytes", stats.peak_bytes}};
 }

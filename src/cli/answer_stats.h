@@ -16,19 +16,21 @@ struct AnswerStats {
   int cached_tokens = 0;
   int answer_tokens = 0;
   double prompt_rate = 0;     ///< tokens/s
-  double prompt_percent = 0;  ///< of PromptLimit
+  double prompt_percent = 0;  ///< of PromptLimit; 0 where that is not known
   double decode_rate = 0;
-  double decode_percent = 0;
+  double decode_percent = 0;  ///< of DecodeLimit; 0 where that is not known
   size_t kv_bytes = 0;
   size_t peak_bytes = 0;
 };
 
-/// Works out the figures of answers of one engine. The machine's limits are measured (a quarter of a second) when the
-/// first answer asks for them, never before it.
+/// Works out the figures of answers of one engine. The machine's limits are measured (a quarter of a second of every
+/// thread) when the first answer asks for them, never before it.
 class StatsMaker {
  public:
   explicit StatsMaker(const Engine& engine) : engine_(engine) {}
   [[nodiscard]] AnswerStats Make(const Generation& answer);
+  /// The same without the percentages, for which alone the limits are measured.
+  [[nodiscard]] AnswerStats MakeUnmeasured(const Generation& answer) const;
   [[nodiscard]] const MachineLimits& limits();
 
  private:
@@ -43,7 +45,7 @@ class StatsMaker {
 /// "136 tokens of prompt, 95 of them from the cache, and 41 of answer"
 [[nodiscard]] std::string TokensText(const AnswerStats& stats);
 
-/// The same for programs.
+/// The same for programs; a percentage that is not known is null.
 [[nodiscard]] nlohmann::ordered_json StatsJson(const AnswerStats& stats);
 
 }  // namespace kvasir::cli

@@ -12,7 +12,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <random>
+#include <span>
 #include <sstream>
+#include <vector>
 
 #include "base/check.h"
 #include "cli/command_list.h"
@@ -51,38 +53,60 @@ struct GrammarOptions {
   bool cases = false;
 };
 
-// One random text; none if it did not end in time.
-Result<std::optional<std::string>> Walk(const Tokenizer& tokenizer, const Grammar& grammar, std::mt19937_64& random) {
-  KV_ASSIGN(const std::shared_ptr<TokenConstraint> constraint, Constrain(tokenizer, grammar));
-  std::string text;
-  for (int step = 0; step < kLongestWalk; ++step) {
-    KV_ASSIGN(const std::span<const uint32_t> mask, constraint->Mask());
-    std::vector<int32_t> allowed;
-    std::vector<int32_t> closing;
+// Random texts of a model's tokens.
+class Walker {
+ public:
+  Walker(const Tokenizer& tokenizer, int seed) : tokenizer_(tokenizer), random_(static_cast<uint64_t>(seed)) {
+    closes_.reserve(static_cast<size_t>(tokenizer.vocab_size()));
     for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
-      if ((mask[static_cast<size_t>(id) / 32] >> (id % 32) & 1U) == 0) continue;
-      allowed.push_back(id);
       const std::string piece = tokenizer.IsEndOfGeneration(id) ? "" : tokenizer.Piece(id);
-      if (piece.empty() || piece == "\"" || piece == "}" || piece == "]") closing.push_back(id);
+      closes_.push_back(piece.empty() || piece == "\"" || piece == "}" || piece == "]");
     }
-    const bool close = !closing.empty() && (step > kCalmTokens || random() % 4 == 0);
-    const std::vector<int32_t>& from = close ? closing : allowed;
-    const int32_t token = from[random() % from.size()];
-    if (tokenizer.IsEndOfGeneration(token)) return text;
-    text += tokenizer.Piece(token);
-    constraint->Accept(token);
   }
-  return std::nullopt;
-}
 
-Result<Json> Samples(const Tokenizer& tokenizer, const Grammar& grammar, int count, std::mt19937_64& random) {
-  Json texts = Json::array();
-  for (int i = 0; i < count; ++i) {
-    KV_ASSIGN(const std::optional<std::string> text, Walk(tokenizer, grammar, random));
-    texts.push_back(text ? Json(*text) : Json(nullptr));
+  // `count` texts; null stands for one that did not end in time.
+  Result<Json> Samples(const Grammar& grammar, int count) {
+    Json texts = Json::array();
+    for (int i = 0; i < count; ++i) {
+      KV_ASSIGN(const std::optional<std::string> text, Walk(grammar));
+      texts.push_back(text ? Json(*text) : Json(nullptr));
+    }
+    return texts;
   }
-  return texts;
-}
+
+ private:
+  Result<std::optional<std::string>> Walk(const Grammar& grammar) {
+    KV_ASSIGN(const std::shared_ptr<TokenConstraint> constraint, Constrain(tokenizer_, grammar));
+    std::string text;
+    for (int step = 0; step < kLongestWalk; ++step) {
+      KV_ASSIGN(const std::span<const uint32_t> mask, constraint->Mask());
+      const int32_t token = Choose(mask, step);
+      if (tokenizer_.IsEndOfGeneration(token)) return text;
+      text += tokenizer_.Piece(token);
+      constraint->Accept(token);
+    }
+    return std::nullopt;
+  }
+
+  int32_t Choose(std::span<const uint32_t> mask, int step) {
+    allowed_.clear();
+    closing_.clear();
+    for (size_t id = 0; id < closes_.size(); ++id) {
+      if ((mask[id / 32] >> (id % 32) & 1U) == 0) continue;
+      allowed_.push_back(static_cast<int32_t>(id));
+      if (closes_[id]) closing_.push_back(static_cast<int32_t>(id));
+    }
+    const bool close = !closing_.empty() && (step > kCalmTokens || random_() % 4 == 0);
+    const std::vector<int32_t>& from = close ? closing_ : allowed_;
+    return from[random_() % from.size()];
+  }
+
+  const Tokenizer& tokenizer_;
+  std::mt19937_64 random_;
+  std::vector<bool> closes_;      // by token: ends the text, or is what closes something
+  std::vector<int32_t> allowed_;  // at this step
+  std::vector<int32_t> closing_;
+};
 
 Result<Grammar> GrammarOfCase(const Json& given) {
   if (given.contains("schema")) return Grammar::FromJsonSchema(given["schema"].dump());
@@ -92,7 +116,8 @@ Result<Grammar> GrammarOfCase(const Json& given) {
   return Fail(ErrorCode::kInvalidArgument, "a case needs schema, or regex or gbnf as a string");
 }
 
-Result<Json> RunCase(const Json& given, const Tokenizer* tokenizer, std::mt19937_64& random) {
+// `walker` is null where no model was given.
+Result<Json> RunCase(const Json& given, Walker* walker) {
   KV_ASSIGN(const Grammar grammar, GrammarOfCase(given));
   Json result = {{"matches", Json::array()}};
   for (const Json& text : given.value("texts", Json::array())) {
@@ -102,21 +127,21 @@ Result<Json> RunCase(const Json& given, const Tokenizer* tokenizer, std::mt19937
   }
   const Json count = given.value("samples", Json(0));
   if (!count.is_number_integer()) return Fail(ErrorCode::kInvalidArgument, "samples must be a whole number");
-  if (count.get<int>() > 0 && tokenizer == nullptr) {
+  if (count.get<int>() > 0 && walker == nullptr) {
     return Fail(ErrorCode::kInvalidArgument, "samples need a model: give one with -m");
   }
-  if (tokenizer != nullptr) {
-    KV_ASSIGN(result["samples"], Samples(*tokenizer, grammar, count.get<int>(), random));
+  if (walker != nullptr) {
+    KV_ASSIGN(result["samples"], walker->Samples(grammar, count.get<int>()));
   }
   return result;
 }
 
-Result<int> RunCases(const std::string& input, const Tokenizer* tokenizer, std::mt19937_64& random) {
+Result<int> RunCases(const std::string& input, Walker* walker) {
   std::istringstream lines(input);
   for (std::string line; std::getline(lines, line);) {
     const Json given = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-    const auto result = given.is_object() ? RunCase(given, tokenizer, random)
-                                          : Fail(ErrorCode::kInvalidArgument, "the line is no JSON object");
+    const auto result =
+        given.is_object() ? RunCase(given, walker) : Fail(ErrorCode::kInvalidArgument, "the line is no JSON object");
     WriteOut((result ? *result : Json({{"error", result.error().message}})).dump() + "\n");
   }
   return 0;
@@ -124,17 +149,18 @@ Result<int> RunCases(const std::string& input, const Tokenizer* tokenizer, std::
 
 Result<int> RunGrammar(const GrammarOptions& options) {
   std::unique_ptr<Tokenizer> tokenizer;
+  std::optional<Walker> walker;
   if (!options.model.empty()) {
     KV_ASSIGN(tokenizer, Tokenizer::Load(options.model));
+    walker.emplace(*tokenizer, options.seed);
   }
-  std::mt19937_64 random(static_cast<uint64_t>(options.seed));
   if (options.cases) {
     KV_ASSIGN(const std::string input, ReadStandardInput());
-    return RunCases(input, tokenizer.get(), random);
+    return RunCases(input, walker ? &*walker : nullptr);
   }
   const Grammar& grammar = *options.form.grammar;
   if (options.samples > 0) {
-    KV_ASSIGN(const Json texts, Samples(*tokenizer, grammar, options.samples, random));
+    KV_ASSIGN(const Json texts, walker->Samples(grammar, options.samples));
     for (const Json& text : texts) WriteOut(text.dump() + "\n");
     return 0;
   }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "cli/answer_stats.h"
 
@@ -63,6 +64,13 @@ TEST(AnswerStats, OneQuietLine) {
   EXPECT_EQ(StatsLine(stats), "answer 5.00 tok/s · KV 10 B · peak memory 0 B");
   EXPECT_EQ(TokensText(stats), "41 tokens of prompt, 40 of them from the cache, and 8 of answer");
   EXPECT_EQ(StatsLine({.kv_bytes = 10, .peak_bytes = 20}), "KV 10 B · peak memory 20 B");
+}
+
+TEST(AnswerStats, AShareThatIsNotKnownIsNullForPrograms) {
+  const nlohmann::ordered_json json = StatsJson({.prompt_rate = 812, .decode_rate = 88, .decode_percent = 71});
+  EXPECT_EQ(json["prompt_tokens_per_second"], 812);
+  EXPECT_TRUE(json["prompt_percent_of_limit"].is_null());
+  EXPECT_EQ(json["decode_percent_of_limit"], 71);
 }
 
 TEST(AnswerStats, TheLineFitsAHundredColumns) {

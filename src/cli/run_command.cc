@@ -131,9 +131,13 @@ Result<int> Run(const RunOptions& options) {
   if (!options.json) StreamOut("\n");
   const int code = interrupted ? kExitInterrupted : 0;
   if (options.json || !options.quiet) {
-    const AnswerStats stats = StatsMaker(*engine).Make(answer);
-    if (options.json) WriteOut(AnswerJson(*engine, options, answer, stats).dump(2) + "\n");
-    if (!options.quiet && !options.json) WriteNote(Quiet(StatsLine(stats)) + "\n");
+    StatsMaker maker(*engine);
+    const AnswerStats stats = options.quiet ? maker.MakeUnmeasured(answer) : maker.Make(answer);
+    if (options.json) {
+      WriteOut(AnswerJson(*engine, options, answer, stats).dump(2) + "\n");
+    } else {
+      WriteNote(Quiet(StatsLine(stats)) + "\n");
+    }
   }
   return code;
 }
@@ -152,7 +156,7 @@ Action DefineRun(CLI::App& app) {
       AddText(app, "-f,--file", "FILE", "read the prompt from FILE; - is standard input", options->file);
   file->excludes(prompt);
   app.add_flag("--json", options->json, "print one JSON object with the answer and all figures at the end");
-  app.add_flag("-q,--quiet", options->quiet, "do not print the line with the figures");
+  app.add_flag("-q,--quiet", options->quiet, "print no line with figures, and measure nothing for it");
   AddEngineFlags(app, options->engine);
   app.add_flag("--ctx-shift", options->shift, "when the context is full, forget the oldest half and go on")
       ->group("Model");

@@ -88,6 +88,63 @@ std::vector<int32_t> LastPositions(int tokens, int rows) {
   return positions;
 }
 
+// What queries and weights rounded to 16 bits may cost beside the rounding of floats.
+float ToleranceOf(PageFormat format, float of_floats) {
+  return format == PageFormat::kQ8 ? 20 * of_floats : of_floats;
+}
+
+// Of one format. The reference, which takes longer than all others, is asked once for them.
+class AttentionGridTest : public testing::TestWithParam<PageFormat> {
+ protected:
+  static void ExpectTheReference(const Query& query, const std::vector<PageRef>& pages, float of_floats) {
+    const Answer expected = Attend(Isa::kRef, GetParam(), query, pages);
+    const float tolerance = ToleranceOf(GetParam(), of_floats);
+    for (const Isa isa : kAllIsas) {
+      // The reference itself is checked by the closed forms below.
+      if (isa == Isa::kRef || !IsaSupported(isa)) continue;
+      SCOPED_TRACE(IsaName(isa));
+      ExpectNear(Attend(isa, GetParam(), query, pages), expected, tolerance, tolerance);
+    }
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Formats, AttentionGridTest, testing::ValuesIn(kFormats),
+                         [](const auto& test) { return kFormatNames[static_cast<int>(test.param)]; });
+
+TEST_P(AttentionGridTest, EveryInstructionSetMatchesTheReference) {
+  for (const int head_dim : {16, 32, 64, 80, 96, 128, 256, 512}) {
+    for (const int tokens : {1, 64, 65, 200, 320}) {
+      Pages pages(GetParam(), head_dim, tokens);
+      for (const int rows : {1, 2, 3, 4, 5, 6, 7, 9, 17, 100}) {
+        SCOPED_TRACE(testing::Message() << "D " << head_dim << " tokens " << tokens << " rows " << rows);
+        ExpectTheReference(MakeQuery(head_dim, LastPositions(tokens, rows)), pages.refs(), 1e-5f);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST_P(AttentionGridTest, EveryInstructionSetMatchesItWithWindowAndSoftcap) {
+  for (const int head_dim : {32, 80, 256}) {
+    for (const int first_position : {0, 192, 1024}) {
+      Pages pages(GetParam(), head_dim, 250, first_position);
+      for (const int window : {1, 2, 16, 63, 64, 65, 128, 512}) {
+        for (const float softcap : {0.0f, 5.0f, 50.0f}) {
+          // Rows before, inside and behind the pages, in no order.
+          std::vector<int32_t> positions = {249, 0, 63, 64, 100, 127, 128, 300, 200, 313, 5};
+          for (int32_t& p : positions) p += first_position;
+          Query query = MakeQuery(head_dim, positions, 7, 8.0f);
+          query.window = window;
+          query.softcap = softcap;
+          SCOPED_TRACE(testing::Message() << "D " << head_dim << " window " << window << " softcap " << softcap);
+          ExpectTheReference(query, pages.refs(), 3e-5f);
+          if (HasFatalFailure()) return;
+        }
+      }
+    }
+  }
+}
+
 class AttentionTest : public testing::TestWithParam<std::tuple<Isa, PageFormat>> {
  protected:
   void SetUp() override {
@@ -107,8 +164,7 @@ class AttentionTest : public testing::TestWithParam<std::tuple<Isa, PageFormat>>
     for (int i = first; i < end; ++i) max = std::max(max, std::abs(x[i]));
     return max / 254 * 1.002f;  // half a step; the scale is an f16, rounded up
   }
-  // What queries and weights rounded to 16 bits may cost beside the rounding of floats.
-  float Tolerance(float of_floats) const { return format() == PageFormat::kQ8 ? 20 * of_floats : of_floats; }
+  float Tolerance(float of_floats) const { return ToleranceOf(format(), of_floats); }
 };
 
 INSTANTIATE_TEST_SUITE_P(Isas, AttentionTest,
@@ -117,45 +173,6 @@ INSTANTIATE_TEST_SUITE_P(Isas, AttentionTest,
                            return std::string(IsaName(std::get<0>(test.param))) + "_" +
                                   kFormatNames[static_cast<int>(std::get<1>(test.param))];
                          });
-
-TEST_P(AttentionTest, MatchesTheReferenceOnAGrid) {
-  if (isa() == Isa::kRef) return;  // the reference itself is checked by the closed forms below
-  for (const int head_dim : {16, 32, 64, 80, 96, 128, 256, 512}) {
-    for (const int tokens : {1, 64, 65, 200, 320}) {
-      Pages pages(format(), head_dim, tokens);
-      for (const int rows : {1, 2, 3, 4, 5, 6, 7, 9, 17, 100}) {
-        const Query query = MakeQuery(head_dim, LastPositions(tokens, rows));
-        SCOPED_TRACE(testing::Message() << "D " << head_dim << " tokens " << tokens << " rows " << rows);
-        ExpectNear(Attend(isa(), format(), query, pages.refs()), Attend(Isa::kRef, format(), query, pages.refs()),
-                   Tolerance(1e-5f), Tolerance(1e-5f));
-        if (HasFatalFailure()) return;
-      }
-    }
-  }
-}
-
-TEST_P(AttentionTest, MatchesTheReferenceWithWindowAndSoftcap) {
-  if (isa() == Isa::kRef) return;
-  for (const int head_dim : {32, 80, 256}) {
-    for (const int first_position : {0, 192, 1024}) {
-      Pages pages(format(), head_dim, 250, first_position);
-      for (const int window : {1, 2, 16, 63, 64, 65, 128, 512}) {
-        for (const float softcap : {0.0f, 5.0f, 50.0f}) {
-          // Rows before, inside and behind the pages, in no order.
-          std::vector<int32_t> positions = {249, 0, 63, 64, 100, 127, 128, 300, 200, 313, 5};
-          for (int32_t& p : positions) p += first_position;
-          Query query = MakeQuery(head_dim, positions, 7, 8.0f);
-          query.window = window;
-          query.softcap = softcap;
-          SCOPED_TRACE(testing::Message() << "D " << head_dim << " window " << window << " softcap " << softcap);
-          ExpectNear(Attend(isa(), format(), query, pages.refs()), Attend(Isa::kRef, format(), query, pages.refs()),
-                     Tolerance(3e-5f), Tolerance(3e-5f));
-          if (HasFatalFailure()) return;
-        }
-      }
-    }
-  }
-}
 
 TEST_P(AttentionTest, OneKeyGivesItsValueAndItsScore) {
   Pages pages(format(), 64, 3);

@@ -1,4 +1,4 @@
-"""The real program, as a user runs it. $KVASIR_BIN is the program, $KVASIR_MODELS the folder of installed models."""
+"""The real program, as a user runs it."""
 
 import fcntl
 import os
@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 
 import pytest
+from make_models import Builder
+from program import BINARY, DATA, MODELS, SLOWNESS, assert_no_report, installed
+from serving import ANSWER_TIMEOUT, running, serve  # noqa: F401 (serve is a fixture)
+from specs import Spec
 
-ROOT = Path(__file__).resolve().parents[2]
-BINARY = Path(os.environ.get("KVASIR_BIN", ROOT / "build/dev/bin/kvasir")).resolve()
-DATA = ROOT.parent / "shared" / "data"
-MODELS = Path(os.environ.get("KVASIR_MODELS", Path.home() / ".cache/kvasir/models"))
-TIMEOUT = 300
-SCREEN_TIMEOUT = 60  # for one thing to appear on a terminal
+TIMEOUT = 300 * SLOWNESS
+SCREEN_TIMEOUT = 60 * SLOWNESS  # for one thing to appear on a terminal
 
 
 class Kvasir:
@@ -34,8 +34,10 @@ class Kvasir:
     def __call__(self, *args, stdin: bytes | str = b"", env: dict | None = None, **kwargs) -> subprocess.CompletedProcess:
         if isinstance(stdin, str):
             stdin = stdin.encode()
-        return subprocess.run([BINARY, *args], input=stdin, capture_output=True, timeout=TIMEOUT,
+        done = subprocess.run([BINARY, *args], input=stdin, capture_output=True, timeout=TIMEOUT,
                               env={**self.env, **(env or {})}, **kwargs)
+        assert_no_report(done.stderr.decode(errors="replace"))
+        return done
 
     def ok(self, *args, **kwargs) -> str:
         done = self(*args, **kwargs)
@@ -101,7 +103,7 @@ class Terminal:
 
     def type(self, text: str):
         """Sends keys to the line editor, once it reads them: what comes while it takes the terminal over may be lost."""
-        end = time.monotonic() + 5
+        end = time.monotonic() + 5 * SLOWNESS
         while termios.tcgetattr(self.fd)[3] & termios.ICANON and time.monotonic() < end:
             self._read(0.01)
         self.send(text)
@@ -128,6 +130,7 @@ class Terminal:
             except (ProcessLookupError, ChildProcessError):
                 pass
         os.close(self.fd)
+        assert_no_report(self.output)
 
 
 @pytest.fixture
@@ -156,42 +159,17 @@ def data() -> Path:
     return DATA
 
 
-@pytest.fixture
-def serve(tmp_path):
-    """Starts servers that end with the test."""
-    from serving import Server
-    started = []
-
-    def start(*args, **kwargs) -> Server:
-        installed(kwargs.get("model", "smollm2"))
-        started.append(Server(tmp_path, *args, **kwargs))
-        return started[-1]
-
-    yield start
-    for server in started:
-        server.stop(signal.SIGKILL)
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """One server for all tests that leave it as it was."""
-    from serving import Server
-    installed("smollm2")
-    started = Server(tmp_path_factory.mktemp("home"), "--ctx", "2048", "--max-body", "2M")
-    yield started
-    assert started.stop() == 0, started.log
+    with running(tmp_path_factory.mktemp("home"), "--ctx", "2048", "--max-body", "2M") as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
 def client(server):
     import openai
-    return openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0, timeout=120)
-
-
-def installed(name: str) -> str:
-    if not (MODELS / f"{name}.gguf").exists() and not (MODELS / name / "model.safetensors").exists():
-        pytest.skip(f"{name} is not installed in {MODELS}; './dev models {name}' fetches it")
-    return name
+    return openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0, timeout=ANSWER_TIMEOUT)
 
 
 @pytest.fixture(scope="session")
@@ -207,3 +185,16 @@ def gemma3() -> str:
 @pytest.fixture(scope="session")
 def minilm() -> str:
     return installed("minilm")
+
+
+SMALL_EOS = 306  # the token with which the small model ends an answer
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory) -> str:
+    """Random weights, for what does not depend on whether a model makes sense: it loads and answers in milliseconds. It has
+    three layers and two KV heads of 64, a context of 1024 tokens, and about as many tokens as a text has characters."""
+    path = tmp_path_factory.mktemp("model") / "small.gguf"
+    spec = Spec("small", "llama", embd=128, heads=4, kv_heads=2, head_size=64, ffn=224, layers=3, context=1024, types=("Q8_0",))
+    Builder(spec, path, as_f32=False).build()
+    return str(path)

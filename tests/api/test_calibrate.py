@@ -2,7 +2,7 @@
 
 import json
 
-from conftest import ROOT
+from program import ROOT
 
 
 def text() -> str:
@@ -11,11 +11,11 @@ def text() -> str:
 
 def test_a_calibration_is_found_and_changes_the_codes(kvasir, smollm2, tmp_path):
     (tmp_path / "text.txt").write_text(text())
-    question = ["run", "--json", "-m", smollm2, "--kv", "ch2,recent=0", "-p", text()[:2400], "--greedy", "-n", "12", "--raw"]
+    question = ["run", "--json", "-q", "-m", smollm2, "--kv", "ch2,recent=0", "-p", text()[:1600], "--greedy", "-n", "12", "--raw"]
     before = json.loads(kvasir.ok(*question))["text"]
-    report = json.loads(kvasir.ok("calibrate", "-m", smollm2, "-f", tmp_path / "text.txt", "-c", "512", "--chunks", "1",
+    report = json.loads(kvasir.ok("calibrate", "-m", smollm2, "-f", tmp_path / "text.txt", "-c", "256", "--chunks", "1",
                                   "--json"))
-    assert report["tokens"] == 512 and report["bytes"] > 1e6
+    assert report["tokens"] == 256 and report["bytes"] > 1e6
     assert "calibration/smollm2-" in report["path"] and report["path"].endswith(".gguf")
     assert json.loads(kvasir.ok(*question))["text"] != before
     # It is a file that can be looked at.
@@ -25,15 +25,15 @@ def test_a_calibration_is_found_and_changes_the_codes(kvasir, smollm2, tmp_path)
     assert "run 'kvasir calibrate' for this model first, with --layers" in message
 
 
-def test_a_calibration_of_another_model_is_refused(kvasir, smollm2, gemma3, tmp_path):
+def test_a_calibration_of_another_model_is_refused(kvasir, smollm2, small_model, tmp_path):
     (tmp_path / "text.txt").write_text(text())
     calibrate = ["calibrate", "-f", tmp_path / "text.txt", "-c", "256", "--chunks", "1", "--json", "-m"]
     smol = json.loads(kvasir.ok(*calibrate, smollm2))["path"]
-    gemma = json.loads(kvasir.ok(*calibrate, gemma3))["path"]
+    other = json.loads(kvasir.ok(*calibrate, small_model))["path"]
     with open(smol, "wb") as file:
-        file.write(open(gemma, "rb").read())
+        file.write(open(other, "rb").read())
     message = kvasir.fails("run", "-m", smollm2, "-p", "x", "--kv", "ch4", code=1)
     assert "it belongs to another model; 'kvasir calibrate' makes a new one" in message
     with open(smol, "wb") as file:
-        file.write(open(gemma, "rb").read()[:5000])
+        file.write(open(other, "rb").read()[:2000])
     assert "cannot be used" in kvasir.fails("run", "-m", smollm2, "-p", "x", "--kv", "ch4", code=1)

@@ -63,11 +63,12 @@ def test_a_block_through_a_pipe_is_one_message(kvasir, smollm2, tmp_path):
 
 def test_a_saved_chat_goes_on_as_if_it_had_never_ended(kvasir, smollm2, tmp_path):
     saved, again = tmp_path / "a chat.json", tmp_path / "again.json"
-    whole = kvasir.ok("chat", "-m", smollm2, *GREEDY, "--system", "Be brief.",
+    brief = [*GREEDY, "-n", "12"]
+    whole = kvasir.ok("chat", "-m", smollm2, *brief, "--system", "Be brief.",
                       stdin=f"My name is Ada.\n/save {saved}\nWhat is my name?\n")
     chat = json.loads(saved.read_text())
     assert [m["role"] for m in chat["messages"]] == ["system", "user", "assistant"]
-    rest = kvasir.ok("chat", "-m", smollm2, *GREEDY, stdin=f"/load {saved}\nWhat is my name?\n/save {again}\n")
+    rest = kvasir.ok("chat", "-m", smollm2, *brief, stdin=f"/load {saved}\nWhat is my name?\n/save {again}\n")
     messages = json.loads(again.read_text())["messages"]
     assert messages[:3] == chat["messages"]
     assert messages[-1]["content"] == rest.removesuffix("\n")
@@ -109,7 +110,7 @@ def test_a_base_model_is_continued(kvasir, gemma3):
 
 
 def test_a_conversation_longer_than_the_context(kvasir, smollm2):
-    lines = "".join(f"Remember the number {i}. Say it back to me in a long sentence.\n" for i in range(12))
+    lines = "".join(f"Remember the number {i}. Say it back to me in a long sentence.\n" for i in range(8))
     done = kvasir("chat", "-m", smollm2, "-c", "256", "-n", "40", "--seed", "1", stdin=lines)
     assert done.returncode == 0
     assert b"The context of 256 tokens is full" in done.stderr

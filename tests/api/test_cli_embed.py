@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from bert_reference import Reference
-from conftest import MODELS, ROOT
+from program import MODELS, ROOT
 
 PAIRS = [("A man is eating food.", "A person has a meal."), ("The cat sits outside.", "A kitten is sitting in the garden."),
          ("How do I reset my password?", "I forgot my login and want to set a new one."),

@@ -12,8 +12,8 @@ def wikitext(data) -> str:
     return str(data / "text/wikitext2-test.txt")
 
 
-def test_intervals_stand_around_their_values(kvasir, smollm2, wikitext):
-    call = ["eval", "kld", "-m", smollm2, "-f", wikitext, "-c", "32", "--chunks", "12", "--json"]
+def test_intervals_stand_around_their_values(kvasir, small_model, wikitext):
+    call = ["eval", "kld", "-m", small_model, "-f", wikitext, "-c", "32", "--chunks", "12", "--json"]
     got = json.loads(kvasir.ok(*call))
     for name in ("mean_kld", "same_top", "ppl", "ppl_ratio"):
         assert got[f"{name}_low"] <= got[name] <= got[f"{name}_high"], name
@@ -26,10 +26,10 @@ def test_intervals_stand_around_their_values(kvasir, smollm2, wikitext):
     assert other["mean_kld"] == got["mean_kld"] and other["ppl_low"] != got["ppl_low"]
 
 
-def test_one_chunk_has_no_interval(kvasir, smollm2, wikitext):
-    got = json.loads(kvasir.ok("eval", "ppl", "-m", smollm2, "-f", wikitext, "-c", "64", "--chunks", "1", "--json"))
+def test_one_chunk_has_no_interval(kvasir, small_model, wikitext):
+    got = json.loads(kvasir.ok("eval", "ppl", "-m", small_model, "-f", wikitext, "-c", "64", "--chunks", "1", "--json"))
     assert got["ppl_low"] is None and got["ppl_high"] is None
-    text = kvasir.ok("eval", "ppl", "-m", smollm2, "-f", wikitext, "-c", "64", "--chunks", "2")
+    text = kvasir.ok("eval", "ppl", "-m", small_model, "-f", wikitext, "-c", "64", "--chunks", "2")
     assert "[" in text and "bootstrap over chunks, 2000 resamples" in text
 
 
@@ -46,9 +46,9 @@ def test_tokens_by_depth(kvasir, smollm2, wikitext, kv):
     assert (got["mean_kld"] > 1e-5) == (kv == "q8")  # 15-bit activations cost next to nothing, the q8 cache does
 
 
-def test_tokens_table_and_plot(kvasir, smollm2, wikitext, tmp_path):
+def test_tokens_table_and_plot(kvasir, small_model, wikitext, tmp_path):
     svg, png = tmp_path / "depth.svg", tmp_path / "depth.png"
-    call = ["eval", "tokens", "-m", smollm2, "-f", wikitext, "-c", "64", "--chunks", "2", "--kv", "q8"]
+    call = ["eval", "tokens", "-m", small_model, "-f", wikitext, "-c", "64", "--chunks", "2", "--kv", "q8"]
     text = kvasir.ok(*call, "--plot", str(svg))
     assert "depth" in text and "0 to 3" in text and "same top" in text
     picture = "".join(ElementTree.fromstring(svg.read_text()).itertext())
@@ -61,16 +61,16 @@ def test_tokens_table_and_plot(kvasir, smollm2, wikitext, tmp_path):
 
 def test_a_small_model_finds_a_needle_more_often_than_not(kvasir, smollm2, tmp_path):
     svg = tmp_path / "ruler.svg"
-    call = ["eval", "ruler", "-m", smollm2, "--context", "512", "--tasks", "niah_single", "--samples", "5", "--json"]
+    call = ["eval", "ruler", "-m", smollm2, "--context", "400", "--tasks", "niah_single", "--samples", "3", "--json"]
     got = json.loads(kvasir.ok(*call, "--plot", str(svg)))
-    assert got["chat_template"] and got["context"] == 512 and got["samples"] == 5
+    assert got["chat_template"] and got["context"] == 400 and got["samples"] == 3
     assert [t["task"] for t in got["tasks"]] == ["niah_single_1", "niah_single_2", "niah_single_3"]
     numbers = got["tasks"][:2]
     assert sum(t["score"] for t in numbers) / 2 > 0.5
     for task in got["tasks"]:
         assert task["score_low"] <= task["score"] <= task["score_high"]
         for sample in task["samples"]:
-            assert 0 < sample["context_tokens"] < sample["prompt_tokens"] <= 512 - 128
+            assert 0 < sample["context_tokens"] < sample["prompt_tokens"] <= 400 - 128
             if sample["score"] == 1:  # then there is nothing more to say
                 last = max(sample["answer"].lower().index(f["text"].lower()) + len(f["text"]) for f in sample["expected"])
                 assert len(sample["answer"]) <= last + 4
@@ -78,13 +78,13 @@ def test_a_small_model_finds_a_needle_more_often_than_not(kvasir, smollm2, tmp_p
     alone = [name if name != "niah_single" else "niah_single_2" for name in call]
     assert json.loads(kvasir.ok(*alone))["tasks"] == [got["tasks"][1]]  # whatever else is asked
     picture = "".join(ElementTree.fromstring(svg.read_text()).itertext())
-    for words in ("RULER at 512 tokens", "niah_single_3", "mean", "expected strings found"):
+    for words in ("RULER at 400 tokens", "niah_single_3", "mean", "expected strings found"):
         assert words in picture
     assert "..." not in picture  # nothing had to be shortened
 
 
 def test_where_the_question_stands_makes_no_difference_to_a_whole_cache(kvasir, smollm2):
-    call = ["eval", "ruler", "-m", smollm2, "-c", "512", "--tasks", "niah_single_1", "--samples", "2", "--json"]
+    call = ["eval", "ruler", "-m", smollm2, "-c", "400", "--tasks", "niah_single_1", "--samples", "2", "--json"]
     unaware, aware = (json.loads(kvasir.ok(*call, *more)) for more in ([], ["--query-aware"]))
     assert aware["query_aware"] and not unaware["query_aware"]
     assert aware["tasks"] == unaware["tasks"]

@@ -6,7 +6,8 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import BINARY, Terminal
+from conftest import Terminal
+from program import BINARY
 
 COMMANDS = [["run"], ["chat"], ["serve"], ["embed"], ["inspect"], ["tokenize"], ["detokenize"], ["apply-template"], ["grammar"], ["bench"],
             ["eval"],

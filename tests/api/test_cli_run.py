@@ -7,7 +7,8 @@ import subprocess
 import time
 
 import pytest
-from conftest import BINARY
+from conftest import SMALL_EOS
+from program import BINARY
 
 STATS = (r"^prompt [\d.]+ tok/s \(\d+% of limit\) · answer [\d.]+ tok/s \(\d+%\) · KV [\d.]+ [kM]B"
          r" · peak memory [\d.]+ [MG]B\n$")
@@ -17,7 +18,8 @@ EXACT = ["--compute", "exact", "--greedy"]  # where the words of the answer coun
 
 
 def answer(kvasir, *args, **kwargs) -> dict:
-    return json.loads(kvasir.ok("run", "--json", *args, **kwargs))
+    """Without the figures that would have to be measured."""
+    return json.loads(kvasir.ok("run", "--json", "-q", *args, **kwargs))
 
 
 def test_an_answer_and_one_quiet_line(kvasir, smollm2):
@@ -30,7 +32,8 @@ def test_an_answer_and_one_quiet_line(kvasir, smollm2):
 
 
 def test_json_has_everything(kvasir, smollm2):
-    got = answer(kvasir, "-m", smollm2, "-p", "Name a colour.", "-n", "8", "--seed", "5", "--samplers", "top_k;temperature")
+    common = ["-m", smollm2, "-p", "Name a colour.", "-n", "8", "--seed", "5", "--samplers", "top_k;temperature"]
+    got = json.loads(kvasir.ok("run", "--json", *common))
     assert got["seed"] == 5
     assert got["samplers"] == ["top_k", "temperature"]
     assert 0 < len(got["tokens"]) <= 8 and got["generated_tokens"] == len(got["tokens"])
@@ -39,6 +42,9 @@ def test_json_has_everything(kvasir, smollm2):
     for key in ("prompt_tokens_per_second", "prompt_percent_of_limit", "decode_tokens_per_second",
                 "decode_percent_of_limit", "kv_bytes", "peak_resident_bytes"):
         assert got[key] > 0, key
+    quiet = answer(kvasir, *common)
+    assert list(quiet) == list(got) and quiet["tokens"] == got["tokens"] and quiet["decode_tokens_per_second"] > 0
+    assert quiet["prompt_percent_of_limit"] is None and quiet["decode_percent_of_limit"] is None
 
 
 def test_the_prompt_from_a_file_or_standard_input(kvasir, smollm2, tmp_path):
@@ -99,8 +105,9 @@ def test_every_precision(kvasir, smollm2, compute):
 NEVER_ENDS = ["--logit-bias", "2:-inf", "--logit-bias", "0:-inf"]  # the tokens with which smollm2 ends an answer
 
 
-def test_the_end_of_the_context(kvasir, smollm2):
-    common = ["-m", smollm2, "--raw", "-p", "One two three four", "-c", "192", "-n", "300", "--seed", "1", *NEVER_ENDS]
+def test_the_end_of_the_context(kvasir, small_model):
+    common = ["-m", small_model, "--raw", "-p", "One two three four", "-c", "192", "-n", "300", "--seed", "1",
+              "--logit-bias", f"{SMALL_EOS}:-inf"]
     full = answer(kvasir, *common)
     # The last token needs no place in the cache: nothing comes after it.
     assert full["finish_reason"] == "length" and full["prompt_tokens"] + len(full["tokens"]) == 192 + 1
@@ -110,6 +117,9 @@ def test_the_end_of_the_context(kvasir, smollm2):
     # The oldest half goes in whole pages; a context too small for that ends like one that does not shift.
     small = answer(kvasir, *common, "-c", "128", "--ctx-shift")
     assert small["finish_reason"] == "length" and small["prompt_tokens"] + len(small["tokens"]) == 128 + 1
+
+
+def test_a_prompt_longer_than_the_context(kvasir, smollm2):
     message = kvasir.fails("run", "-m", smollm2, "-p", "word " * 200, "-c", "64")
     assert "64" in message and re.search(r"2\d\d", message)
 

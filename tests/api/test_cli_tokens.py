@@ -4,7 +4,7 @@ import json
 import random
 
 import pytest
-from conftest import DATA
+from program import DATA
 
 VOCABULARIES = sorted((DATA / "tokenizers").glob("*.gguf"))
 TEMPLATES = sorted((DATA / "templates").glob("*.jinja"))
@@ -25,23 +25,52 @@ def cases(path):
     return [(text, [int(i) for i in line.split()]) for text, line in zip(texts, ids)]
 
 
+def ids_of(kvasir, vocabulary, texts) -> list[list[int]]:
+    """Of many texts, from one process."""
+    lines = "".join(json.dumps(text.decode()) + "\n" for text in texts)
+    shown = kvasir.ok("tokenize", "-m", str(vocabulary), "--lines", "--no-special", stdin=lines)
+    return [json.loads(line) for line in shown.splitlines()]
+
+
 @needs_data
 @pytest.mark.parametrize("vocabulary", VOCABULARIES, ids=name)
 def test_all_reference_texts(kvasir, vocabulary):
-    for text, expected in cases(vocabulary):
-        got = json.loads(kvasir.ok("tokenize", "-m", str(vocabulary), "--ids", "--no-special", stdin=text))
-        assert got == expected, text
+    texts, expected = zip(*cases(vocabulary))
+    for text, got, ids in zip(texts, ids_of(kvasir, vocabulary, texts), expected, strict=True):
+        assert got == ids, text
+
+
+@needs_data
+def test_standard_input_is_the_text(kvasir):
+    for text, expected in cases(GPT2):
+        assert json.loads(kvasir.ok("tokenize", "-m", str(GPT2), "--ids", "--no-special", stdin=text)) == expected, text
+
+
+def there_and_back(kvasir, vocabulary, text: bytes) -> bytes:
+    ids = kvasir("tokenize", "-m", str(vocabulary), "--ids", "--no-special", stdin=text).stdout
+    return kvasir("detokenize", "-m", str(vocabulary), stdin=ids).stdout
 
 
 @needs_data
 @pytest.mark.parametrize("vocabulary", BYTE_LEVEL, ids=name)
 def test_any_bytes_survive_the_way_there_and_back(kvasir, vocabulary):
-    texts = [b"\n".join(text for text, _ in cases(vocabulary)), b"", b"\n", b"no newline", b"newline\n", b"\0", b"\r\n "]
+    text = b"\n".join(text for text, _ in cases(vocabulary)) + b"\r\n \0"
     if not any(name in vocabulary.name for name in INCOMPLETE):
-        texts.append(bytes(range(256)) + b"\n" + bytes(random.Random(1).randbytes(5000)))
-    for text in texts:
-        ids = kvasir("tokenize", "-m", str(vocabulary), "--ids", "--no-special", stdin=text).stdout
-        assert kvasir("detokenize", "-m", str(vocabulary), stdin=ids).stdout == text
+        text += bytes(range(256)) + b"\n" + bytes(random.Random(1).randbytes(5000))
+    assert there_and_back(kvasir, vocabulary, text) == text
+
+
+@needs_data
+@pytest.mark.parametrize("text", [b"", b"\n", b"no newline", b"newline\n", b"\0", b"\r\n "])
+def test_nothing_is_added_to_a_text_or_taken_away(kvasir, text):
+    assert there_and_back(kvasir, GPT2, text) == text
+
+
+@needs_data
+def test_lines_that_are_no_texts(kvasir):
+    for line in ("Hello", "1", '["a"]', "", '"a'):
+        message = kvasir.fails("tokenize", "-m", str(GPT2), "--lines", stdin=f'"fine"\n{line}\n')
+        assert "line 2 of standard input must be a text as a JSON string" in message, line
 
 
 @needs_data

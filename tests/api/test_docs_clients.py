@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from program import ROOT
 
 TEXT = (ROOT / "docs/clients.md").read_text()
 ADDRESS = "http://127.0.0.1:8080"

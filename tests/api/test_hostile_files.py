@@ -6,10 +6,9 @@ themselves, templates that never end. Every command that opens a model gets ever
 
 Any program will do ($KVASIR_BIN). A stray read that happens to hit mapped memory is seen only under the sanitizers:
 
-    ./dev build asan && KVASIR_BIN=build/asan/bin/kvasir tools/with_venv.sh -m pytest tests/api/test_hostile_files.py
+    ./dev test python --preset asan -- -R hostile
 """
 
-import functools
 import json
 import os
 import re
@@ -19,11 +18,12 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import BINARY, Kvasir
+from conftest import Kvasir
+from program import BINARY, SANITIZER, SLOWNESS, assert_no_report
 
 PEAK_BYTES = 400 << 20  # of a program that opens files of 100 KB
-PEAK_BYTES_SANITIZED = 1600 << 20  # AddressSanitizer keeps freed memory for a while
-SECONDS = 120
+PEAK_BYTES_SANITIZED = 1600 << 20  # AddressSanitizer keeps freed memory for a while, ThreadSanitizer has shadows of all
+SECONDS = 120 * SLOWNESS
 
 U8, I8, U16, I16, U32, I32, F32, BOOL, STRING, ARRAY, U64, I64, F64 = range(13)
 PACK = {U8: "B", I8: "b", U16: "H", I16: "h", U32: "I", I32: "i", F32: "f", BOOL: "?", U64: "Q", I64: "q", F64: "d"}
@@ -394,11 +394,6 @@ def template_is_a_number(m):
     m.keys["tokenizer.chat_template"] = value(U32, 1)
 
 
-@functools.cache
-def sanitized() -> bool:
-    return b"__asan_init" in BINARY.read_bytes()
-
-
 def watched(kvasir: Kvasir, folder: Path, arguments, stdin: bytes = b"") -> tuple[int, bytes, str]:
     """Exit code, output and errors, having checked time and memory."""
     (folder / "stdin").write_bytes(stdin)
@@ -416,8 +411,8 @@ def watched(kvasir: Kvasir, folder: Path, arguments, stdin: bytes = b"") -> tupl
             time.sleep(0.002)
     process.returncode = os.waitstatus_to_exitcode(status)
     errors = (folder / "err").read_text(encoding="utf-8")  # an error shows nothing that is not UTF-8
-    assert "Sanitizer" not in errors and "runtime error" not in errors, errors
-    limit = PEAK_BYTES_SANITIZED if sanitized() else PEAK_BYTES
+    assert_no_report(errors)
+    limit = PEAK_BYTES_SANITIZED if SANITIZER else PEAK_BYTES
     assert usage.ru_maxrss << 10 < limit, f"{arguments} took {usage.ru_maxrss >> 10} MB"
     return process.returncode, (folder / "out").read_bytes(), errors
 

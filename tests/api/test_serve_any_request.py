@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from program import ROOT
 
 CHECKS = "not_a_server_error,content_type_conformance,response_schema_conformance,status_code_conformance"
 SMALL = {"max_tokens": 4, "max_completion_tokens": 4, "max_output_tokens": 16, "n": 4, "best_of": 4}

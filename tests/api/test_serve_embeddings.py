@@ -11,7 +11,8 @@ import numpy as np
 import openai
 import pytest
 from bert_reference import Reference
-from conftest import MODELS
+from program import MODELS
+from serving import ANSWER_TIMEOUT, running
 
 TEXTS = ["A man is eating food.", "A person has a meal.", "The stock market fell sharply today."]
 PATH = "/v1/embeddings"
@@ -20,15 +21,13 @@ PATH = "/v1/embeddings"
 @pytest.fixture(scope="module")
 def beside(tmp_path_factory, minilm, smollm2):
     """A model with an encoder beside it."""
-    from serving import Server
-    started = Server(tmp_path_factory.mktemp("home"), "--ctx", "1024", "--embedding-model", "minilm")
-    yield started
-    assert started.stop() == 0, started.log
+    with running(tmp_path_factory.mktemp("home"), "--ctx", "1024", "--embedding-model", minilm, model=smollm2) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
 def client(beside):
-    return openai.OpenAI(base_url=beside.url + "/v1", api_key="none", max_retries=0, timeout=120)
+    return openai.OpenAI(base_url=beside.url + "/v1", api_key="none", max_retries=0, timeout=ANSWER_TIMEOUT)
 
 
 def vector(embedding) -> np.ndarray:

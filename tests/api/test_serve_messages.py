@@ -5,6 +5,7 @@ import json
 
 import anthropic
 import pytest
+from serving import ANSWER_TIMEOUT
 
 PATH = "/v1/messages"
 SAME = {"model": "smollm2", "max_tokens": 12, "temperature": 0}
@@ -17,7 +18,7 @@ WEATHER = {"name": "get_weather", "description": "What it is like outside.",
 
 @pytest.fixture(scope="module")
 def claude(server):
-    return anthropic.Anthropic(base_url=server.url, api_key="none", max_retries=0, timeout=120)
+    return anthropic.Anthropic(base_url=server.url, api_key="none", max_retries=0, timeout=ANSWER_TIMEOUT)
 
 
 def test_a_message_is_what_a_chat_would_answer(claude, client):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import ROOT
+from program import ROOT
 
 SPEC = json.loads((ROOT / "src/server/openapi.json").read_text())
 MESSAGES = [{"role": "user", "content": "Hi"}]

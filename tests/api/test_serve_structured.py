@@ -18,12 +18,16 @@ def ask(text: str = "Tell me about a person as JSON.", **members) -> dict:
     return {"messages": [{"role": "user", "content": text}], "max_tokens": 150, "seed": 1, **members}
 
 
-def content(server, body: dict) -> str:
+def contents(server, body: dict) -> list[str]:
     answer = server.post(CHAT, body)
     assert answer.status == 200, answer.body
-    choice = answer.json["choices"][0]
-    assert choice["finish_reason"] == "stop", choice
-    return choice["message"]["content"]
+    choices = answer.json["choices"]
+    assert all(choice["finish_reason"] == "stop" for choice in choices), choices
+    return [choice["message"]["content"] for choice in choices]
+
+
+def content(server, body: dict) -> str:
+    return contents(server, body)[0]
 
 
 Name = Annotated[str, Field(max_length=12)]
@@ -36,8 +40,10 @@ class Person(BaseModel):
 
 
 def test_a_schema_is_kept(server):
-    for seed in range(4):
-        jsonschema.validate(json.loads(content(server, ask(seed=seed, temperature=1.5, response_format=AS_SCHEMA))), PERSON)
+    texts = contents(server, ask(n=4, temperature=1.5, response_format=AS_SCHEMA))
+    assert len(texts) == 4
+    for text in texts:
+        jsonschema.validate(json.loads(text), PERSON)
     for form in ({"response_format": {"type": "json_object", "schema": PERSON}},
                  {"response_format": {"type": "json_schema", "schema": PERSON}}, {"json_schema": PERSON}):
         jsonschema.validate(json.loads(content(server, ask(**form))), PERSON)
@@ -45,9 +51,10 @@ def test_a_schema_is_kept(server):
 
 def test_an_object_begins_at_once(server):
     whole = 0
-    for seed in range(4):
-        choice = server.post(CHAT, ask("Say the JSON object with one member a that is 1.", seed=seed, max_tokens=200,
-                                       response_format={"type": "json_object"})).json["choices"][0]
+    choices = server.post(CHAT, ask("Say the JSON object with one member a that is 1.", n=4, max_tokens=200,
+                                    response_format={"type": "json_object"})).json["choices"]
+    assert len(choices) == 4
+    for choice in choices:
         text = choice["message"]["content"]
         assert text.startswith("{")
         if choice["finish_reason"] == "stop":  # a small model may go on and on

@@ -8,7 +8,7 @@ import json
 
 import openai
 import pytest
-from conftest import MODELS
+from program import MODELS
 from serving import Server
 
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"

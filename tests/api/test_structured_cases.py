@@ -4,7 +4,7 @@ import json
 import sys
 
 import pytest
-from conftest import BINARY, MODELS, ROOT
+from program import BINARY, MODELS, ROOT
 
 sys.path.insert(0, str(ROOT / "tools"))
 import structured_output_table as tables  # noqa: E402

@@ -7,8 +7,9 @@ import subprocess
 
 import pytest
 import yaml
-from conftest import BINARY, DEPLOY, ROOT
+from program import BINARY, ROOT
 
+DEPLOY = ROOT / "deploy"
 METRIC = re.compile(r"\b(?:kvasir_|vllm:)[a-z_]+\b")
 
 

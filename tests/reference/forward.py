@@ -198,11 +198,23 @@ def attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, scale: float, cap: fl
     return out
 
 
+class Reader(gguf.GGUFReader):
+    """Looks at the file as a plain array: each slice of a numpy.memmap is one too, which costs more than a vocabulary's strings."""
+
+    @property
+    def data(self) -> np.ndarray:
+        return self._data
+
+    @data.setter
+    def data(self, mapped: np.ndarray) -> None:
+        self._data = mapped.view(np.ndarray)
+
+
 class Model:
     """A GGUF file and its forward pass. float64 is right for small models; float32 halves memory and time for real ones."""
 
     def __init__(self, path: str | Path, dtype=np.float64):
-        reader = gguf.GGUFReader(path)
+        reader = Reader(path)
         self.dtype = dtype
         self.metadata = {name: f.contents() for name, f in reader.fields.items() if not name.startswith("tokenizer.ggml.tokens")}
         self.config = read_config(self.metadata)

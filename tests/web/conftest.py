@@ -1,46 +1,24 @@
 """The web page in a real browser: Debian's Chromium, driven by playwright, against the real program."""
 
-import os
 import shutil
-import signal
-import sys
 import time
-from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
+from program import SLOWNESS
+from serving import running, serve  # noqa: F401 (serve is a fixture)
 
-ROOT = Path(__file__).resolve().parents[2]
-BINARY = Path(os.environ.get("KVASIR_BIN", ROOT / "build/dev/bin/kvasir")).resolve()
-MODELS = Path(os.environ.get("KVASIR_MODELS", Path.home() / ".cache/kvasir/models"))
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 
-sys.path.append(str(ROOT / "tests/api"))  # serving.py, which finds BINARY and MODELS here
-
-
-@pytest.fixture
-def serve(tmp_path):
-    """Starts servers that end with the test."""
-    from serving import Server
-    started = []
-
-    def start(*args, **kwargs) -> Server:
-        started.append(Server(tmp_path, *args, **kwargs))
-        return started[-1]
-
-    yield start
-    for server in started:
-        server.stop(signal.SIGKILL)
+expect.set_options(timeout=5_000 * SLOWNESS)
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    from serving import Server
-    if not (MODELS / "smollm2.gguf").exists():
-        pytest.skip(f"smollm2 is not installed in {MODELS}; './dev models smollm2' fetches it")
-    started = Server(tmp_path_factory.mktemp("home"), "--ctx", "4096", "--temperature", "0")
-    yield started
-    assert started.stop() == 0, started.log
+    """One server for all tests that leave it as it was."""
+    with running(tmp_path_factory.mktemp("home"), "--ctx", "4096", "--temperature", "0") as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
@@ -56,13 +34,14 @@ def chromium():
 
 
 class Window:
-    """A browser window of its own, with everything that went wrong in it."""
+    """A browser window of its own, with everything that went wrong in it. Nothing moves in it, unless a test asks for that:
+    without a graphics card an animation takes the CPU away from the model."""
 
     def __init__(self, browser, server, path: str = "/", **context):
-        self.context = browser.new_context(**{"viewport": DESKTOP, "base_url": server.url, **context})
+        self.context = browser.new_context(**{"viewport": DESKTOP, "base_url": server.url, "reduced_motion": "reduce", **context})
         self.context.grant_permissions(["clipboard-read", "clipboard-write"])
         self.page = self.context.new_page()
-        self.page.set_default_timeout(30_000)
+        self.page.set_default_timeout(30_000 * SLOWNESS)
         self.problems = []
         self.expected = []  # parts of messages that a test provokes
         self.page.on("console", lambda message: self.problems.append(message.text) if message.type in ("error", "warning") else None)
@@ -73,13 +52,15 @@ class Window:
         self.page.goto(path)
 
     def check(self):
-        problems = [p for p in self.problems if not any(part in p for part in self.expected)]
+        """What went wrong since the last time."""
+        seen, self.problems = self.problems, []
+        problems = [p for p in seen if not any(part in p for part in self.expected)]
         assert not problems, problems
 
 
 def wait_until(page, condition: str, seconds: float = 30):
     """Waits for a condition in JavaScript. (playwright's own wait_for_function needs eval, which the page's policy forbids.)"""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * SLOWNESS
     while not page.evaluate(condition):
         assert time.monotonic() < end, condition
         time.sleep(0.05)

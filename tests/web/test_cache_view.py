@@ -101,7 +101,7 @@ def load(server):
 
 
 def test_requests_that_share_are_seen_to_share(window, load):
-    page = window("/#cache").page
+    page = window("/#cache", reduced_motion="no-preference").page
     expect(page.locator(".requests tbody tr")).to_have_count(3)
     expect(page.locator(".box.shared").first).to_be_visible(timeout=30_000)
     expect(page.locator(".lane-labels circle")).to_have_count(3)

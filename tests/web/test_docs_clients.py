@@ -2,7 +2,7 @@
 
 import re
 
-from conftest import ROOT
+from program import ROOT
 
 
 def test_the_snippet_for_fetch(window, server):

@@ -1,6 +1,22 @@
 """Markdown as the page renders it, hostile Markdown above all: what a model writes must never act."""
 
 import pytest
+from conftest import Window
+
+
+@pytest.fixture(scope="module")
+def open_window(chromium, server):
+    """One for all tests that only call what the page imports: to open one takes longer than they do."""
+    one = Window(chromium, server)
+    yield one
+    one.context.close()
+
+
+@pytest.fixture
+def page(open_window):
+    yield open_window.page
+    open_window.check()
+
 
 RENDER = """async (texts) => {
   const { renderMarkdown } = await import('/web/render_markdown.js');

@@ -327,7 +327,7 @@ def test_every_button_and_field_has_a_name(page):
 
 
 def test_a_phone(window):
-    page = window(viewport=PHONE, has_touch=True, is_mobile=True).page
+    page = window(viewport=PHONE, has_touch=True, is_mobile=True, reduced_motion="no-preference").page
     ask(page, "Write a table of three planets with their moons, and a line of code: " + "x" * 120)
     expect(answers(page)).to_have_count(1)
     time.sleep(1)

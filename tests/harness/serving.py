@@ -1,5 +1,6 @@
 """`kvasir serve` as a process, and ways to talk to it below the level of a client library."""
 
+import contextlib
 import json
 import os
 import re
@@ -13,9 +14,11 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from conftest import BINARY, MODELS
+import pytest
+from program import BINARY, MODELS, SLOWNESS, assert_no_report, installed
 
-START_TIMEOUT = 120
+START_TIMEOUT = 120 * SLOWNESS
+ANSWER_TIMEOUT = 120 * SLOWNESS
 JSON = "application/json"
 
 
@@ -72,7 +75,7 @@ class Server:
         request = urllib.request.Request(self.url + path, data, {**({"Content-Type": JSON} if data is not None else {}),
                                                                  **(headers or {})}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=120, context=self.tls) as response:
+            with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT, context=self.tls) as response:
                 return Answer(response.status, response.headers, response.read())
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.headers, error.read())
@@ -91,7 +94,7 @@ class Server:
         return answer.error
 
     def connect(self) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=30 * SLOWNESS)
         return self.tls.wrap_socket(connection, server_hostname="127.0.0.1") if self.tls else connection
 
     def raw(self, data: bytes, half_close: bool = False) -> bytes:
@@ -107,7 +110,7 @@ class Server:
 
     def idle(self, timeout: float = 30) -> dict:
         """Waits until nothing is computed."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * SLOWNESS
         while True:
             slots = self.slots()
             if slots["running"] == 0 and slots["waiting"] == 0:
@@ -122,11 +125,36 @@ class Server:
     def stop(self, number: int = signal.SIGTERM, timeout: float = 60) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(timeout)
+        return self.process.wait(timeout * SLOWNESS)
 
     def alive(self):
         assert self.process.poll() is None, self.log
         assert self.get("/health").status == 200
+
+
+@contextlib.contextmanager
+def running(home: Path, *args: str, model: str = "smollm2"):
+    """A server for many tests, each of which leaves it as it was; it has to end in order."""
+    server = Server(home, *args, model=installed(model))
+    yield server
+    assert server.stop() == 0, server.log
+    assert_no_report(server.log)
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Starts servers that end with the test."""
+    started = []
+
+    def start(*args, **kwargs) -> Server:
+        installed(kwargs.get("model", "smollm2"))
+        started.append(Server(tmp_path, *args, **kwargs))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop(signal.SIGKILL)
+        assert_no_report(server.log)
 
 
 def read_all(connection: socket.socket) -> bytes:
