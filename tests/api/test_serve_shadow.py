@@ -20,17 +20,17 @@ def ask(server, **more) -> dict:
 
 def test_one_in_two_requests_is_compared(serve):
     server = serve("--shadow-check", "2", "--ctx", "2048", "--kv", "f16")
-    first = ask(server, cache_explain=True)
+    first = ask(server)
     assert server.metric("kvasir_shadow_requests_total") == 1
     count, f16 = distances(server)
     assert count > 0 and 0 < f16 < 0.01
-    second = ask(server, cache_explain=True)
+    second = ask(server)
     assert server.metric("kvasir_shadow_requests_total") == 1 and distances(server)[0] == count
     assert second["usage"]["prompt_tokens_details"]["cached_tokens"] > 0
     assert second["choices"][0]["text"] == first["choices"][0]["text"]
     third = ask(server, cache_explain=True)
     assert third["usage"]["prompt_tokens_details"]["cached_tokens"] == 0
-    assert third["cache_explain"]["reason"] == "shadow check"
+    assert third["cache"][0]["ended_because"] == "shadow check"
     assert third["choices"][0]["text"] == first["choices"][0]["text"]
     assert distances(server)[0] > count
 
