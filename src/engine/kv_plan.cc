@@ -66,6 +66,7 @@ Result<kernels::CompactHalf> HalfOf(const KvSpec& spec, const kvcache::HalfCodec
 
 std::vector<kvcache::KeyRope> RopesOf(const model::ModelConfig& config) {
   std::vector<kvcache::KeyRope> ropes;
+  ropes.reserve(config.ropes.size());
   for (const ops::RopeSpec& rope : config.ropes) ropes.push_back({rope.frequencies, rope.magnitude, rope.neox});
   return ropes;
 }

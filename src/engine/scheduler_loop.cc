@@ -107,6 +107,7 @@ std::vector<ScheduledRequest*> Scheduler::Impl::PlanStep() {
   };
   for (ScheduledRequest* request : streams) plan(request, 1);
   std::vector<PromptWork> work;
+  work.reserve(prompts.size());
   for (const ScheduledRequest* request : prompts) work.push_back({request->remaining(), request->submission.priority});
   const std::vector<int> rows = ShareRows(work, room);
   for (size_t i = 0; i < prompts.size(); ++i) plan(prompts[i], rows[i]);
