@@ -6,7 +6,7 @@ themselves, templates that never end. Every command that opens a model gets ever
 
 Any program will do ($KVASIR_BIN). A stray read that happens to hit mapped memory is seen only under the sanitizers:
 
-    ./dev test python --preset asan -- -R hostile
+    ./dev test python --preset asan -- -R python.api
 """
 
 import json

@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from serving import events_of, post_bytes, read_all, status_of
+from serving import ANSWER_TIMEOUT, events_of, post_bytes, read_all, status_of
 
 CHAT = "/v1/chat/completions"
 LONG = {"messages": [{"role": "user", "content": "Count from one to a thousand."}], "max_tokens": 1500, "ignore_eos": True,
@@ -21,11 +21,11 @@ def free_port() -> int:
 
 
 def test_the_announced_curl_line_works(serve):
-    server = serve()
+    server = serve("--ctx", "128")  # where an answer ends that has no end of its own
     lines = server.log.splitlines()
     first = next(i for i, line in enumerate(lines) if "curl " in line)
     command = lines[first].rstrip("\\") + lines[first + 1]
-    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=120, check=False)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=ANSWER_TIMEOUT, check=False)
     if b"curl: command not found" in done.stderr:
         pytest.skip("curl is not installed")
     assert json.loads(done.stdout)["choices"][0]["message"]["content"]

@@ -154,6 +154,7 @@ def serve(tmp_path):
     yield start
     for server in started:
         server.stop(signal.SIGKILL)
+    for server in started:
         assert_no_report(server.log)
 
 
