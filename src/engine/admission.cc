@@ -112,7 +112,7 @@ void Scheduler::Impl::Start(ScheduledRequest& request, const kvcache::PrefixMatc
   KV_CHECK(sequence.has_value());  // the engine checked shape and options
   sequence->Adopt(match.blocks, match.length);
   request.sequence.emplace(std::move(*sequence));
-  request.evictor = CacheEvictor::Create(engine);
+  request.evictor = CacheEvictor::Create(engine, engine.options.kv, engine.kv_options.compact.get());
   if (request.evictor) request.evictor->BeginPrompt(static_cast<int>(request.generator.prompt().size()));
   request.phase = RequestPhase::kPrompt;
   request.computed_tokens = match.length;

@@ -29,7 +29,8 @@ void HashBlocks(std::span<const int32_t> tokens, const kvcache::BlockHash& root,
 // How many tokens may be taken from the index without computing them.
 int Scheduler::Impl::Reusable(const ScheduledRequest& request) const {
   const Generator& generator = request.generator;
-  return CacheEvictor::ReusableOfOthers(engine, generator.reusable(), static_cast<int>(generator.prompt().size()));
+  return CacheEvictor::ReusableOfOthers(engine.options.kv, generator.reusable(),
+                                        static_cast<int>(generator.prompt().size()));
 }
 
 kvcache::PrefixMatch Scheduler::Impl::FindPrefix(ScheduledRequest& request) {
