@@ -10,7 +10,7 @@ from conftest import BINARY, Terminal
 
 COMMANDS = [["run"], ["chat"], ["serve"], ["embed"], ["inspect"], ["tokenize"], ["detokenize"], ["apply-template"], ["grammar"], ["bench"],
             ["eval"],
-            ["eval", "ppl"], ["eval", "kld"], ["eval", "tokens"], ["eval", "ruler"], ["eval", "golden"], ["completion"]]
+            ["eval", "ppl"], ["eval", "kld"], ["eval", "tokens"], ["eval", "ruler"], ["eval", "golden"], ["tune"], ["completion"]]
 
 
 def test_without_arguments_it_introduces_itself(kvasir):
