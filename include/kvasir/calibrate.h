@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "kvasir/options.h"
@@ -33,5 +34,16 @@ struct CalibrateReport {
 /// Runs the model over the text, measures what queries look at, and writes the calibration that codecs of `--kv` read
 /// at the next start. Errors: those of loading, a text shorter than a chunk, a file that cannot be written.
 [[nodiscard]] Result<CalibrateReport> Calibrate(const CalibrateOptions& options);
+
+/// A calibration that is there.
+struct CalibrationInfo {
+  std::string path;
+  int64_t tokens = 0;   ///< It was learnt from.
+  bool layers = false;  ///< Whether `auto:3.3bits` can use it.
+};
+
+/// The calibration that the engine would use for `model`, a name or a path; none where it was not made. Reads the whole
+/// model. Errors: kNotFound for the model; a calibration that is there and cannot be used.
+[[nodiscard]] Result<std::optional<CalibrationInfo>> FindCalibration(const std::string& model);
 
 }  // namespace kvasir

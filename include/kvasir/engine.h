@@ -197,6 +197,9 @@ class Engine {
   /// The model's chat template; an error where the file has none.
   [[nodiscard]] Result<const ChatTemplate*> chat_template() const;
   [[nodiscard]] Result<std::unique_ptr<Session>> NewSession();
+  /// A session whose cache is as `kv` says and not as EngineOptions::kv does, over the same weights and within the same
+  /// budget of bytes, which was planned for the engine's own. Errors: those that Load has for such a specification.
+  [[nodiscard]] Result<std::unique_ptr<Session>> NewSession(const KvSpec& kv);
   [[nodiscard]] MemoryReport memory() const;
   [[nodiscard]] std::string_view isa() const;  ///< The instruction set in use: "vnni", "avx512", "avx2", "ref".
 

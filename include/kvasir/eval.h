@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -78,6 +79,13 @@ struct DivergenceReport {
 /// Runs `options` and exact mode in lock-step over `text` and compares the distributions at every scored position.
 [[nodiscard]] Result<DivergenceReport> EvalDivergence(const EngineOptions& options, const EvalText& text,
                                                       const EvalProgress& progress = {});
+/// The same for each of `caches` in place of EngineOptions::kv, over one pass of exact mode: chunk by chunk, in turns,
+/// all with the same weights. Each report is what EvalDivergence gives for that cache, but for the seconds; the running
+/// value is that of the first. Takes the memory of all caches at once. Errors: as EvalDivergence; no cache.
+[[nodiscard]] Result<std::vector<DivergenceReport>> EvalDivergences(const EngineOptions& options,
+                                                                    std::span<const KvSpec> caches,
+                                                                    const EvalText& text,
+                                                                    const EvalProgress& progress = {});
 
 /// The divergence at neighbouring positions of all chunks.
 struct DepthBucket {

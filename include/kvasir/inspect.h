@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,17 @@ struct MemoryPlan {
   size_t available_bytes = 0;  ///< On this machine, now.
 };
 
+/// What a cache takes, by exact arithmetic over its pages.
+struct CacheSize {
+  KvSpec kv;  ///< As it was given.
+  /// Of an element of a key or value in the pages behind the recent tokens, with scales, offsets and outliers.
+  double bits_per_element = 0;
+  size_t bytes = 0;       ///< Of a sequence of the whole context, before an eviction policy forgets any of it.
+  size_t peak_bytes = 0;  ///< What has to be free while it is computed.
+  /// The longest context whose peak_bytes fit 1 GiB, in whole pages, whatever the model was trained for.
+  int64_t tokens_per_gib = 0;
+};
+
 struct ModelSummary {
   ModelInfo info;
   std::string file_type;  ///< For example "Q4_1", from general.file_type.
@@ -45,12 +57,20 @@ struct ModelSummary {
   std::vector<MetadataEntry> metadata;
   std::vector<TensorEntry> tensors;
   MemoryPlan plan;
+  /// The cache that was asked for, then f16 and q8 where these are others; empty for what is no decoder, or where that
+  /// cache cannot be.
+  std::vector<CacheSize> caches;
   bool has_chat_template = false;
   std::string cannot_run;  ///< Why Engine::Load would refuse this file with these options; empty where it would not.
 };
 
 /// Reads a model's headers. Only the mapped pages of metadata are touched.
 [[nodiscard]] Result<ModelSummary> InspectModel(const EngineOptions& options);
+
+/// The sizes of `caches` for the context of `options`, or else the one the model was trained for. Errors: those of
+/// InspectModel, and of Engine::Load for such a cache; not that memory is short.
+[[nodiscard]] Result<std::vector<CacheSize>> InspectCaches(const EngineOptions& options,
+                                                           std::span<const KvSpec> caches);
 
 /// The processor as Kvasir sees it.
 struct CpuReport {

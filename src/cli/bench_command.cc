@@ -14,6 +14,7 @@
 #include "cli/model_flags.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/receipt_use.h"
 #include "kvasir/bench.h"
 
 namespace kvasir::cli {
@@ -34,6 +35,7 @@ constexpr int kMaxRepetitions = 10000;
 
 struct BenchOptions {
   EngineOptions engine;
+  bool no_receipt = false;
   BenchPlan plan;
   bool json = false;
 };
@@ -96,7 +98,7 @@ Result<int> RunBenchCommand(const BenchOptions& options) {
   const size_t total = CountRows(options.plan);
   size_t done = 0;
   Progress progress("measuring");
-  EngineOptions engine = options.engine;
+  EngineOptions engine = WithReceipt(options.engine, options.no_receipt);
   engine.on_progress = [&](const LoadProgress& step) {
     progress.Update(step.done_bytes, step.total_bytes, step.phase);
   };
@@ -122,7 +124,7 @@ Action DefineBench(CLI::App& app) {
   AddCount(app, "-r,--repetitions", "measurements of each row (default 3)", options->plan.repetitions, 1,
            kMaxRepetitions);
   app.add_flag("--json", options->json, "print one JSON object");
-  AddEngineFlags(app, options->engine);
+  AddEngineFlags(app, options->engine, options->no_receipt);
   app.footer(kExamples);
   return [&app, options]() -> Result<int> {
     if (CountRows(options->plan) == 0) return UsageError(app, "there is nothing to measure: -p and -n are both 0");

@@ -19,6 +19,7 @@
 #include "cli/model_flags.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/receipt_use.h"
 #include "cli/terminal.h"
 #include "cli/utf8_text.h"
 
@@ -36,6 +37,7 @@ constexpr const char* kExamples =
 
 struct ChatOptions {
   EngineOptions engine;
+  bool no_receipt = false;
   GenerationOptions generation;
 };
 
@@ -236,7 +238,7 @@ void Chat::System(const std::string& text) {
 }
 
 Result<int> RunChat(const ChatOptions& options) {
-  KV_ASSIGN(const std::unique_ptr<Engine> engine, LoadEngine(options.engine));
+  KV_ASSIGN(const std::unique_ptr<Engine> engine, LoadEngine(WithReceipt(options.engine, options.no_receipt)));
   KV_ASSIGN(const std::unique_ptr<ChatModel> model, ChatModel::Create(*engine, options.generation));
   Chat chat(*engine, *model);
   chat.Greet();
@@ -248,7 +250,7 @@ Result<int> RunChat(const ChatOptions& options) {
 
 Action DefineChat(CLI::App& app) {
   auto options = std::make_shared<ChatOptions>();
-  AddEngineFlags(app, options->engine);
+  AddEngineFlags(app, options->engine, options->no_receipt);
   AddGenerationFlags(app, options->generation);
   app.footer(kExamples);
   return [options] { return RunChat(*options); };

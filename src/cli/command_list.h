@@ -17,6 +17,7 @@ Action DefineGrammar(CLI::App& app);        // grammar_command.cc
 Action DefineBench(CLI::App& app);          // bench_command.cc
 Action DefineEval(CLI::App& app);           // eval_command.cc
 Action DefineCalibrate(CLI::App& app);      // calibrate_command.cc
+Action DefineTune(CLI::App& app);           // tune_command.cc
 Action DefineCompletion(CLI::App& app);     // completion_command.cc
 
 }  // namespace kvasir::cli

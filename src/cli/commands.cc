@@ -19,6 +19,7 @@ std::span<const Command> Commands() {
       {"bench", "Measure", "speed, beside the limits of this machine", DefineBench},
       {"eval", "Measure", "quality: perplexity, and distance from the exact model", DefineEval},
       {"calibrate", "Measure", "learn what errors in the cache cost a model", DefineCalibrate},
+      {"tune", "Measure", "find the cache that suits a model, and keep it for later starts", DefineTune},
       {"completion", "Set up", "print completions for your shell", DefineCompletion},
   });
   return kCommands;

@@ -17,8 +17,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kSecondHalf = "the second half of each is scored";
-
 struct GoldenOptions {
   EngineOptions engine;
   std::string directory;
@@ -29,19 +27,13 @@ void Print(bool as_json, const Json& json, const std::string& text) {
   WriteOut(as_json ? json.dump(2) + "\n" : text);
 }
 
-// The report of a measure over the text of `options`.
-template <typename Report>
-Result<Report> Evaluate(const TextEvalOptions& options, const char* value,
-                        Result<Report> (*evaluate)(const EngineOptions&, const EvalText&, const EvalProgress&)) {
+Result<int> RunPerplexity(const TextEvalOptions& options) {
   EvalText text = options.text;
   KV_ASSIGN(text.text, ReadTextFile(options.file));
-  return WithProgress(options.engine, "chunk", value, [&](const EngineOptions& engine, const EvalProgress& progress) {
-    return evaluate(engine, text, progress);
-  });
-}
-
-Result<int> RunPerplexity(const TextEvalOptions& options) {
-  KV_ASSIGN(const PerplexityReport report, Evaluate<PerplexityReport>(options, "perplexity", EvalPerplexity));
+  KV_ASSIGN(const PerplexityReport report, WithProgress(options.engine, "chunk", "perplexity",
+                                                        [&](const EngineOptions& engine, const EvalProgress& progress) {
+                                                          return EvalPerplexity(engine, text, progress);
+                                                        }));
   Json json = {{"ppl", report.perplexity},  {"standard_error", report.standard_error},
                {"tokens", report.tokens},   {"chunks", report.chunks},
                {"context", report.context}, {"seconds", report.seconds}};
@@ -71,45 +63,6 @@ Result<int> RunGolden(const GoldenOptions& options) {
   return 0;
 }
 
-std::optional<Interval> InPercent(const std::optional<Interval>& share) {
-  if (!share) return std::nullopt;
-  return Interval{.low = 100 * share->low, .high = 100 * share->high};
-}
-
-Result<int> RunDivergence(const TextEvalOptions& options) {
-  KV_ASSIGN(const DivergenceReport report, Evaluate<DivergenceReport>(options, "mean KLD", EvalDivergence));
-  Json json = {{"mean_kld", report.mean_kld},
-               {"median_kld", report.median_kld},
-               {"p99_kld", report.p99_kld},
-               {"max_kld", report.max_kld},
-               {"same_top", report.same_top},
-               {"ppl", report.perplexity},
-               {"exact_ppl", report.exact_perplexity},
-               {"ppl_ratio", report.perplexity_ratio},
-               {"tokens", report.tokens},
-               {"chunks", report.chunks},
-               {"context", options.text.context},
-               {"seconds", report.seconds},
-               {"exact_seconds", report.exact_seconds}};
-  AddInterval(json, "mean_kld", report.mean_kld_interval);
-  AddInterval(json, "same_top", report.same_top_interval);
-  AddInterval(json, "ppl", report.perplexity_interval);
-  AddInterval(json, "ppl_ratio", report.perplexity_ratio_interval);
-  json["resamples"] = kBootstrapResamples;
-  Print(options.json, json,
-        fmt::format("KL divergence   mean {:.4g}{}, median {:.4g}, 99 % below {:.4g}, largest {:.4g} nats\n"
-                    "same top token  {:.2f} %{}\n"
-                    "perplexity      {:.4f}{}, exact {:.4f}, ratio {:.5f}{}\n"
-                    "{} tokens scored in {} chunks of {}; {} s, exact {} s\n{}",
-                    report.mean_kld, IntervalText(report.mean_kld_interval), report.median_kld, report.p99_kld,
-                    report.max_kld, 100 * report.same_top, IntervalText(InPercent(report.same_top_interval)),
-                    report.perplexity, IntervalText(report.perplexity_interval), report.exact_perplexity,
-                    report.perplexity_ratio, IntervalText(report.perplexity_ratio_interval, 5), report.tokens,
-                    report.chunks, options.text.context, FormatFigure(report.seconds),
-                    FormatFigure(report.exact_seconds), report.mean_kld_interval ? IntervalNote("chunks") : ""));
-  return 0;
-}
-
 Action DefinePerplexity(CLI::App& app) {
   auto options = std::make_shared<TextEvalOptions>();
   AddTextEvalFlags(app, *options, kSecondHalf);
@@ -133,25 +86,12 @@ Action DefineGolden(CLI::App& app) {
   return [options] { return RunGolden(*options); };
 }
 
-Action DefineDivergence(CLI::App& app) {
-  auto options = std::make_shared<TextEvalOptions>();
-  AddTextEvalFlags(app, *options, kSecondHalf);
-  app.footer(
-      "Examples:\n"
-      "  kvasir eval kld -m smollm2 -f wikitext2-test.txt -c 512 --chunks 8\n"
-      "  kvasir eval kld -m smollm2 -f wikitext2-test.txt --compute fast --json\n"
-      "\n"
-      "The same model runs twice in lock-step, once as asked and once with --compute exact, and the distributions of\n"
-      "the next token are compared at every scored position.");
-  return [options] { return RunDivergence(*options); };
-}
-
 }  // namespace
 
 Action DefineEval(CLI::App& app) {
   static constexpr auto kCommands = std::to_array<Command>({
       {"ppl", "Measures", "perplexity of a text: how surprised the model is", DefinePerplexity},
-      {"kld", "Measures", "distance of this configuration from exact arithmetic", DefineDivergence},
+      {"kld", "Measures", "distance of this configuration from exact arithmetic", DefineEvalKld},
       {"tokens", "Measures", "that distance by depth in the context", DefineEvalTokens},
       {"ruler", "Measures", "what is found again in a long context: the tasks of RULER", DefineEvalRuler},
       {"golden", "Measures", "distance from logits that another program computed", DefineGolden},

@@ -15,7 +15,7 @@ constexpr int kMaxContext = 1 << 24;
 
 }  // namespace
 
-void AddTextEvalFlags(CLI::App& app, TextEvalOptions& options, const std::string& scored) {
+void AddTextEvalFlags(CLI::App& app, TextEvalOptions& options, const std::string& scored, std::vector<KvSpec>* caches) {
   AddText(app, "-f,--file", "FILE", "the text; - is standard input", options.file)->required();
   AddCount(app, "-c,--ctx", fmt::format("tokens of a chunk; {} (default 512)", scored), options.text.context,
            kMinContext, kMaxContext);
@@ -24,7 +24,13 @@ void AddTextEvalFlags(CLI::App& app, TextEvalOptions& options, const std::string
   app.add_flag("--json", options.json, "print one JSON object");
   AddModelFlag(app, options.engine.model);
   AddThreadsFlag(app, options.engine.threads);
-  AddPrecisionFlags(app, options.engine);
+  if (caches == nullptr) return AddPrecisionFlags(app, options.engine);
+  AddComputeFlag(app, options.engine.compute);
+  AddCachesFlag(
+      app,
+      "how keys and values are stored: f16, q8, ch4, auto:3.5bits, k=ch4,v=ch3, ... (default auto: f16, or f32 "
+      "with --compute exact); may be repeated, to compare caches over one pass of exact mode",
+      *caches);
 }
 
 void AddSeedFlag(CLI::App& app, const std::string& help, uint64_t& seed) {
@@ -38,6 +44,30 @@ void AddSeedFlag(CLI::App& app, const std::string& help, uint64_t& seed) {
 void AddInterval(nlohmann::ordered_json& json, const std::string& name, const std::optional<Interval>& interval) {
   json[name + "_low"] = interval ? nlohmann::ordered_json(interval->low) : nullptr;
   json[name + "_high"] = interval ? nlohmann::ordered_json(interval->high) : nullptr;
+}
+
+std::optional<Interval> InPercent(const std::optional<Interval>& share) {
+  if (!share) return std::nullopt;
+  return Interval{.low = 100 * share->low, .high = 100 * share->high};
+}
+
+void AddDivergence(nlohmann::ordered_json& json, const DivergenceReport& report) {
+  json.update({{"mean_kld", report.mean_kld},
+               {"median_kld", report.median_kld},
+               {"p99_kld", report.p99_kld},
+               {"max_kld", report.max_kld},
+               {"same_top", report.same_top},
+               {"ppl", report.perplexity},
+               {"exact_ppl", report.exact_perplexity},
+               {"ppl_ratio", report.perplexity_ratio},
+               {"tokens", report.tokens},
+               {"chunks", report.chunks}});
+}
+
+plot::ScatterPoint KldPoint(const KvSpec& kv, double bits_per_element, const DivergenceReport& report) {
+  plot::ScatterPoint point{.label = KvSpecText(kv), .x = bits_per_element, .y = report.mean_kld, .range = {}};
+  if (report.mean_kld_interval) point.range = {report.mean_kld_interval->low, report.mean_kld_interval->high};
+  return point;
 }
 
 std::string IntervalText(const std::optional<Interval>& interval, int digits) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/check.h"
 #include "cli/command.h"
@@ -14,9 +15,11 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "kvasir/eval.h"
+#include "plot/scatter.h"
 
 namespace kvasir::cli {
 
+Action DefineEvalKld(CLI::App& app);     // eval_kld_command.cc
 Action DefineEvalTokens(CLI::App& app);  // eval_tokens_command.cc
 Action DefineEvalRuler(CLI::App& app);   // eval_ruler_command.cc
 
@@ -28,8 +31,13 @@ struct TextEvalOptions {
   bool json = false;
 };
 
-/// -m, -t, --compute, --kv, -f, -c, --chunks, --seed and --json. `scored` says which tokens of a chunk count.
-void AddTextEvalFlags(CLI::App& app, TextEvalOptions& options, const std::string& scored);
+/// What AddTextEvalFlags says of measures that leave the first half of each chunk to warm up.
+inline constexpr const char* kSecondHalf = "the second half of each is scored";
+
+/// -m, -t, --compute, --kv, -f, -c, --chunks, --seed and --json. `scored` says which tokens of a chunk count. With
+/// `caches`, --kv may be repeated and is told to them.
+void AddTextEvalFlags(CLI::App& app, TextEvalOptions& options, const std::string& scored,
+                      std::vector<KvSpec>* caches = nullptr);
 
 /// -s/--seed with the default 1. `help` says what it decides.
 void AddSeedFlag(CLI::App& app, const std::string& help, uint64_t& seed);
@@ -37,8 +45,19 @@ void AddSeedFlag(CLI::App& app, const std::string& help, uint64_t& seed);
 /// Writes NAME_low, NAME_high into `json`; null where there is no interval.
 void AddInterval(nlohmann::ordered_json& json, const std::string& name, const std::optional<Interval>& interval);
 
+/// Each end times 100.
+[[nodiscard]] std::optional<Interval> InPercent(const std::optional<Interval>& share);
+
 /// " [0.12, 0.34]" with `digits` significant digits, or nothing.
 [[nodiscard]] std::string IntervalText(const std::optional<Interval>& interval, int digits = 4);
+
+/// The fields of a divergence that `eval kld` and `tune` both print.
+void AddDivergence(nlohmann::ordered_json& json, const DivergenceReport& report);
+
+/// A point of the frontier: bits against mean KLD.
+[[nodiscard]] plot::ScatterPoint KldPoint(const KvSpec& kv, double bits_per_element, const DivergenceReport& report);
+inline constexpr const char* kBitsLabel = "bits per element of the cache";
+inline constexpr const char* kKldLabel = "mean KL divergence (nats)";
 
 /// The line that says what the brackets are.
 [[nodiscard]] std::string IntervalNote(const char* unit);

@@ -12,6 +12,7 @@
 #include "cli/inspect_report.h"
 #include "cli/model_flags.h"
 #include "cli/output.h"
+#include "cli/receipt_use.h"
 
 namespace kvasir::cli {
 namespace {
@@ -19,7 +20,7 @@ namespace {
 constexpr const char* kExamples =
     "Examples:\n"
     "  kvasir inspect smollm2\n"
-    "  kvasir inspect smollm2 -c 2048 --kv f32\n"
+    "  kvasir inspect smollm2 -c 2048 --kv ch4\n"
     "  kvasir inspect smollm2 --json | jq .plan.total_bytes\n"
     "  kvasir inspect --cpu";
 
@@ -29,6 +30,7 @@ constexpr size_t kMeasureBytes = size_t{128} << 20;
 struct InspectOptions {
   EngineOptions engine;
   InspectDetail detail;
+  bool no_receipt = false;
   bool cpu = false;
   bool json = false;
 };
@@ -36,11 +38,15 @@ struct InspectOptions {
 Result<int> RunInspect(const InspectOptions& options) {
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
   if (!options.engine.model.empty()) {
-    KV_ASSIGN(const ModelSummary summary, InspectModel(options.engine));
+    const ReceiptUse use = UseReceipt(options.engine, options.no_receipt);
+    KV_ASSIGN(const ModelSummary summary, InspectModel(use.engine));
     if (options.json) {
       json = SummaryJson(summary, options.detail);
+      json["receipt"] = nullptr;
+      if (use.file) json["receipt"] = {{"path", use.file->path}, {"kv", KvSpecText(use.file->receipt.kv)}};
     } else {
       WriteOut(SummaryText(summary, options.detail));
+      if (use.file) WriteOut(fmt::format("\nThis is with the {}.\n", ReceiptLine(*use.file)));
     }
   }
   if (options.cpu) {
@@ -74,6 +80,7 @@ Action DefineInspect(CLI::App& app) {
   AddContextFlag(app, options->engine.context_tokens, 0,
                  "plan the memory for a context of N tokens (default: the model's own)");
   AddPrecisionFlags(app, options->engine);
+  AddReceiptFlag(app, options->no_receipt);
   app.footer(kExamples);
   return [&app, options]() -> Result<int> {
     if (options->engine.model.empty() && !options->cpu)

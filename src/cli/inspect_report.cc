@@ -34,6 +34,18 @@ std::string PlanText(const ModelSummary& summary) {
   return text;
 }
 
+// How far each cache reaches.
+std::string CachesText(const ModelSummary& summary) {
+  std::string text = "\nContext in 1 GiB of cache:\n";
+  size_t width = 11;
+  for (const CacheSize& cache : summary.caches) width = std::max(width, KvSpecText(cache.kv).size());
+  for (const CacheSize& cache : summary.caches) {
+    text += fmt::format("  {:<{}}  {:>9} tokens  {:>5.2f} bits per element\n", KvSpecText(cache.kv), width,
+                        cache.tokens_per_gib, cache.bits_per_element);
+  }
+  return text;
+}
+
 std::string MetadataText(const ModelSummary& summary) {
   size_t width = 0;
   for (const MetadataEntry& entry : summary.metadata) width = std::max(width, entry.key.size());
@@ -79,6 +91,7 @@ std::string SummaryText(const ModelSummary& summary, InspectDetail detail) {
   } else {
     text += fmt::format("\nThis file cannot be run: {}\n", summary.cannot_run);
   }
+  if (!summary.caches.empty()) text += CachesText(summary);
   if (detail.metadata) text += MetadataText(summary);
   if (detail.tensors) text += TensorText(summary);
   return Harmless(text);
@@ -111,6 +124,14 @@ Json SummaryJson(const ModelSummary& summary, InspectDetail detail) {
                   {"total_bytes", plan.total_bytes},
                   {"available_bytes", plan.available_bytes},
                   {"fits", summary.cannot_run.empty() && plan.total_bytes <= plan.available_bytes}};
+  json["caches"] = Json::array();
+  for (const CacheSize& cache : summary.caches) {
+    json["caches"].push_back({{"kv", KvSpecText(cache.kv)},
+                              {"bits_per_element", cache.bits_per_element},
+                              {"bytes", cache.bytes},
+                              {"peak_bytes", cache.peak_bytes},
+                              {"tokens_per_gib", cache.tokens_per_gib}});
+  }
   if (both || detail.metadata) {
     json["metadata"] = Json::object();
     for (const MetadataEntry& entry : summary.metadata) {

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/check.h"
 #include "cli/flags.h"
 
 namespace kvasir::cli {
@@ -12,6 +13,12 @@ namespace {
 constexpr const char* kGroup = "Model";
 constexpr int kMaxThreads = 1024;
 constexpr int kMaxContext = 1 << 24;
+
+Result<KvSpec> ParseCache(std::string_view text) {
+  auto spec = ParseKvSpec(text);
+  if (spec) return spec;
+  return Fail(spec.error().code, fmt::format("is '{}': {}", text, spec.error().message));
+}
 
 }  // namespace
 
@@ -31,17 +38,28 @@ CLI::Option* AddThreadsFlag(CLI::App& app, int& threads) {
       ->group(kGroup);
 }
 
-void AddPrecisionFlags(CLI::App& app, EngineOptions& options) {
+void AddComputeFlag(CLI::App& app, ComputeMode& compute) {
   AddChoice(
       app, "--compute", {"fast", "balanced", "precise", "exact"},
       "precision of the arithmetic: from 8-bit activations to plain f32 (default balanced: 8 bits, and 15 where it "
       "buys most)",
-      [&options](std::string_view name) { options.compute = ParseComputeMode(name).value(); })
+      [&compute](std::string_view name) { compute = ParseComputeMode(name).value(); })
       ->group(kGroup);
+}
+
+void AddCachesFlag(CLI::App& app, const std::string& help, std::vector<KvSpec>& caches) {
+  const Setter add = [&caches](std::string_view text) -> Status {
+    KV_ASSIGN(KvSpec spec, ParseCache(text));
+    caches.push_back(std::move(spec));
+    return {};
+  };
+  AddValue(app, "--kv", "SPEC", help, add, /*repeat=*/true)->group(kGroup);
+}
+
+void AddPrecisionFlags(CLI::App& app, EngineOptions& options) {
+  AddComputeFlag(app, options.compute);
   const Setter set_kv = [&options](std::string_view text) -> Status {
-    auto spec = ParseKvSpec(text);
-    if (!spec) return Fail(spec.error().code, fmt::format("is '{}': {}", text, spec.error().message));
-    options.kv = *spec;
+    KV_ASSIGN(options.kv, ParseCache(text));
     return {};
   };
   AddValue(app, "--kv", "SPEC",
@@ -52,16 +70,22 @@ void AddPrecisionFlags(CLI::App& app, EngineOptions& options) {
       ->group(kGroup);
 }
 
+void AddReceiptFlag(CLI::App& app, bool& no_receipt) {
+  app.add_flag("--no-receipt", no_receipt, "without --kv, do not look for the cache that kvasir tune has chosen")
+      ->group(kGroup);
+}
+
 CLI::Option* AddContextFlag(CLI::App& app, int& context, int low, const std::string& help) {
   return AddCount(app, "-c,--ctx", help, context, low, kMaxContext)->group(kGroup);
 }
 
-void AddEngineFlags(CLI::App& app, EngineOptions& options) {
+void AddEngineFlags(CLI::App& app, EngineOptions& options, bool& no_receipt) {
   AddModelFlag(app, options.model);
   AddThreadsFlag(app, options.threads);
   AddContextFlag(app, options.context_tokens, 0,
                  "tokens that fit the context; 0 is what the model was trained for (default 0)");
   AddPrecisionFlags(app, options);
+  AddReceiptFlag(app, no_receipt);
   app.add_flag("--packed-cache", options.packed_cache,
                "keep the packed weights in a file, as large as the model, and start from it the next time")
       ->group(kGroup);

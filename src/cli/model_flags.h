@@ -1,6 +1,9 @@
 // The options that every command with a model has.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "kvasir/options.h"
 
 namespace CLI {
@@ -16,13 +19,22 @@ CLI::Option* AddModelFlag(CLI::App& app, std::string& model);
 /// -t/--threads.
 CLI::Option* AddThreadsFlag(CLI::App& app, int& threads);
 
+/// --compute.
+void AddComputeFlag(CLI::App& app, ComputeMode& compute);
+
+/// --kv, once for each of `caches`. `help` says what they are for.
+void AddCachesFlag(CLI::App& app, const std::string& help, std::vector<KvSpec>& caches);
+
 /// --compute and --kv.
 void AddPrecisionFlags(CLI::App& app, EngineOptions& options);
 
 /// -c/--ctx. `help` says what the context means for the command.
 CLI::Option* AddContextFlag(CLI::App& app, int& context, int low, const std::string& help);
 
-/// -m, -t, -c, --compute and --kv.
-void AddEngineFlags(CLI::App& app, EngineOptions& options);
+/// --no-receipt: what WithReceipt (receipt_use.h) is told.
+void AddReceiptFlag(CLI::App& app, bool& no_receipt);
+
+/// -m, -t, -c, --compute, --kv and --no-receipt.
+void AddEngineFlags(CLI::App& app, EngineOptions& options, bool& no_receipt);
 
 }  // namespace kvasir::cli

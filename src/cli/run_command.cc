@@ -17,6 +17,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/prompt_tokens.h"
+#include "cli/receipt_use.h"
 #include "cli/terminal.h"
 
 namespace kvasir::cli {
@@ -36,6 +37,7 @@ constexpr const char* kExamples =
 
 struct RunOptions {
   EngineOptions engine;
+  bool no_receipt = false;
   GenerationOptions generation;
   std::optional<std::string> prompt;
   std::string file;
@@ -103,7 +105,7 @@ Request MakeRequest(const Engine& engine, const RunOptions& options) {
 
 Result<int> Run(const RunOptions& options) {
   KV_ASSIGN(const std::string text, ReadPrompt(options));
-  KV_ASSIGN(const std::unique_ptr<Engine> engine, LoadEngine(options.engine));
+  KV_ASSIGN(const std::unique_ptr<Engine> engine, LoadEngine(WithReceipt(options.engine, options.no_receipt)));
   KV_TRY(Validate(options.generation.sampling, engine->info().vocabulary));
   Request request = MakeRequest(*engine, options);
   KV_ASSIGN(request.prompt, PromptOf(*engine, options, text));
@@ -157,7 +159,7 @@ Action DefineRun(CLI::App& app) {
   file->excludes(prompt);
   app.add_flag("--json", options->json, "print one JSON object with the answer and all figures at the end");
   app.add_flag("-q,--quiet", options->quiet, "print no line with figures, and measure nothing for it");
-  AddEngineFlags(app, options->engine);
+  AddEngineFlags(app, options->engine, options->no_receipt);
   app.add_flag("--ctx-shift", options->shift, "when the context is full, forget the oldest half and go on")
       ->group("Model");
   AddGenerationFlags(app, options->generation);

@@ -12,6 +12,7 @@
 #include "cli/flags.h"
 #include "cli/load.h"
 #include "cli/output.h"
+#include "cli/receipt_use.h"
 #include "server/server.h"
 #include "server/settings.h"
 
@@ -76,12 +77,18 @@ void Announce(const server::ReadyServer& ready, bool keys) {
 }
 
 Result<int> RunServe(const CLI::App& app, const ServeOptions& options, const std::string& version) {
-  KV_ASSIGN(const server::ServeSettings settings, server::GatherSettings(options.config, Environment, options.given));
+  KV_ASSIGN(server::ServeSettings settings, server::GatherSettings(options.config, Environment, options.given));
   if (options.print_config) {
     WriteOut(server::PrintSettings(settings));
     return 0;
   }
   if (settings.engine.model.empty()) return UsageError(app, "--model is required");
+  ReceiptUse use = UseReceipt(settings.engine, settings.no_receipt);
+  settings.engine = std::move(use.engine);
+  if (use.file) {
+    settings.receipt = use.file->path;
+    WriteNote(ReceiptLine(*use.file) + "\n");
+  }
   const bool keys = !settings.api_key_file.empty();
   return server::Serve(settings, {.version = version,
                                   .load = [](const EngineOptions& engine) { return LoadEngine(engine); },

@@ -18,7 +18,7 @@ namespace kvasir {
 // most `step` tokens. Where tokens are evicted, an answer takes the places of what was forgotten.
 size_t Scheduler::Impl::BytesToReach(const ScheduledRequest& request, int64_t held_blocks, int step) const {
   const Generator& generator = request.generator;
-  const int most = CacheEvictor::MostHeld(engine, static_cast<int>(generator.prompt().size()),
+  const int most = CacheEvictor::MostHeld(engine.options.kv, static_cast<int>(generator.prompt().size()),
                                           static_cast<int>(generator.tokens().size()));
   const int64_t tokens = std::max<int64_t>(most, held_blocks * kernels::kPageTokens);
   return kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.layout(), held_blocks, tokens, step);
@@ -115,7 +115,7 @@ void Scheduler::Impl::Start(ScheduledRequest& request, const kvcache::PrefixMatc
   KV_CHECK(sequence.has_value());  // the engine checked shape and options
   sequence->Adopt(match.blocks, match.length);
   request.sequence.emplace(std::move(*sequence));
-  request.evictor = CacheEvictor::Create(engine);
+  request.evictor = CacheEvictor::Create(engine, engine.options.kv, engine.kv_options.compact.get());
   if (request.evictor) request.evictor->BeginPrompt(static_cast<int>(request.generator.prompt().size()));
   request.phase = RequestPhase::kPrompt;
   request.computed_tokens = match.length;

@@ -11,44 +11,46 @@ namespace kvasir {
 
 namespace {
 
-const kvcache::EvictionPolicy& PolicyOf(const Engine::Impl& engine) {
-  const auto policy = kvcache::FindEvictionPolicy(engine.options.kv.evict);
-  KV_CHECK(policy.has_value());  // the engine checked its options
+const kvcache::EvictionPolicy& PolicyOf(const KvSpec& spec) {
+  const auto policy = kvcache::FindEvictionPolicy(spec.evict);
+  KV_CHECK(policy.has_value());  // KvOptionsOf has checked it
   return **policy;
 }
 
 }  // namespace
 
-std::unique_ptr<CacheEvictor> CacheEvictor::Create(Engine::Impl& engine) {
-  if (!engine.options.kv.evicts()) return nullptr;
-  return std::unique_ptr<CacheEvictor>(new CacheEvictor(engine, PolicyOf(engine)));
+std::unique_ptr<CacheEvictor> CacheEvictor::Create(Engine::Impl& engine, const KvSpec& spec,
+                                                   const kvcache::CompactStore* compact) {
+  if (!spec.evicts()) return nullptr;
+  return std::unique_ptr<CacheEvictor>(new CacheEvictor(engine, spec, compact));
 }
 
-CacheEvictor::CacheEvictor(Engine::Impl& engine, const kvcache::EvictionPolicy& policy)
-    : engine_(engine), policy_(policy) {
-  if (policy.needs().any())
-    record_.emplace(engine.kv_shape, policy.needs(), engine.attention, engine.pool, engine.kv_options.compact.get());
+CacheEvictor::CacheEvictor(Engine::Impl& engine, const KvSpec& spec, const kvcache::CompactStore* compact)
+    : engine_(engine), spec_(spec), policy_(PolicyOf(spec)) {
+  if (policy_.needs().any()) {
+    record_.emplace(engine.kv_shape, policy_.needs(), engine.attention, engine.pool, compact);
+  }
 }
 
 int CacheEvictor::Reusable(const kvcache::KvSequence& sequence, int common, int prompt_tokens) const {
   if (dirty()) return 0;
   // The record has seen exactly these rows; or a caller has compressed a context to ask several questions about it.
   if (common == sequence.length() || by_caller_) return common;
-  return ReusableOfOthers(engine_, common, prompt_tokens);
+  return ReusableOfOthers(spec_, common, prompt_tokens);
 }
 
-int CacheEvictor::ReusableOfOthers(const Engine::Impl& engine, int common, int prompt_tokens) {
-  if (!engine.options.kv.evicts()) return common;
-  const kvcache::EvictionNeeds needs = PolicyOf(engine).needs();
+int CacheEvictor::ReusableOfOthers(const KvSpec& spec, int common, int prompt_tokens) {
+  if (!spec.evicts()) return common;
+  const kvcache::EvictionNeeds needs = PolicyOf(spec).needs();
   if (needs.sums()) return 0;
   // The end of the prompt is always computed, because there the cache is evicted from: also where a request is computed
   // again that has generated more.
   return std::max(0, std::min(common, prompt_tokens - std::max(1, needs.window_queries)));
 }
 
-int CacheEvictor::MostHeld(const Engine::Impl& engine, int prompt_tokens, int tokens) {
-  if (!engine.options.kv.evicts()) return tokens;
-  const int kept = engine.options.kv.BudgetOf(prompt_tokens);
+int CacheEvictor::MostHeld(const KvSpec& spec, int prompt_tokens, int tokens) {
+  if (!spec.evicts()) return tokens;
+  const int kept = spec.BudgetOf(prompt_tokens);
   return std::min(tokens, std::max(prompt_tokens, kept + kEvictionSlack));
 }
 
@@ -88,7 +90,7 @@ Status CacheEvictor::EvictIfDue(kvcache::KvSequence& sequence) {
   if (sequence.committed() < next_) return {};
   const int32_t length = sequence.committed();
   const std::lock_guard lock(engine_.step);  // the threads work for one at a time
-  if (budget_ == 0) budget_ = engine_.options.kv.BudgetOf(length);
+  if (budget_ == 0) budget_ = spec_.BudgetOf(length);
   KV_TRY(kvcache::EvictToBudget(sequence, policy_, engine_.attention, budget_, record(), engine_.pool));
   next_ = std::max(length, budget_) + kEvictionSlack;
   return {};
@@ -96,7 +98,7 @@ Status CacheEvictor::EvictIfDue(kvcache::KvSequence& sequence) {
 
 Status CacheEvictor::Compress(kvcache::KvSequence& sequence) {
   by_caller_ = true;
-  budget_ = engine_.options.kv.BudgetOf(sequence.committed());
+  budget_ = spec_.BudgetOf(sequence.committed());
   next_ = sequence.committed();
   return EvictIfDue(sequence);
 }

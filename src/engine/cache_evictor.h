@@ -22,8 +22,10 @@ inline constexpr int kEvictionSlack = 256;
 
 class CacheEvictor {
  public:
-  /// For one sequence of `engine`, which must outlive it; null where the engine's cache is not to be evicted from.
-  [[nodiscard]] static std::unique_ptr<CacheEvictor> Create(Engine::Impl& engine);
+  /// For one sequence of `engine`, which must outlive it, whose cache is as `spec` (that of the engine, or of a session
+  /// that has its own) and `compact` (its store of compact pages, or null) say; null where `spec` does not evict.
+  [[nodiscard]] static std::unique_ptr<CacheEvictor> Create(Engine::Impl& engine, const KvSpec& spec,
+                                                            const kvcache::CompactStore* compact);
 
   /// What is to see the sequence's attention; null where the policy needs nothing.
   [[nodiscard]] AttentionRecord* record() { return record_ ? &*record_ : nullptr; }
@@ -31,10 +33,10 @@ class CacheEvictor {
   /// Of the first `common` tokens of `prompt_tokens` that `sequence` holds, how many may stay. Some policies need rows
   /// computed that a cache could give.
   [[nodiscard]] int Reusable(const kvcache::KvSequence& sequence, int common, int prompt_tokens) const;
-  /// The same for blocks of another sequence of `engine`, whose rows were never seen.
-  [[nodiscard]] static int ReusableOfOthers(const Engine::Impl& engine, int common, int prompt_tokens);
+  /// The same for blocks of another sequence whose cache is as `spec` says, too, and whose rows were never seen.
+  [[nodiscard]] static int ReusableOfOthers(const KvSpec& spec, int common, int prompt_tokens);
   /// Of a text of `tokens` that begins with a prompt of `prompt_tokens`, how many a head holds at once at most.
-  [[nodiscard]] static int MostHeld(const Engine::Impl& engine, int prompt_tokens, int tokens);
+  [[nodiscard]] static int MostHeld(const KvSpec& spec, int prompt_tokens, int tokens);
   /// The sequence was rewound.
   void OnRewind(const kvcache::KvSequence& sequence);
   /// A prompt of so many tokens is computed next, the beginning of which may be held.
@@ -55,11 +57,12 @@ class CacheEvictor {
   [[nodiscard]] Status Compress(kvcache::KvSequence& sequence);
 
  private:
-  CacheEvictor(Engine::Impl& engine, const kvcache::EvictionPolicy& policy);
+  CacheEvictor(Engine::Impl& engine, const KvSpec& spec, const kvcache::CompactStore* compact);
 
   static constexpr int32_t kNever = std::numeric_limits<int32_t>::max();
 
   Engine::Impl& engine_;
+  const KvSpec spec_;
   const kvcache::EvictionPolicy& policy_;
   std::optional<AttentionRecord> record_;
   int budget_ = 0;          // tokens; 0 while the end of the prompt has not come

@@ -40,6 +40,9 @@ struct Engine::Impl {
 /// The file that EngineOptions::packed_cache means for the model file `model`.
 [[nodiscard]] std::string PackedCachePath(const std::string& model);
 
+/// Where the receipt of the model file `model` is kept when the model's folder cannot be written to.
+[[nodiscard]] std::string ReceiptCachePath(const std::string& model);
+
 /// kUnsupported, with the way out, where the path `model` is an encoder's folder and no decoder.
 [[nodiscard]] Status CheckIsDecoder(const std::string& model);
 

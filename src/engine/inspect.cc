@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/thread_pool.h"
+#include "engine/cache_size.h"
 #include "engine/engine_impl.h"
 #include "engine/kv_plan.h"
 #include "engine/memory_plan.h"
@@ -43,6 +44,16 @@ std::string FileTypeName(const files::GgufFile& gguf) {
     case 38: return "MXFP4";
     default: return "mixed";
   }
+}
+
+// The cache that was asked for beside the two that everybody knows.
+std::vector<KvSpec> CachesToCompare(const KvSpec& asked) {
+  std::vector<KvSpec> caches = {asked};
+  for (const char* known : {"f16", "q8"}) {
+    const KvSpec spec{.open = known};
+    if (spec != asked) caches.push_back(spec);
+  }
+  return caches;
 }
 
 std::string FirstLineWith(const char* path, std::string_view label) {
@@ -91,6 +102,9 @@ Result<ModelSummary> InspectModel(const EngineOptions& given) {
     return summary;
   }
   summary.info = InfoOf(gguf, *config, options.model);
+  if (auto caches = CacheSizesOf(gguf, *config, options, CachesToCompare(given.kv.compact() ? given.kv : options.kv))) {
+    summary.caches = *std::move(caches);
+  }
   summary.plan.available_bytes = AvailableMemoryBytes();
   const auto memory = PlanMemory(gguf, *config, options);
   if (!memory) {

@@ -143,4 +143,10 @@ Result<std::unique_ptr<const CalibrationData>> CalibrationFor(const KvSpec& spec
   return std::make_unique<const CalibrationData>(std::move(data));
 }
 
+Result<kvcache::KvOptions> PlanCache(const KvSpec& spec, const files::GgufFile& gguf, const model::ModelConfig& config,
+                                     const kvcache::KvShape& shape, const std::string& model, int context_tokens) {
+  KV_ASSIGN(const auto calibration, CalibrationFor(spec, gguf, model, shape));
+  return KvOptionsOf(spec, config, shape, std::max(context_tokens, config.trained_context), calibration.get());
+}
+
 }  // namespace kvasir

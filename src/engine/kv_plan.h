@@ -38,6 +38,12 @@ namespace kvasir {
                                                                             const std::string& model,
                                                                             const kvcache::KvShape& shape);
 
+/// KvOptionsOf with the calibration that CalibrationFor finds for the model file `model`, for sequences of at most
+/// `context_tokens` (0: what the model was trained for, and never less than that). Errors: those of both.
+[[nodiscard]] Result<kvcache::KvOptions> PlanCache(const KvSpec& spec, const files::GgufFile& gguf,
+                                                   const model::ModelConfig& config, const kvcache::KvShape& shape,
+                                                   const std::string& model, int context_tokens);
+
 /// The attention of a model, as eviction policies see it.
 [[nodiscard]] kvcache::AttentionTraits AttentionTraitsOf(const model::ModelConfig& config);
 

@@ -69,10 +69,8 @@ Result<EngineMemory> PlanMemory(const files::GgufFile& gguf, const model::ModelC
 
   memory.kv_shape = {config.layers, config.kv_heads, config.head_dim, config.windows};
   KV_TRY(memory.kv_shape.Validate());
-  const int longest = std::max(options.context_tokens, config.trained_context);
-  KV_ASSIGN(const std::unique_ptr<const CalibrationData> calibration,
-            CalibrationFor(options.kv, gguf, options.model, memory.kv_shape));
-  KV_ASSIGN(memory.kv_options, KvOptionsOf(options.kv, config, memory.kv_shape, longest, calibration.get()));
+  KV_ASSIGN(memory.kv_options,
+            PlanCache(options.kv, gguf, config, memory.kv_shape, options.model, options.context_tokens));
   const kvcache::KvLayout layout = memory.kv_options.layout();
   memory.kv_bytes_per_token = kvcache::BytesPerToken(memory.kv_shape, layout);
 

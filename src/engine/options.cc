@@ -103,6 +103,10 @@ std::string CalibrationPath(const std::string& model) {
   return FileOfModel("calibration", model, "gguf");
 }
 
+std::string ReceiptCachePath(const std::string& model) {
+  return FileOfModel("receipts", model, "kvasir.toml");
+}
+
 std::vector<std::string> InstalledModels() {
   return ModelsIn(ModelDirectory());
 }

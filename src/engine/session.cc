@@ -9,14 +9,17 @@
 #include "engine/cache_evictor.h"
 #include "engine/engine_impl.h"
 #include "engine/generator.h"
+#include "engine/kv_plan.h"
 #include "engine/step.h"
 #include "kvcache/kv_sequence.h"
 
 namespace kvasir {
 
 struct Session::Impl {
-  Impl(Engine::Impl& engine, kvcache::KvSequence sequence)
-      : engine(engine), sequence(std::move(sequence)), evictor(CacheEvictor::Create(engine)) {}
+  Impl(Engine::Impl& engine, const KvSpec& kv, kvcache::KvSequence made)
+      : engine(engine),
+        sequence(std::move(made)),
+        evictor(CacheEvictor::Create(engine, kv, sequence.options().compact.get())) {}
 
   int ReusePrefix(std::span<const int32_t> prompt, int at_most);
   Result<FinishReason> Generate(Generator& generator);
@@ -71,7 +74,17 @@ Status Session::Impl::EvictIfDue() {
 Result<std::unique_ptr<Session>> Engine::NewSession() {
   KV_ASSIGN(kvcache::KvSequence sequence,
             kvcache::KvSequence::Create(*impl_->pages, impl_->kv_shape, impl_->kv_options));
-  return std::make_unique<Session>(std::make_unique<Session::Impl>(*impl_, std::move(sequence)));
+  return std::make_unique<Session>(std::make_unique<Session::Impl>(*impl_, impl_->options.kv, std::move(sequence)));
+}
+
+Result<std::unique_ptr<Session>> Engine::NewSession(const KvSpec& kv) {
+  const KvSpec spec = ResolveKvSpec(kv, impl_->options.compute);
+  KV_ASSIGN(kvcache::KvOptions options, PlanCache(spec, impl_->gguf, impl_->model->config(), impl_->kv_shape,
+                                                  impl_->options.model, impl_->options.context_tokens));
+  options.budget_bytes = impl_->kv_options.budget_bytes;
+  options.recent = impl_->kv_options.recent;
+  KV_ASSIGN(kvcache::KvSequence sequence, kvcache::KvSequence::Create(*impl_->pages, impl_->kv_shape, options));
+  return std::make_unique<Session>(std::make_unique<Session::Impl>(*impl_, spec, std::move(sequence)));
 }
 
 // Rewinds the cache to the longest prefix of `prompt` it holds, `at_most` tokens, and returns its length.
@@ -100,7 +113,7 @@ Status Session::Impl::MakeRoom(const Request& request, bool* full) {
   const int sinks = std::max(request.sink_tokens, 0);
   const auto kept_sinks = static_cast<int>(kvcache::BlocksFor(sinks)) * kernels::kPageTokens;
   // Whole pages go; a context that is too small for that ends like one that must not shift.
-  const int can_go = (context - kept_sinks - engine.kv_options.recent) / kernels::kPageTokens * kernels::kPageTokens;
+  const int can_go = (context - kept_sinks - sequence.options().recent) / kernels::kPageTokens * kernels::kPageTokens;
   if (can_go <= 0) {
     *full = true;
     return {};

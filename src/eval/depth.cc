@@ -55,7 +55,7 @@ Result<DepthReport> EvalDepth(const EngineOptions& options, const EvalText& text
   for (int c = 0; c < lockstep.chunks(); ++c) {
     for (Collected& bucket : buckets) bucket.chunk = {};
     eval::Sample chunk;
-    KV_TRY(lockstep.RunChunk(c, 0, [&](const eval::LockstepRow& row) {
+    KV_TRY(lockstep.RunChunk({.chunk = c}, [&](const eval::LockstepRow& row) {
       const double divergence = eval::Divergence(row.exact, row.asked);
       Collected& bucket = buckets[bucket_of(row.position)];
       bucket.divergences.Add(divergence);
@@ -70,7 +70,7 @@ Result<DepthReport> EvalDepth(const EngineOptions& options, const EvalText& text
   }
 
   DepthReport report{.model = lockstep.asked().engine().info().name,
-                     .configuration = eval::ConfigurationOf(lockstep.asked().engine()),
+                     .configuration = eval::ConfigurationOf(options.compute, lockstep.asked().kv()),
                      .mean_kld = all.Mean(),
                      .mean_kld_interval = eval::BootstrapMean(chunk_means, text.seed),
                      .tokens = static_cast<int64_t>(all.size()),

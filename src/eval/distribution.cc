@@ -22,8 +22,10 @@ double NegativeLogLikelihood(std::span<const float> logits, int32_t token) {
 }
 
 double Divergence(std::span<const float> p_logits, std::span<const float> q_logits) {
-  const double p_norm = LogSumExp(p_logits);
-  const double q_norm = LogSumExp(q_logits);
+  return Divergence(p_logits, LogSumExp(p_logits), q_logits, LogSumExp(q_logits));
+}
+
+double Divergence(std::span<const float> p_logits, double p_norm, std::span<const float> q_logits, double q_norm) {
   double divergence = 0;
   for (size_t i = 0; i < p_logits.size(); ++i) {
     const double log_p = p_logits[i] - p_norm;

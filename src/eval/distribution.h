@@ -16,6 +16,9 @@ namespace kvasir::eval {
 /// The Kullback-Leibler divergence sum p (ln p - ln q) of q from p, over tokens whose p is at least e^-16 (the rest is
 /// below the resolution of the f16 logits that references are stored in). Never negative beyond rounding.
 [[nodiscard]] double Divergence(std::span<const float> p_logits, std::span<const float> q_logits);
+/// The same, with the LogSumExp of both.
+[[nodiscard]] double Divergence(std::span<const float> p_logits, double p_norm, std::span<const float> q_logits,
+                                double q_norm);
 
 /// The most likely token, the lowest on ties.
 [[nodiscard]] int32_t TopToken(std::span<const float> logits);

@@ -68,6 +68,13 @@ size_t BytesPerToken(const KvShape& shape, const KvLayout& layout) {
   return bytes * static_cast<size_t>(shape.kv_heads) / kernels::kPageTokens;
 }
 
+double BitsPerElement(const KvShape& shape, const KvLayout& layout) {
+  size_t bytes = 0;
+  for (int layer = 0; layer < shape.layers; ++layer) bytes += CompactPageBytes(shape, layout, layer);
+  const double elements = 2.0 * shape.layers * shape.head_dim * kernels::kPageTokens;
+  return 8 * static_cast<double>(bytes) / elements;
+}
+
 size_t BytesAt(const KvShape& shape, const KvLayout& layout, int64_t context) {
   return BytesDuringStep(shape, layout, context, 0);
 }

@@ -73,6 +73,10 @@ constexpr int64_t FirstVisible(int64_t position, int window) {
 /// element. With compact pages, of a token that is no longer recent.
 [[nodiscard]] size_t BytesPerToken(const KvShape& shape, const KvLayout& layout);
 
+/// Bits that an element of a key or value takes, with scales, offsets, outliers and padding: the mean over layers. With
+/// compact pages, of one of those.
+[[nodiscard]] double BitsPerElement(const KvShape& shape, const KvLayout& layout);
+
 /// Exactly the bytes that a sequence of `context` tokens holds between steps, after ReleaseOutsideWindow: a layer with
 /// a window keeps only the pages that a query at position `context` can still see, and the pages that the layout's rule
 /// says are compact.

@@ -8,26 +8,17 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
-#include <numbers>
 
 #include "base/check.h"
-#include "plot/canvas.h"
+#include "plot/drawing.h"
 
 namespace kvasir::plot {
 namespace {
-
-constexpr int kWidth = 800;
-constexpr double kMargin = 24;
-constexpr double kTop = 76;       // room for title and subtitle
-constexpr double kLetter = 0.62;  // width of a letter in parts of its size, on average and generously
-constexpr double kTitleSize = 17;
-constexpr double kLabelSize = 12;
 
 constexpr int kLineHeight = 440;
 constexpr double kLineLeft = 84;
 constexpr double kLineBottom = 56;
 constexpr size_t kMostDots = 64;
-constexpr double kDotRadius = 3;
 
 constexpr double kBarPitch = 30;
 constexpr double kBarThickness = 16;
@@ -35,53 +26,6 @@ constexpr double kBarBottom = 60;
 constexpr double kFiguresGap = 14;
 constexpr double kFiguresWidth = 148;  // of "100.0 %  [100, 100]"
 constexpr size_t kMostLabelLetters = 24;
-
-size_t LettersIn(double width, double size) {
-  return static_cast<size_t>(width / (size * kLetter));
-}
-
-void DrawTitles(Canvas& canvas, const std::string& title, const std::string& subtitle) {
-  const double width = kWidth - 2 * kMargin;
-  canvas.Text({kMargin, 32}, CleanText(title, LettersIn(width, kTitleSize)), {.size = kTitleSize, .bold = true});
-  canvas.Text({kMargin, 53}, CleanText(subtitle, LettersIn(width, kLabelSize)),
-              {.size = kLabelSize, .ink = Ink::kFaint});
-}
-
-void DrawSegment(Canvas& canvas, Point from, Point to, Ink ink, double width) {
-  const Point points[] = {from, to};
-  canvas.Line(points, ink, width);
-}
-
-void DrawRectangle(Canvas& canvas, Point from, Point to, Ink ink) {
-  const Point corners[] = {from, {to.x, from.y}, to, {from.x, to.y}};
-  canvas.Area(corners, ink);
-}
-
-void DrawDot(Canvas& canvas, Point centre) {
-  constexpr int kCorners = 16;
-  std::vector<Point> corners;
-  for (int i = 0; i < kCorners; ++i) {
-    const double angle = 2 * std::numbers::pi * i / kCorners;
-    corners.push_back({centre.x + kDotRadius * std::cos(angle), centre.y + kDotRadius * std::sin(angle)});
-  }
-  canvas.Area(corners, Ink::kData);
-}
-
-// From data to units of the canvas, along one axis.
-struct Scale {
-  double data_max;
-  double from;
-  double to;
-  [[nodiscard]] double operator()(double value) const { return from + (to - from) * value / data_max; }
-};
-
-std::unique_ptr<Canvas> NewCanvas(ImageFormat format, int height) {
-  return format == ImageFormat::kSvg ? NewSvgCanvas(kWidth, height) : NewPngCanvas(kWidth, height);
-}
-
-bool IsFinite(const std::optional<Range>& range) {
-  return range && std::isfinite(range->low) && std::isfinite(range->high);
-}
 
 void DrawAxes(Canvas& canvas, const LineChart& chart, const std::vector<double>& x_ticks,
               const std::vector<double>& y_ticks, const Scale& x, const Scale& y) {

@@ -210,6 +210,8 @@ Result<int> Serve(const ServeSettings& settings, const ServeHooks& hooks) {
   LogFields ready = {{"url", url}, {"keys", settings.api_key_file.empty() ? "no" : "yes"}};
   if (served.model != nullptr) {
     ready.emplace_back("model", served.model->id);
+    ready.emplace_back("kv", KvSpecText(served.model->engine->options().kv));
+    if (!settings.receipt.empty()) ready.emplace_back("receipt", settings.receipt);
     ready.emplace_back("kv_budget_bytes", fmt::to_string(served.model->engine->options().kv_budget_bytes));
   }
   ready.emplace_back("embedding_model", served.embedding->id);

@@ -34,6 +34,9 @@ struct ServeSettings {
   std::vector<std::string> cors_origins;
   LogFormat log = LogFormat::kText;
   bool vllm_metrics = true;
+  bool no_receipt = false;  ///< Without a cache of its own, do not look for the model's receipt.
+  /// The receipt that the cache of `engine` was taken from, empty where it was not. No setting: the program says it.
+  std::string receipt;
 };
 
 enum class SettingKind { kText, kNumber, kFlag, kList };

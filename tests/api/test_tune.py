@@ -1,0 +1,199 @@
+"""kvasir tune, the receipts it leaves, who reads them, and several caches against one pass of exact mode."""
+
+import json
+import os
+import re
+import tomllib
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from conftest import MODELS
+from serving import Server
+
+
+@pytest.fixture
+def wikitext(data) -> str:
+    return str(data / "text/wikitext2-test.txt")
+
+
+@pytest.fixture
+def model(smollm2, tmp_path) -> str:
+    """The model under a name of its own, beside which a receipt disturbs nobody."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    os.symlink(MODELS / f"{smollm2}.gguf", folder / "own.gguf")
+    return str(folder / "own.gguf")
+
+
+def tune(model: str, text: str, *more: str) -> list[str]:
+    return ["tune", "-m", model, "--text", text, "--context", "512", "--chunks", "2", *more]
+
+
+def kv_of(kvasir, model: str, *more: str) -> tuple[str, str]:
+    """Which cache `run` uses, its open format left out, and what it says on standard error."""
+    done = kvasir("run", "-m", model, "-p", "Hi", "-n", "1", "--json", *more)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["kv"].split(",")[0], done.stderr.decode()
+
+
+def served(home: Path, model: str, *more: str) -> str:
+    """What a server writes from its start to its end."""
+    server = Server(home, *more, model=model)
+    assert server.stop() == 0, server.log
+    return server.log
+
+
+def test_what_is_chosen_is_kept_and_read(kvasir, model, wikitext, tmp_path):
+    caches = ["--kv", "f16", "--kv", "q8", "--kv", "ch3"]
+    svg = tmp_path / "frontier.svg"
+    report = json.loads(kvasir.ok(*tune(model, wikitext, *caches, "--max-kld", "1", "--json", "--plot", str(svg))))
+    assert report["chosen"] == "ch3" and report["chunks"] == 2 and not report["interrupted"]
+    rows = {row["kv"]: row for row in report["rows"]}
+    assert list(rows) == ["f16", "q8", "ch3"]
+    assert rows["f16"]["bits_per_element"] == 16 and rows["q8"]["bits_per_element"] == 8.5
+    assert rows["f16"]["bytes"] > rows["q8"]["bytes"] > rows["ch3"]["bytes"]
+    assert rows["f16"]["mean_kld"] < rows["q8"]["mean_kld"] < rows["ch3"]["mean_kld"]
+    for row in rows.values():
+        assert row["fate"] == "measured" and row["chunks"] == 2 and row["on_frontier"]
+        assert row["mean_kld_low"] <= row["mean_kld"] <= row["mean_kld_high"] <= 1
+        assert row["bytes"] <= row["peak_bytes"]
+        assert 0 < row["min_tokens_per_second"] <= row["tokens_per_second"] <= row["max_tokens_per_second"]
+    picture = "".join(ElementTree.fromstring(svg.read_text()).itertext())
+    for words in ("What a cache costs", "bits per element", "KL divergence", "tokens per second", "ch3", "q8"):
+        assert words in picture
+
+    path = Path(model).with_suffix(".kvasir.toml")
+    assert report["receipt"] == str(path)
+    receipt = tomllib.loads(path.read_text())
+    assert receipt["schema"] == 1 and receipt["kv"] == "ch3" and receipt["context"] == 512
+    assert re.fullmatch("[0-9a-f]{32}", receipt["model_hash"]) and receipt["calibration_hash"] == ""
+    for name in ("mean_kld", "mean_kld_low", "mean_kld_high", "bytes", "peak_bytes", "tokens_per_gib"):
+        assert receipt["measured"][name] == pytest.approx(rows["ch3"][name]), name
+    assert receipt["measured"]["decode_tokens_per_second"] == rows["ch3"]["tokens_per_second"]
+    assert receipt["measured"]["f16_decode_tokens_per_second"] == rows["f16"]["tokens_per_second"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", receipt["made"]["date"])
+    assert "--max-kld 1 --kv f16 --kv q8 --kv ch3" in receipt["made"]["command"]
+
+    kv, note = kv_of(kvasir, model)
+    assert kv == "ch3"
+    assert note.count("\n") == 1 and str(path) in note and "--kv f16 or --no-receipt" in note
+    for more, expected in ((["--no-receipt"], "f16"), (["--kv", "f16"], "f16"), (["--compute", "exact"], "f32")):
+        kv, note = kv_of(kvasir, model, *more)
+        assert kv == expected and "receipt" not in note, more
+    assert "cache ch3, chosen by kvasir tune" in kvasir.ok("inspect", model)
+    inspected = json.loads(kvasir.ok("inspect", model, "--json"))
+    assert inspected["receipt"] == {"path": str(path), "kv": "ch3"}
+    assert [cache["kv"] for cache in inspected["caches"]] == ["ch3", "f16", "q8"]
+    assert json.loads(kvasir.ok("inspect", model, "--json", "--no-receipt"))["receipt"] is None
+    chat = kvasir("chat", "-m", model, "-n", "1", stdin="Hi\n")
+    assert "cache ch3, chosen by kvasir tune" in chat.stderr.decode()
+    bench = kvasir("bench", "-m", model, "-p", "8", "-n", "0", "-r", "1")
+    assert "cache ch3, chosen by kvasir tune" in bench.stderr.decode()
+    # An evaluation is of what it is told.
+    depth = json.loads(kvasir.ok("eval", "tokens", "-m", model, "-f", wikitext, "-c", "32", "--chunks", "1", "--json"))
+    assert depth["configuration"].endswith("cache f16")
+
+    log = served(tmp_path, model)
+    assert "cache ch3, chosen by kvasir tune" in log
+    assert re.search(rf'event=ready .*kv="ch3,open=f16" receipt={re.escape(str(path))}', log)
+    log = served(tmp_path, model, "--no-receipt")
+    assert "chosen by kvasir tune" not in log and re.search("event=ready .*kv=f16", log)
+
+    # What cannot be used is named, and is not used.
+    good = path.read_text()
+    for spoilt, why in ((good.replace(receipt["model_hash"], "0"), "belongs to another model"),
+                        (good.replace("schema = 1", "schema = 9"), "is of schema 9"),
+                        (good[:100] + "\n[", "cannot be used, line"), ("\0", "cannot be used, line")):
+        path.write_text(spoilt)
+        kv, note = kv_of(kvasir, model)
+        assert kv == "f16"
+        assert note.startswith(f"kvasir: the receipt {path} ") and why in note and "--no-receipt" in note, note
+
+
+def test_the_lowest_loss_within_so_many_bytes(kvasir, model, wikitext, tmp_path):
+    sizes = {cache["kv"]: cache["peak_bytes"]
+             for cache in json.loads(kvasir.ok("inspect", model, "-c", "512", "--json"))["caches"]}
+    own = tmp_path / "own.toml"
+    text = kvasir.ok(*tune(model, wikitext, "--kv", "f16", "--kv", "q8", "--kv", "ch2", "--kv-bytes", str(sizes["q8"]),
+                           "-o", str(own)))
+    lines = text.splitlines()
+    assert re.search(r"^  f16 .* needs 11\.8 MB$", lines[1]), text
+    assert any(line.startswith("> q8 ") for line in lines)
+    assert "q8: the lowest mean KLD of those that hold 512 tokens in 6.27 MB" in text
+    assert f"  kvasir run -m {model} --kv q8" in lines and f"Receipt: {own}" in lines
+    assert tomllib.loads(own.read_text())["kv"] == "q8"
+    assert not Path(model).with_suffix(".kvasir.toml").exists()
+    message = kvasir.fails(*tune(model, wikitext, "--kv", "f16", "--kv-bytes", "1K"))
+    assert "none of the 1 caches holds 512 tokens in 1024 bytes; the smallest, f16, needs" in message
+
+
+def test_what_is_too_lossy_is_chosen_by_nobody(kvasir, model, wikitext):
+    done = kvasir(*tune(model, wikitext, "--kv", "ch2", "--max-kld", "0.0000001"))
+    assert done.returncode == 1
+    assert "no cache has a mean KLD of at most 1e-07" in done.stderr.decode() and "ch2 comes nearest" in done.stderr.decode()
+    assert b"ch2" in done.stdout
+    assert not Path(model).with_suffix(".kvasir.toml").exists()
+
+
+def test_it_says_what_it_will_cost_and_what_it_lacks(kvasir, model, wikitext):
+    done = kvasir("tune", "-m", model, "-f", wikitext, "-c", "256", "--chunks", "3", "--max-kld", "5", "--evict", "knorm",
+                  "--no-receipt", "--json")
+    assert done.returncode == 0, done.stderr
+    notes = done.stderr.decode()
+    assert "There is no calibration of this model" in notes and "--calibrate TEXT" in notes
+    assert re.search(r"12 caches on 3 chunks of 256 tokens, beside exact mode: about [\d.]+ (s|min) if none is given up", notes)
+    report = json.loads(done.stdout)
+    assert report["receipt"] is None and report["chosen"]
+    assert [row["kv"] for row in report["rows"]][-1] == "ch4,evict=knorm,budget=25%"
+    for row in report["rows"]:
+        assert (row["fate"] == "measured") == (row["chunks"] == 3)
+        assert (row["fate"] == "dominated") == (row["dominated_by"] is not None)
+
+
+def test_ctrl_c_keeps_whole_chunks(terminal, model, wikitext):
+    screen = terminal("tune", "-m", model, "-f", wikitext, "-c", "256", "--chunks", "60", "--max-kld", "1", "--kv", "f16",
+                      "--kv", "q8")
+    screen.expect(r"chunk 4 of 60 · 2 caches")
+    screen.send("\x03")
+    screen.expect(r"3 chunks of 256 tokens \(interrupted\)")
+    screen.expect("q8: the fewest bytes")
+    assert screen.wait() == 130
+
+
+@pytest.mark.parametrize("args, expected", [
+    ([], "give --max-kld X or --kv-bytes SIZE"),
+    (["--max-kld", "0"], "--max-kld is '0', but it must be above 0"),
+    (["--max-kld", "1", "--kv-bytes", "1G"], "excludes"),
+    (["--kv-bytes", "many"], "--kv-bytes is 'many'"),
+    (["--max-kld", "1", "--chunks", "1"], "at least 2"),
+    (["--max-kld", "1", "--evict", "lru"], "--evict is 'lru': 'evict=lru' in the cache specification names no policy"),
+    (["--max-kld", "1", "--kv", "q9"], "--kv is 'q9'"),
+    (["--max-kld", "1", "--plot", "x.pdf"], ".svg or .png"),
+])
+def test_wrong_calls(kvasir, args, expected):
+    assert expected in kvasir.fails("tune", "-m", "x", "-f", "x", *args, code=2)
+
+
+def test_several_caches_against_one_exact_pass(kvasir, smollm2, wikitext, tmp_path):
+    call = ["eval", "kld", "-m", smollm2, "-f", wikitext, "-c", "512", "--chunks", "2", "--compute", "precise"]
+    svg = tmp_path / "caches.svg"
+    got = json.loads(kvasir.ok(*call, "--kv", "q8", "--kv", "ch4", "--kv", "f16", "--json", "--plot", str(svg)))
+    alone = json.loads(kvasir.ok(*call, "--kv", "ch4", "--json"))
+    assert "configurations" not in alone and "kv" not in alone
+    assert [entry["kv"] for entry in got["configurations"]] == ["q8", "ch4", "f16"]
+    assert [entry["bits_per_element"] for entry in got["configurations"]] == pytest.approx([8.5, 4.5, 16], abs=0.01)
+
+    def figures(entry: dict) -> dict:
+        return {k: v for k, v in entry.items() if "seconds" not in k and k not in ("kv", "bits_per_element", "configurations")}
+
+    assert figures(got["configurations"][1]) == figures(alone)
+    assert figures(got) == figures(got["configurations"][0])
+    assert set(got) == set(alone) | {"configurations"}
+    picture = "".join(ElementTree.fromstring(svg.read_text()).itertext())
+    for words in ("Divergence from exact mode by cache", "ch4", "q8", "f16", "2 chunks of 512 tokens"):
+        assert words in picture
+    table = kvasir.ok(*call, "--kv", "q8", "--kv", "ch4").splitlines()
+    assert re.match(r"--kv +bits +mean KLD", table[0])
+    assert re.match(r"q8 +8\.50 +[\d.e-]+ \[", table[1]) and re.match(r"ch4 +4\.5", table[2])
+    assert "--plot compares caches: give --kv twice or more" in kvasir.fails(*call, "--plot", str(svg), code=2)
