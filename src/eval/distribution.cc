@@ -49,7 +49,7 @@ double Sample::Mean() const {
 double Sample::Quantile(double q) const {
   if (values_.empty()) return 0;
   std::vector<double> sorted = values_;
-  const auto index = static_cast<ptrdiff_t>(q * static_cast<double>(sorted.size() - 1) + 0.5);
+  const auto index = static_cast<ptrdiff_t>(std::lround(q * static_cast<double>(sorted.size() - 1)));
   std::nth_element(sorted.begin(), sorted.begin() + index, sorted.end());
   return sorted[static_cast<size_t>(index)];
 }

@@ -40,7 +40,7 @@ class GgufBytes {
   GgufBytes& Array(std::string_view key, GgufType element, uint64_t count) {
     return Key(key, GgufType::kArray).Put(static_cast<uint32_t>(element)).Put(count);
   }
-  GgufBytes& Tensor(std::string_view name, std::vector<int64_t> shape, uint32_t type, uint64_t offset) {
+  GgufBytes& Tensor(std::string_view name, const std::vector<int64_t>& shape, uint32_t type, uint64_t offset) {
     Text(name).Put(static_cast<uint32_t>(shape.size()));
     for (const int64_t dim : shape) Put(dim);
     return Put(type).Put(offset);

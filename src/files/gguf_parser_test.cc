@@ -172,8 +172,8 @@ TEST(GgufParserTest, AlignmentIsAPowerOfTwoOfTypeU32) {
 
 TEST(GgufParserTest, ShapesCannotOverflow) {
   constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
-  const auto shape = [](std::vector<int64_t> dims) {
-    return GgufBytes(1, 0).Tensor("w", std::move(dims), kF32, 0).Pad(32).Fill(64);
+  const auto shape = [](const std::vector<int64_t>& dims) {
+    return GgufBytes(1, 0).Tensor("w", dims, kF32, 0).Pad(32).Fill(64);
   };
   ExpectError(shape({}), {"tensor w has 0 dimensions"});
   ExpectError(shape({1, 1, 1, 1, 1}), {"tensor w has 5 dimensions"});

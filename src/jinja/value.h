@@ -103,8 +103,8 @@ class Value {
 
   Kind kind_ = Kind::kMissing;
   union {
-    int64_t integer_ = 0;
-    double float_;
+    int64_t integer_ = 0;  // NOLINT(readability-identifier-naming): private to Value, though public in the union
+    double float_;         // NOLINT(readability-identifier-naming): private to Value, though public in the union
   };
   std::shared_ptr<Object> object_;
 };

@@ -68,7 +68,7 @@ inline int32_t& SumAt(const QuantizedRows& rows, int64_t row, int64_t half_block
 }
 /// The code of one k, whatever the number of planes.
 inline int ActivationCode(const QuantizedRows& rows, int64_t row, int64_t k) {
-  const int high = CodeAt(rows, row, 0, k);
+  const int8_t high = CodeAt(rows, row, 0, k);
   return rows.planes == 2 ? 128 * high + CodeAt(rows, row, 1, k) : high;
 }
 

@@ -1,6 +1,8 @@
 // The folder of an encoder of a few kilobytes with random weights, for tests that need a whole one but no meaning.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -108,8 +110,8 @@ struct TinyBert {
       data.append(reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size() * sizeof(float));
       std::string shape;
       for (const int64_t dim : tensor.shape) shape += (shape.empty() ? "" : ",") + std::to_string(dim);
-      header += (header.size() > 1 ? ",\"" : "\"") + tensor_name + R"(":{"dtype":"F32","shape":[)" + shape +
-                R"(],"data_offsets":[)" + std::to_string(begin) + "," + std::to_string(data.size()) + "]}";
+      header += fmt::format(R"({}"{}":{{"dtype":"F32","shape":[{}],"data_offsets":[{},{}]}})",
+                            header.size() > 1 ? "," : "", tensor_name, shape, begin, data.size());
     }
     header += "}";
     uint64_t length = header.size();

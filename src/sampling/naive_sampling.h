@@ -168,7 +168,11 @@ inline std::map<int32_t, double> DryPenalties(std::span<const int32_t> history, 
     if (at != std::string::npos) break_end = std::max(break_end, at + breaker.size());
   }
   size_t free_tokens = 0;  // tokens that begin at or after the end of the last breaker
-  for (size_t i = history.size(); i-- > 0 && (i == 0 ? 0 : ends[i - 1]) >= break_end;) ++free_tokens;
+  while (free_tokens < history.size()) {
+    const size_t before = history.size() - free_tokens - 1;  // tokens before the one that is looked at
+    if ((before == 0 ? 0 : ends[before - 1]) < break_end) break;
+    ++free_tokens;
+  }
 
   const size_t window = last_n < 0 ? history.size() : std::min(history.size(), static_cast<size_t>(last_n));
   const std::span<const int32_t> recent = history.last(window);
