@@ -137,18 +137,19 @@ def test_what_is_too_lossy_is_chosen_by_nobody(kvasir, model, wikitext):
 
 
 def test_it_says_what_it_will_cost_and_what_it_lacks(kvasir, model, wikitext):
-    done = kvasir("tune", "-m", model, "-f", wikitext, "-c", "256", "--chunks", "3", "--max-kld", "5", "--evict", "knorm",
+    done = kvasir("tune", "-m", model, "-f", wikitext, "-c", "256", "--chunks", "2", "--max-kld", "5", "--evict", "knorm",
                   "--no-receipt", "--json")
     assert done.returncode == 0, done.stderr
     notes = done.stderr.decode()
     assert "There is no calibration of this model" in notes and "--calibrate TEXT" in notes
-    assert re.search(r"12 caches on 3 chunks of 256 tokens, beside exact mode: about [\d.]+ (s|min) if none is given up", notes)
+    assert re.search(r"12 caches on 2 chunks of 256 tokens, beside exact mode: about [\d.]+ (s|min) if none is given up", notes)
     report = json.loads(done.stdout)
     assert report["receipt"] is None and report["chosen"]
-    assert [row["kv"] for row in report["rows"]][-1] == "ch4,evict=knorm,budget=25%"
-    for row in report["rows"]:
-        assert (row["fate"] == "measured") == (row["chunks"] == 3)
-        assert (row["fate"] == "dominated") == (row["dominated_by"] is not None)
+    assert not Path(model).with_suffix(".kvasir.toml").exists()
+    rows = {row["kv"]: row for row in report["rows"]}
+    assert list(rows)[0] == "f16" and list(rows)[-1] == "ch4,evict=knorm,budget=25%"
+    assert rows["q8,evict=knorm,budget=50%"]["bytes"] <= rows["q8"]["bytes"]
+    assert all(row["fate"] == "measured" and row["chunks"] == 2 for row in rows.values())
 
 
 def test_ctrl_c_keeps_whole_chunks(terminal, model, wikitext):
