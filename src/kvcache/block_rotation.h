@@ -1,6 +1,6 @@
-// The rotation of halves that are stored rotated: each block of 32 features times Sylvester's matrix of +1 and -1, which
-// spreads one large feature over all of its block. The matrix of n features is n times its own inverse, and the product
-// takes n log2(n) sums and differences.
+// The rotation of halves that are stored rotated: each block of 32 features times Sylvester's matrix of +1 and -1,
+// which spreads one large feature over all of its block. The matrix of n features is n times its own inverse, and the
+// product takes n log2(n) sums and differences.
 #pragma once
 
 #include <algorithm>
