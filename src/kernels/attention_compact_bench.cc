@@ -62,7 +62,7 @@ Kind Compact(std::string name, const CompactHalf& key, const CompactHalf& value)
   for (CompactHalf* half : {&format.key, &format.value}) {
     for (int i = 0; i < 32; ++i) half->level[i] = UniformLevel(half->bits, i % (1 << std::min<int>(half->bits, 5)));
   }
-  return {name, PageBytes(format, kHeadDim),
+  return {std::move(name), PageBytes(format, kHeadDim),
           [=](std::byte* page) {
             TestRandom random(1);
             PackHalf(format.key, true, kHeadDim, RandomCodes(format.key, kHeadDim, 1, random), page);
@@ -157,6 +157,7 @@ class Cache {
 double PassSeconds(const Cache& cache, const KernelTable& table, int threads) {
   std::vector<double> seconds(threads);
   std::vector<std::thread> running;
+  running.reserve(static_cast<size_t>(threads));
   for (int t = 0; t < threads; ++t) {
     running.emplace_back([&, t] {
       seconds[t] = SecondsOf([&] { cache.Pass(table, kHeads * t / threads, kHeads * (t + 1) / threads); });
@@ -182,7 +183,7 @@ void CompareWithF16(benchmark::State& state, Isa isa, const Kind& kind) {
   }
   std::nth_element(ratios.begin(), ratios.begin() + static_cast<long>(ratios.size() / 2), ratios.end());
   state.counters["times_f16"] = ratios[ratios.size() / 2];
-  state.counters["us_page"] = 1e6 * best / (kPages * kHeads / threads);
+  state.counters["us_page"] = 1e6 * best * threads / (kPages * kHeads);
   state.counters["bits"] = 8.0 * static_cast<double>(kind.page_bytes) / (2 * kPageTokens * kHeadDim);
 }
 
