@@ -179,7 +179,7 @@ Json TuneJson(const TuneReport& report, const TuneGoal& goal) {
 
 plot::ScatterChart TuneChart(const TuneReport& report) {
   plot::ScatterPanel quality{.y_label = kKldLabel, .logarithmic = true, .points = {}};
-  plot::ScatterPanel speed{.y_label = "tokens per second (slowest to fastest turn)", .points = {}};
+  plot::ScatterPanel speed{.y_label = "tokens per second", .points = {}};
   for (size_t i = 0; i < report.rows.size(); ++i) {
     const TuneRow& row = report.rows[i];
     if (row.divergence.chunks == 0) continue;
@@ -195,8 +195,9 @@ plot::ScatterChart TuneChart(const TuneReport& report) {
   }
   plot::ScatterChart chart{
       .title = fmt::format("What a cache costs: {}", report.model),
-      .subtitle = fmt::format("{} chunks of {} tokens, exact mode against {} · bars: 95 % bootstrap intervals",
-                              report.chunks, report.context, ComputeModeName(report.quality_compute)),
+      .subtitle = fmt::format(
+          "{} chunks of {} tokens, exact mode against {} · bars: 95 % bootstrap intervals; of speeds, the range",
+          report.chunks, report.context, ComputeModeName(report.quality_compute)),
       .x_label = kBitsLabel,
       .panels = {std::move(quality)}};
   if (!speed.points.empty()) chart.panels.push_back(std::move(speed));
