@@ -186,6 +186,7 @@ bool Scheduler::Impl::Extend(ScheduledRequest& request, int rows) {
 
 // Evicts from the caches of running requests where it is time.
 void Scheduler::Impl::EvictDue() {
+  if (!engine.options.kv.evicts()) return;
   std::vector<ScheduledRequest*> requests;
   requests.reserve(running.size());
   for (const auto& request : running) requests.push_back(request.get());
