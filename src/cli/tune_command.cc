@@ -108,9 +108,11 @@ Result<std::vector<KvSpec>> CandidatesFor(const TuneCommandOptions& options) {
   }
   EngineOptions engine = options.tune.engine;
   engine.context_tokens = options.tune.text.context;
+  std::vector<KvSpec> candidates = TuneCandidates(calibration && calibration->layers);
+  if (InspectCaches(engine, candidates)) return candidates;  // one by one each would read the whole model
   std::vector<KvSpec> possible;
   Status last = {};
-  for (const KvSpec& kv : TuneCandidates(calibration && calibration->layers)) {
+  for (const KvSpec& kv : candidates) {
     if (const auto size = InspectCaches(engine, {&kv, 1}); size) {
       possible.push_back(kv);
     } else {

@@ -16,14 +16,8 @@ using ::testing::HasSubstr;
 constexpr size_t kGib = size_t{1} << 30;
 
 std::string ModelPath() {
-  static const std::string path = [] {
-    model::TinyModel tiny;
-    tiny.architecture = "llama";
-    tiny.window = 0;
-    tiny.layers = 3;
-    tiny.head_dim = 64;
-    return tiny.Write("cache_size");
-  }();
+  static const std::string path =
+      model::TinyModel{.architecture = "llama", .layers = 3, .head_dim = 64, .window = 0}.Write("cache_size");
   return path;
 }
 

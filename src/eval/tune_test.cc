@@ -18,14 +18,8 @@ constexpr int kContext = 640;
 
 // No layer has a window, so that every layer has pages to encode.
 EngineOptions Options() {
-  static const std::string path = [] {
-    model::TinyModel tiny;
-    tiny.architecture = "llama";
-    tiny.window = 0;
-    tiny.layers = 2;
-    tiny.head_dim = 64;
-    return tiny.Write("tune");
-  }();
+  static const std::string path =
+      model::TinyModel{.architecture = "llama", .layers = 2, .head_dim = 64, .window = 0}.Write("tune");
   return {.model = path, .compute = ComputeMode::kFast, .threads = 2};
 }
 
