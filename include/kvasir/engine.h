@@ -103,7 +103,9 @@ enum class ContextFull {
 struct Request {
   /// The whole text so far, as tokens. What the session's cache already holds of it is not computed again.
   std::vector<int32_t> prompt;
-  /// Tokens to generate at most; negative: until the model stops or the context is full.
+  /// Tokens to generate at most; negative: until the model stops or the context is full. With a cache for texts without
+  /// end (KvSpec::endless) the context is never full: then a number may lead beyond it, and what is negative ends where
+  /// the text is as long as the context, but for ContextFull::kShift.
   int max_tokens = -1;
   SamplingOptions sampling;
   /// Generation ends before the first of these appears in the text; they are not part of the answer.
@@ -155,7 +157,7 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   /// Generates. Errors: an empty prompt, ids outside the vocabulary, a prompt longer than the context (both numbers are
-  /// named), invalid sampling options, no memory for pages. After an error the cache holds a prefix of what it held.
+  /// named; a cache for texts without end takes any), invalid sampling options, no memory for pages. After an error the cache holds a prefix of what it held.
   [[nodiscard]] Result<Generation> Generate(const Request& request);
 
   /// Runs `tokens` after what the cache holds and calls `on_logits(index, logits [V])` for each token whose index is
@@ -171,7 +173,8 @@ class Session {
 
   /// Forgets everything.
   void Reset();
-  /// Tokens in the cache.
+  /// Tokens in the cache, and in the text before the next one; with a cache for texts without end those that it still
+  /// counts.
   [[nodiscard]] int length() const;
   [[nodiscard]] size_t kv_bytes() const;
 

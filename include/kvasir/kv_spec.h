@@ -53,10 +53,15 @@ struct KvSpec {
 
   [[nodiscard]] bool compact() const { return bits > 0 || !keys.empty(); }
   [[nodiscard]] bool evicts() const { return !evict.empty(); }
+  /// Whether a text may be longer than the context, because what is kept of it is numbered anew (`streaming`).
+  [[nodiscard]] bool endless() const;
   /// The budget in tokens after a prompt of `tokens`.
   [[nodiscard]] int BudgetOf(int tokens) const;
   friend bool operator==(const KvSpec&, const KvSpec&) = default;
 };
+
+/// The names that `evict` may have.
+[[nodiscard]] std::vector<std::string> EvictionPolicyList();
 
 /// Reads a specification. Errors: kInvalidArgument naming the part that is wrong and what there is.
 [[nodiscard]] Result<KvSpec> ParseKvSpec(std::string_view text);

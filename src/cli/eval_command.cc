@@ -94,6 +94,7 @@ Action DefineEval(CLI::App& app) {
       {"kld", "Measures", "distance of this configuration from exact arithmetic", DefineEvalKld},
       {"tokens", "Measures", "that distance by depth in the context", DefineEvalTokens},
       {"ruler", "Measures", "what is found again in a long context: the tasks of RULER", DefineEvalRuler},
+      {"evict", "Measures", "what eviction policies cost: divergence and what is still found", DefineEvalEvict},
       {"golden", "Measures", "distance from logits that another program computed", DefineGolden},
   });
   app.footer(

@@ -22,6 +22,7 @@ namespace kvasir::cli {
 Action DefineEvalKld(CLI::App& app);     // eval_kld_command.cc
 Action DefineEvalTokens(CLI::App& app);  // eval_tokens_command.cc
 Action DefineEvalRuler(CLI::App& app);   // eval_ruler_command.cc
+Action DefineEvalEvict(CLI::App& app);   // eval_evict_command.cc
 
 /// The options of a measure over a text.
 struct TextEvalOptions {

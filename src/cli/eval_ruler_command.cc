@@ -10,6 +10,7 @@
 #include "cli/flags.h"
 #include "cli/model_flags.h"
 #include "cli/plot_file.h"
+#include "cli/ruler_flags.h"
 #include "kvasir/ruler.h"
 
 namespace kvasir::cli {
@@ -122,17 +123,6 @@ Result<int> RunRuler(const RulerOptions& options) {
                         : Table(report, options));
   KV_TRY(WritePlot(options.plot, ChartOf(report, options)));
   return 0;
-}
-
-void AddTasksFlag(CLI::App& app, std::vector<std::string>& tasks) {
-  AddValue(app, "--tasks", "NAME,...", "which tasks, or groups such as niah_single (default all)",
-           [&tasks](std::string_view text) -> Status {
-             auto parsed = ParseRulerTasks(text);
-             if (!parsed)
-               return Fail(parsed.error().code, fmt::format("is '{}', but {}", text, parsed.error().message));
-             tasks = std::move(*parsed);
-             return {};
-           });
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ namespace kvasir {
 // most `step` tokens. Where tokens are evicted, an answer takes the places of what was forgotten.
 size_t Scheduler::Impl::BytesToReach(const ScheduledRequest& request, int64_t held_blocks, int step) const {
   const Generator& generator = request.generator;
-  const int most = CacheEvictor::MostHeld(engine.options.kv, static_cast<int>(generator.prompt().size()),
+  const int most = CacheEvictor::MostHeld(engine, static_cast<int>(generator.prompt().size()),
                                           static_cast<int>(generator.tokens().size()));
   const int64_t tokens = std::max<int64_t>(most, held_blocks * kernels::kPageTokens);
   return kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.layout(), held_blocks, tokens, step);
@@ -28,7 +28,7 @@ size_t Scheduler::Impl::BytesToReach(const ScheduledRequest& request, int64_t he
 size_t Scheduler::Impl::PromisedBytes() const {
   size_t bytes = 0;
   for (const auto& request : running) {
-    bytes += BytesToReach(*request, kvcache::BlocksFor(request->sequence->length()), kMaxBatchRows);
+    bytes += BytesToReach(*request, kvcache::BlocksFor(request->taken()), kMaxBatchRows);
     bytes += kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.layout(), 0, kernels::kPageTokens, 1);
   }
   return bytes;
@@ -154,10 +154,11 @@ ScheduledRequest* Scheduler::Impl::WeakestBelow(const ScheduledRequest& request,
 // itself, or has ended.
 bool Scheduler::Impl::Extend(ScheduledRequest& request, int rows) {
   const int length = request.sequence->length();
+  const int taken = request.taken();
   rows = std::min(rows, request.sequence->RoomInStep());
   if (request.evictor) rows = std::min(rows, request.evictor->RoomInStep(*request.sequence));
   while (true) {
-    const auto next = request.generator.tokens().subspan(static_cast<size_t>(length), static_cast<size_t>(rows));
+    const auto next = request.generator.tokens().subspan(static_cast<size_t>(taken), static_cast<size_t>(rows));
     const Status status = request.sequence->Extend(next);
     if (status) return true;
     if (status.error().code != ErrorCode::kResourceExhausted) {
@@ -201,10 +202,10 @@ void Scheduler::Impl::EvictIfDue(ScheduledRequest& request) {
   while (true) {
     const Status status = request.evictor->EvictIfDue(*request.sequence);
     request.kv_bytes = request.sequence->bytes();
-    if (status) return;
-    if (status.error().code != ErrorCode::kResourceExhausted) {
+    if (!status && status.error().code != ErrorCode::kResourceExhausted) {
       return End(request, std::unexpected(status.error()));
     }
+    if (status) break;
     const size_t of_a_layer = request.sequence->bytes() / static_cast<size_t>(engine.kv_shape.layers);
     if (prefixes.Reclaim(of_a_layer) > 0) continue;
     if (ScheduledRequest* weaker = WeakestBelow(request, false)) {
@@ -212,9 +213,10 @@ void Scheduler::Impl::EvictIfDue(ScheduledRequest& request) {
     } else if (running.size() > 1) {
       return Preempt(request);
     } else {
-      return;  // alone, it goes on with what it has, and tries again after the next step
+      break;  // alone, it goes on with what it has, and tries again after the next step
     }
   }
+  if (request.sequence->length() >= engine.options.context_tokens) End(request, FinishReason::kLength);
 }
 
 // Takes the pages of a running request and queues it again.

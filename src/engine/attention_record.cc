@@ -236,6 +236,31 @@ void AttentionRecord::Rewind(int32_t length, std::span<const int> held) {
   }
 }
 
+void AttentionRecord::TakeOver(const AttentionRecord& seen) {
+  KV_CHECK(!seen.dirty_ && seen.needs_.window_queries >= needs_.window_queries);
+  KV_CHECK(seen.needs_.attention_mass || !needs_.attention_mass);
+  KV_CHECK(seen.needs_.query_statistics || !needs_.query_statistics);
+  const size_t width = group() * static_cast<size_t>(shape_.head_dim);
+  Reset();
+  for (size_t l = 0; l < layers_.size(); ++l) {
+    const Layer& from = seen.layers_[l];
+    Layer& to = layers_[l];
+    const size_t count = std::min(static_cast<size_t>(needs_.window_queries), from.query_positions.size());
+    to.query_positions.assign(from.query_positions.end() - static_cast<std::ptrdiff_t>(count),
+                              from.query_positions.end());
+    for (size_t head = 0; head < to.queries.size(); ++head) {
+      const std::vector<float>& queries = from.queries[head];
+      to.queries[head].assign(queries.end() - static_cast<std::ptrdiff_t>(count * width), queries.end());
+    }
+    if (!to.mass.empty()) to.mass = from.mass;
+    if (to.sum.empty()) continue;
+    to.origin = from.origin;
+    to.sum = from.sum;
+    to.square = from.square;
+    to.counted = from.counted;
+  }
+}
+
 size_t AttentionRecord::bytes() const {
   size_t floats = 0;
   for (const Layer& layer : layers_) {

@@ -37,6 +37,8 @@ class AttentionRecord final : public kvcache::EvictionRecords {
   void Rewind(int32_t length, std::span<const int> held);
   /// The sequence is empty.
   void Reset();
+  /// This record is of a fork of the sequence that `seen` has seen, which recorded at least what is wanted here.
+  void TakeOver(const AttentionRecord& seen);
 
   [[nodiscard]] kvcache::HeadRecord Read(int layer, int kv_head) override;
   void Keep(int layer, std::span<const int> candidates, std::span<const std::vector<int32_t>> kept) override;

@@ -17,6 +17,29 @@ const kvcache::EvictionPolicy& PolicyOf(const KvSpec& spec) {
   return **policy;
 }
 
+// How many of the first `common` tokens of a prompt need not be computed where their rows were never seen.
+int ReusableRows(const kvcache::EvictionPolicy& policy, int common, int prompt_tokens) {
+  const kvcache::EvictionNeeds needs = policy.needs();
+  if (needs.sums()) return 0;
+  // The end of the prompt is always computed, because there the cache is evicted from: also where a request is computed
+  // again that has generated more.
+  return std::max(0, std::min(common, prompt_tokens - std::max(1, needs.window_queries)));
+}
+
+// The tokens at the start that stay where they are when the rest is numbered anew.
+size_t FixedTokens(const kvcache::EvictionPolicy& policy) {
+  return static_cast<size_t>(kvcache::BlocksFor(policy.sinks())) * kernels::kPageTokens;
+}
+
+// The budget after a text of so many tokens. Where the context need not hold the whole text, it leaves room in it for
+// what comes until the next eviction.
+int BudgetAfter(const Engine::Impl& engine, const KvSpec& spec, int text_tokens) {
+  const int budget = spec.BudgetOf(text_tokens);
+  if (!spec.endless()) return budget;
+  const int least = kvcache::LeastBudget(PolicyOf(spec), engine.kv_shape);
+  return std::max({std::min(budget, engine.options.context_tokens - kEvictionSlack), least, kernels::kPageTokens});
+}
+
 }  // namespace
 
 std::unique_ptr<CacheEvictor> CacheEvictor::Create(Engine::Impl& engine, const KvSpec& spec,
@@ -32,26 +55,47 @@ CacheEvictor::CacheEvictor(Engine::Impl& engine, const KvSpec& spec, const kvcac
   }
 }
 
+void CacheEvictor::TakeOver(const AttentionRecord* seen) {
+  if (!record_) return;
+  KV_CHECK(seen != nullptr);
+  record_->TakeOver(*seen);
+}
+
+int CacheEvictor::CommonWith(const kvcache::KvSequence& sequence, std::span<const int32_t> prompt) const {
+  const std::span<const int32_t> held = sequence.tokens();
+  const size_t first = dropped_.empty() ? held.size() : FixedTokens(policy_);
+  size_t common = 0;
+  for (const std::span<const int32_t> part : {held.first(first), std::span(dropped_), held.subspan(first)}) {
+    const auto rest = prompt.subspan(common);
+    const auto same = static_cast<size_t>(std::ranges::mismatch(part, rest).in1 - part.begin());
+    common += same;
+    if (same < part.size()) break;
+  }
+  return static_cast<int>(common);
+}
+
 int CacheEvictor::Reusable(const kvcache::KvSequence& sequence, int common, int prompt_tokens) const {
   if (dirty()) return 0;
+  const int held = common - dropped();
+  // What lies before the gap alone is another text's beginning.
+  if (dropped() > 0 && held <= static_cast<int>(FixedTokens(policy_))) return 0;
   // The record has seen exactly these rows; or a caller has compressed a context to ask several questions about it.
-  if (common == sequence.length() || by_caller_) return common;
-  return ReusableOfOthers(spec_, common, prompt_tokens);
+  if (held == sequence.length() || by_caller_) return held;
+  return ReusableRows(policy_, held, prompt_tokens - dropped());
 }
 
-int CacheEvictor::ReusableOfOthers(const KvSpec& spec, int common, int prompt_tokens) {
-  if (!spec.evicts()) return common;
-  const kvcache::EvictionNeeds needs = PolicyOf(spec).needs();
-  if (needs.sums()) return 0;
-  // The end of the prompt is always computed, because there the cache is evicted from: also where a request is computed
-  // again that has generated more.
-  return std::max(0, std::min(common, prompt_tokens - std::max(1, needs.window_queries)));
+int CacheEvictor::ReusableOfOthers(const Engine::Impl& engine, int common, int prompt_tokens) {
+  if (!engine.options.kv.evicts()) return common;
+  // A full context would be evicted from before anything else.
+  const int held = std::min(common, engine.options.context_tokens - 1);
+  return ReusableRows(PolicyOf(engine.options.kv), held, prompt_tokens);
 }
 
-int CacheEvictor::MostHeld(const KvSpec& spec, int prompt_tokens, int tokens) {
+int CacheEvictor::MostHeld(const Engine::Impl& engine, int prompt_tokens, int tokens) {
+  const KvSpec& spec = engine.options.kv;
   if (!spec.evicts()) return tokens;
-  const int kept = spec.BudgetOf(prompt_tokens);
-  return std::min(tokens, std::max(prompt_tokens, kept + kEvictionSlack));
+  const int kept = BudgetAfter(engine, spec, prompt_tokens);
+  return std::min({tokens, std::max(prompt_tokens, kept + kEvictionSlack), engine.options.context_tokens});
 }
 
 void CacheEvictor::OnRewind(const kvcache::KvSequence& sequence) {
@@ -60,9 +104,10 @@ void CacheEvictor::OnRewind(const kvcache::KvSequence& sequence) {
     budget_ = 0;
     next_ = kNever;
     by_caller_ = false;
+    dropped_.clear();
     return;
   }
-  next_ = by_caller_ ? std::max(sequence.length(), budget_) + kEvictionSlack : kNever;
+  next_ = by_caller_ ? std::max(TextOf(sequence), budget_) + kEvictionSlack : kNever;
   if (!record_) return;
   const kvcache::KvShape& shape = engine_.kv_shape;
   const auto blocks = static_cast<int32_t>(kvcache::BlocksFor(sequence.committed()));
@@ -82,24 +127,42 @@ void CacheEvictor::BeginPrompt(int prompt_tokens) {
   next_ = prompt_tokens;
 }
 
+bool CacheEvictor::IsFull(const kvcache::KvSequence& sequence) const {
+  return spec_.endless() && sequence.committed() >= engine_.options.context_tokens;
+}
+
 int CacheEvictor::RoomInStep(const kvcache::KvSequence& sequence) const {
-  return std::max(1, next_ - sequence.length());
+  int room = next_ - TextOf(sequence);
+  if (spec_.endless()) room = std::min(room, engine_.options.context_tokens - sequence.length());
+  return std::max(1, room);
 }
 
 Status CacheEvictor::EvictIfDue(kvcache::KvSequence& sequence) {
-  if (sequence.committed() < next_) return {};
-  const int32_t length = sequence.committed();
+  const int32_t text = TextOf(sequence);
+  const bool due = text >= next_;
+  if (!due && !IsFull(sequence)) return {};
+  const int budget = budget_ > 0 ? budget_ : BudgetAfter(engine_, spec_, text);
+  if (due) budget_ = budget;
+  KV_TRY(EvictTo(sequence, budget));
+  if (due) next_ = std::max(text, budget_) + kEvictionSlack;
+  return {};
+}
+
+Status CacheEvictor::EvictTo(kvcache::KvSequence& sequence, int budget) {
+  std::vector<int32_t> before;
+  if (spec_.endless()) before.assign(sequence.tokens().begin(), sequence.tokens().end());
   const std::lock_guard lock(engine_.step);  // the threads work for one at a time
-  if (budget_ == 0) budget_ = spec_.BudgetOf(length);
-  KV_TRY(kvcache::EvictToBudget(sequence, policy_, engine_.attention, budget_, record(), engine_.pool));
-  next_ = std::max(length, budget_) + kEvictionSlack;
+  KV_TRY(kvcache::EvictToBudget(sequence, policy_, engine_.attention, budget, record(), engine_.pool));
+  if (before.empty()) return {};
+  const auto gap = before.begin() + static_cast<std::ptrdiff_t>(std::min(FixedTokens(policy_), before.size()));
+  dropped_.insert(dropped_.end(), gap, gap + (std::ssize(before) - sequence.length()));
   return {};
 }
 
 Status CacheEvictor::Compress(kvcache::KvSequence& sequence) {
   by_caller_ = true;
-  budget_ = spec_.BudgetOf(sequence.committed());
-  next_ = sequence.committed();
+  budget_ = BudgetAfter(engine_, spec_, TextOf(sequence));
+  next_ = TextOf(sequence);
   return EvictIfDue(sequence);
 }
 

@@ -4,12 +4,17 @@
 // budget; from then on whenever 256 more tokens have come. These points depend on the length alone, and a step never
 // goes across one (RoomInStep), so a request whose cache was taken and that is computed again evicts the same tokens
 // at the same places and goes on with the same text.
+//
+// Where what is kept is numbered anew (KvSpec::endless), the sequence holds fewer tokens than the text has, and a text
+// may be longer than the context: then tokens are also dropped whenever the context is full.
 #pragma once
 
 #include <cstdint>
 #include <limits>
 #include <memory>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "engine/attention_record.h"
 #include "engine/engine_impl.h"
@@ -30,13 +35,21 @@ class CacheEvictor {
   /// What is to see the sequence's attention; null where the policy needs nothing.
   [[nodiscard]] AttentionRecord* record() { return record_ ? &*record_ : nullptr; }
 
-  /// Of the first `common` tokens of `prompt_tokens` that `sequence` holds, how many may stay. Some policies need rows
-  /// computed that a cache could give.
+  /// The sequence is a fork of one whose rows `seen` has recorded, or null where the policy needs nothing.
+  void TakeOver(const AttentionRecord* seen);
+  /// Tokens of the text that the sequence does not count any more, because the rest was numbered anew.
+  [[nodiscard]] int dropped() const { return static_cast<int>(dropped_.size()); }
+  /// How many tokens the beginning of `prompt` and the text have in common that was computed in `sequence`, which holds
+  /// what is left of it.
+  [[nodiscard]] int CommonWith(const kvcache::KvSequence& sequence, std::span<const int32_t> prompt) const;
+  /// Of the first `common` tokens of `prompt_tokens` that `sequence` has computed, how many of those that it holds may
+  /// stay. Some policies need rows computed that a cache could give.
   [[nodiscard]] int Reusable(const kvcache::KvSequence& sequence, int common, int prompt_tokens) const;
-  /// The same for blocks of another sequence whose cache is as `spec` says, too, and whose rows were never seen.
-  [[nodiscard]] static int ReusableOfOthers(const KvSpec& spec, int common, int prompt_tokens);
-  /// Of a text of `tokens` that begins with a prompt of `prompt_tokens`, how many a head holds at once at most.
-  [[nodiscard]] static int MostHeld(const KvSpec& spec, int prompt_tokens, int tokens);
+  /// The same for blocks of another sequence of `engine`, whose rows were never seen.
+  [[nodiscard]] static int ReusableOfOthers(const Engine::Impl& engine, int common, int prompt_tokens);
+  /// Of a text of `tokens` that begins with a prompt of `prompt_tokens`, how many a head of a sequence of `engine` holds
+  /// at once at most.
+  [[nodiscard]] static int MostHeld(const Engine::Impl& engine, int prompt_tokens, int tokens);
   /// The sequence was rewound.
   void OnRewind(const kvcache::KvSequence& sequence);
   /// A prompt of so many tokens is computed next, the beginning of which may be held.
@@ -59,6 +72,10 @@ class CacheEvictor {
  private:
   CacheEvictor(Engine::Impl& engine, const KvSpec& spec, const kvcache::CompactStore* compact);
 
+  [[nodiscard]] int32_t TextOf(const kvcache::KvSequence& sequence) const { return sequence.committed() + dropped(); }
+  [[nodiscard]] bool IsFull(const kvcache::KvSequence& sequence) const;
+  [[nodiscard]] Status EvictTo(kvcache::KvSequence& sequence, int budget);
+
   static constexpr int32_t kNever = std::numeric_limits<int32_t>::max();
 
   Engine::Impl& engine_;
@@ -66,8 +83,9 @@ class CacheEvictor {
   const kvcache::EvictionPolicy& policy_;
   std::optional<AttentionRecord> record_;
   int budget_ = 0;          // tokens; 0 while the end of the prompt has not come
-  int32_t next_ = kNever;   // the length at which tokens are evicted next
+  int32_t next_ = kNever;   // the length of the text at which tokens are evicted next
   bool by_caller_ = false;  // Compress was called since the sequence was empty
+  std::vector<int32_t> dropped_;  // where what is kept is numbered anew: what stood between the first page and the rest
 };
 
 }  // namespace kvasir

@@ -54,8 +54,7 @@ Result<std::vector<CacheSize>> CacheSizesOf(const files::GgufFile& gguf, const m
                    .bytes = kvcache::BytesAt(shape, layout, context),
                    .peak_bytes = kvcache::PeakBytes(shape, layout, context, kMaxBatchRows),
                    .tokens_per_gib = TokensWithin(shape, layout, kGib)};
-    // What a layer keeps is copied before the rest of it is free.
-    if (spec.evicts()) size.peak_bytes += size.peak_bytes / static_cast<size_t>(config.layers);
+    size.peak_bytes += EvictionBytes(spec, shape, layout, context, size.peak_bytes);
     sizes.push_back(std::move(size));
   }
   return sizes;

@@ -145,7 +145,7 @@ TEST_F(EvictionTest, WithoutAPolicyCompressionDoesNothing) {
 }
 
 TEST_F(EvictionTest, AConversationGoesOnFromWhatIsLeft) {
-  for (const char* policy : {"snapkv", "h2o", "expected"}) {
+  for (const char* policy : {"snapkv", "h2o", "expected", "streaming"}) {
     const auto engine = LoadWith(fmt::format("f16,evict={},budget=256", policy));
     const auto session = std::move(engine->NewSession()).value();
     Request request = Greedy(SomeTokens(500), 20);
@@ -277,6 +277,137 @@ TEST_F(EvictionTest, ASpecificationMadeByHandIsChecked) {
   EXPECT_EQ(Engine::Load(options).error().code, ErrorCode::kInvalidArgument);
   options.kv.budget_share = 1.5;
   EXPECT_EQ(Engine::Load(options).error().code, ErrorCode::kInvalidArgument);
+}
+
+// In a model of one layer, keys and values depend on a token and its position alone. So what is left after any number of
+// evictions must give what a fresh computation of the tokens that are left gives.
+TEST_F(EvictionTest, StreamingIsAFreshComputationOfWhatIsLeft) {
+  const std::string path = model::TinyModel{.layers = 1, .window = 0}.Write("streaming-one-layer");
+  constexpr int kContext = 512;
+  struct Case {
+    const char* kv;
+    float tolerance;  // of logits of about 1: keys that are stored with few bits are rounded again when they turn
+  };
+  for (const auto& [kv, tolerance] : {Case{"f32", 2e-5F}, Case{"f16", 2e-3F}, Case{"q8", 3e-2F},
+                                      Case{"nuq4,recent=64,open=f32", 5e-3F}, Case{"k=q8,v=q8,recent=64", 3e-2F}}) {
+    const auto load = [&](const std::string& spec, int context) {
+      auto engine = Engine::Load({.model = path,
+                                  .compute = ComputeMode::kExact,
+                                  .threads = 2,
+                                  .kv = ParseKvSpec(spec).value(),
+                                  .context_tokens = context});
+      KV_CHECK(engine.has_value());
+      return std::move(*engine);
+    };
+    const auto engine = load(fmt::format("{},evict=streaming,budget=256", kv), kContext);
+    const auto session = std::move(engine->NewSession()).value();
+    const std::vector<int32_t> text = SomeTokens(3 * kContext + 77);
+    const std::vector<float> streamed = Logits(*session, text);
+    const auto left = static_cast<size_t>(session->length());
+    ASSERT_LT(left, kContext);
+    ASSERT_GT(left, 256u);
+    std::vector<int32_t> kept(text.begin(), text.begin() + 64);
+    kept.insert(kept.end(), text.end() - static_cast<std::ptrdiff_t>(left - 64), text.end());
+    const auto whole = load(kv, kContext);
+    const std::vector<float> fresh = Logits(*std::move(whole->NewSession()).value(), kept);
+    ASSERT_EQ(fresh.size(), left * model::TinyModel::kVocabulary);
+    double largest = 0;
+    double moved = 0;  // what forgetting the rest changes, so that the tolerance means something
+    const std::vector<float> all = Logits(*load(kv, 2048)->NewSession().value(), text);
+    for (size_t i = 1; i <= model::TinyModel::kVocabulary; ++i) {
+      largest = std::max<double>(largest, std::abs(streamed[streamed.size() - i] - fresh[fresh.size() - i]));
+      moved = std::max<double>(moved, std::abs(all[all.size() - i] - fresh[fresh.size() - i]));
+    }
+    EXPECT_LT(largest, tolerance) << kv;
+    EXPECT_GT(moved, 2 * tolerance) << kv;
+  }
+}
+
+TEST_F(EvictionTest, ATextGoesOnBeyondTheContext) {
+  constexpr int kContext = 512;
+  for (const bool windowed : {false, true}) {
+    for (const char* kv : {"f16", "q8", "nuq4,recent=64"}) {
+      const auto engine = LoadWith(fmt::format("{},evict=streaming,budget=256", kv), windowed, kContext);
+      const auto session = std::move(engine->NewSession()).value();
+      const Request request = Greedy(SomeTokens(300), 3 * kContext);
+      const auto generation = session->Generate(request);
+      ASSERT_TRUE(generation.has_value());
+      EXPECT_EQ(generation->tokens.size(), static_cast<size_t>(3 * kContext));
+      EXPECT_EQ(generation->reason, FinishReason::kLength);
+      EXPECT_LE(session->length(), 256 + 256);
+      // The next turn computes the last token and what is new.
+      Request next = request;
+      next.prompt.insert(next.prompt.end(), generation->tokens.begin(), generation->tokens.end());
+      next.prompt.push_back(7);
+      next.max_tokens = 5;
+      EXPECT_EQ(session->Generate(next)->cached_tokens, 300 + 3 * kContext - 1);
+      // Another text from the same first page on does not take the rest for its own.
+      Request other = Greedy(SomeTokens(300), 20);
+      std::fill(other.prompt.begin() + 70, other.prompt.end(), 9);
+      EXPECT_EQ(session->Generate(other)->tokens, Alone(*engine, other).tokens) << kv;
+    }
+  }
+}
+
+TEST_F(EvictionTest, APromptMayBeLongerThanTheContext) {
+  constexpr int kContext = 512;
+  const auto engine = LoadWith("f16,evict=streaming,budget=50%", false, kContext);
+  const auto scheduler = Make(*engine, {.itl_target_ms = 0.01});
+  std::vector<Request> requests;
+  std::vector<FutureCompletion> completions;
+  for (int i = 0; i < 3; ++i) {
+    requests.push_back(Greedy(SomeTokens(3 * kContext + 100 * i, i / 2), 700));
+    completions.push_back(Start(*scheduler, {.request = requests.back()}));
+  }
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const auto done = completions[i].get();
+    ASSERT_TRUE(done.has_value());
+    EXPECT_EQ(done->generation.tokens.size(), 700u);
+    EXPECT_EQ(done->generation.tokens, Alone(*engine, requests[i]).tokens) << i;
+  }
+  // Where no number was asked for, an answer ends at the context's length, and not before its first token.
+  requests[0].max_tokens = -1;
+  EXPECT_EQ(Alone(*engine, requests[0]).tokens.size(), 1u);
+  EXPECT_EQ(scheduler->Run({.request = requests[0]})->generation.tokens.size(), 1u);
+  Request open = Greedy(SomeTokens(100), -1);
+  EXPECT_EQ(Alone(*engine, open).tokens.size(), static_cast<size_t>(kContext - 100 + 1));
+  EXPECT_EQ(scheduler->Run({.request = open})->generation.tokens, Alone(*engine, open).tokens);
+  // Other policies keep the positions of the whole text.
+  const auto recent = LoadWith("f16,evict=recent,budget=50%", false, kContext);
+  EXPECT_FALSE((*recent->NewSession())->Generate(requests[1]).has_value());
+}
+
+// The memory that is planned holds a full context in the prefix index and what one request keeps of it.
+TEST_F(EvictionTest, ThePlannedMemoryIsEnoughToStream) {
+  const auto engine = Engine::Load({.model = plain_path_,
+                                    .threads = 2,
+                                    .kv = ParseKvSpec("f16,evict=streaming,budget=50%").value(),
+                                    .context_tokens = 1024});
+  ASSERT_TRUE(engine.has_value());
+  const auto scheduler = Make(**engine);
+  const Request request = Greedy(SomeTokens(1000), 1500);
+  const auto done = scheduler->Run({.request = request});
+  ASSERT_TRUE(done.has_value());
+  EXPECT_EQ(done->generation.tokens.size(), 1500u);
+  EXPECT_EQ(done->generation.tokens, Alone(**engine, request).tokens);
+}
+
+TEST_F(EvictionTest, ThePreemptedGoOnStreaming) {
+  const auto engine = Load({.kv = ParseKvSpec("f16,evict=streaming,budget=200").value(),
+                            .context_tokens = 512,
+                            .kv_budget_bytes = 20 * kBlockBytes});
+  const auto scheduler = Make(*engine);
+  std::vector<Request> requests;
+  std::vector<FutureCompletion> completions;
+  for (int i = 0; i < 4; ++i) {
+    requests.push_back(Greedy(SomeTokens(300, i), 900));
+    completions.push_back(Start(*scheduler, {.request = requests.back()}));
+  }
+  std::vector<std::vector<int32_t>> texts;
+  for (FutureCompletion& completion : completions) texts.push_back(completion.get()->generation.tokens);
+  EXPECT_GT(scheduler->Stats().preemptions, 0);
+  const auto roomy = LoadWith("f16,evict=streaming,budget=200", false, 512);
+  for (size_t i = 0; i < requests.size(); ++i) EXPECT_EQ(texts[i], Alone(*roomy, requests[i]).tokens) << i;
 }
 
 }  // namespace

@@ -23,11 +23,11 @@ Result<TokenScores> ScoresOf(std::span<const float> logits, int32_t token, int32
   return scores;
 }
 
-Status CheckPrompt(const Engine::Impl& engine, std::span<const int32_t> prompt) {
+Status CheckPrompt(const Engine::Impl& engine, const KvSpec& kv, std::span<const int32_t> prompt) {
   if (prompt.empty()) return Fail(ErrorCode::kInvalidArgument, "the prompt has no tokens");
   KV_TRY(CheckTokens(engine, prompt));
   const int context = engine.options.context_tokens;
-  if (prompt.size() <= static_cast<size_t>(context)) return {};
+  if (kv.endless() || prompt.size() <= static_cast<size_t>(context)) return {};
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("the prompt has {} tokens, but the context holds {}; shorten the prompt or load the model "
                           "with a larger context",
@@ -47,8 +47,8 @@ Status CheckTokens(const Engine::Impl& engine, std::span<const int32_t> tokens) 
   return {};
 }
 
-Result<Generator> Generator::Create(const Engine::Impl& engine, Request request) {
-  KV_TRY(CheckPrompt(engine, request.prompt));
+Result<Generator> Generator::Create(const Engine::Impl& engine, const KvSpec& kv, Request request) {
+  KV_TRY(CheckPrompt(engine, kv, request.prompt));
   const text::Tokenizer& tokenizer = engine.tokenizer->impl().tokenizer();
   KV_ASSIGN(sampling::Sampler sampler,
             sampling::Sampler::Create(request.sampling, engine.info.vocabulary,

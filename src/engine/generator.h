@@ -22,8 +22,9 @@ namespace kvasir {
 
 class Generator {
  public:
-  /// Checks the request. Errors: as Session::Generate's, except those of memory.
-  [[nodiscard]] static Result<Generator> Create(const Engine::Impl& engine, Request request);
+  /// Checks the request, for a sequence whose cache is as `kv` says. Errors: as Session::Generate's, except those of
+  /// memory.
+  [[nodiscard]] static Result<Generator> Create(const Engine::Impl& engine, const KvSpec& kv, Request request);
 
   [[nodiscard]] const Request& request() const { return request_; }
   [[nodiscard]] std::span<const int32_t> prompt() const { return request_.prompt; }

@@ -87,6 +87,7 @@ Result<kvcache::KvOptions> KvOptionsOf(const KvSpec& given, const model::ModelCo
   KV_ASSIGN(const KvSpec spec, WithBitsByLayer(given, calibration, config.head_dim));
   KV_ASSIGN(const kvcache::Codec* open, kvcache::FindCodec(spec.open));
   options.format = open->format();
+  if (spec.endless()) options.recent = kernels::kPageTokens;  // the budget says what stays
   if (!spec.compact()) return options;
   KV_TRY(CheckLayers(spec, config.layers));
   KvSpec whole = spec;  // what a page holds does not depend on which tokens are forgotten later
@@ -122,6 +123,13 @@ kvcache::AttentionTraits AttentionTraitsOf(const model::ModelConfig& config) {
           .softcap = config.attention_softcap,
           .ropes = RopesOf(config),
           .rope_of_layer = config.rope_of_layer};
+}
+
+size_t EvictionBytes(const KvSpec& spec, const kvcache::KvShape& shape, const kvcache::KvLayout& layout, int context,
+                     size_t peak_bytes) {
+  if (!spec.evicts()) return 0;
+  if (!spec.endless()) return peak_bytes / static_cast<size_t>(shape.layers);
+  return kvcache::PeakBytes(shape, layout, std::min(context, spec.BudgetOf(context)), 1);
 }
 
 bool WantsCalibration(const KvSpec& spec) {

@@ -44,6 +44,12 @@ namespace kvasir {
                                                    const model::ModelConfig& config, const kvcache::KvShape& shape,
                                                    const std::string& model, int context_tokens);
 
+/// What an eviction from a context of `context` tokens takes beside the `peak_bytes` of its pages at most, because what
+/// is kept is copied before the rest is free: one layer's, or where it is numbered anew all that is kept (of pages that
+/// others share).
+[[nodiscard]] size_t EvictionBytes(const KvSpec& spec, const kvcache::KvShape& shape, const kvcache::KvLayout& layout,
+                                   int context, size_t peak_bytes);
+
 /// The attention of a model, as eviction policies see it.
 [[nodiscard]] kvcache::AttentionTraits AttentionTraitsOf(const model::ModelConfig& config);
 

@@ -202,8 +202,20 @@ Result<KvSpec> ParseKvSpec(std::string_view text) {
   return spec;
 }
 
+bool KvSpec::endless() const {
+  if (evict.empty()) return false;
+  const auto policy = kvcache::FindEvictionPolicy(evict);
+  return policy && (*policy)->renumbers();
+}
+
 int KvSpec::BudgetOf(int tokens) const {
   return budget_tokens > 0 ? budget_tokens : static_cast<int>(std::lround(budget_share * tokens));
+}
+
+std::vector<std::string> EvictionPolicyList() {
+  std::vector<std::string> names;
+  for (const kvcache::EvictionPolicy* policy : kvcache::EvictionPolicies()) names.emplace_back(policy->name());
+  return names;
 }
 
 std::string KvSpecText(const KvSpec& spec) {

@@ -85,8 +85,8 @@ Result<EngineMemory> PlanMemory(const files::GgufFile& gguf, const model::ModelC
     }
   }
   memory.kv_context_bytes = kvcache::PeakBytes(memory.kv_shape, layout, memory.context_tokens, kMaxBatchRows);
-  // What a layer keeps is copied before the rest of it is free.
-  if (options.kv.evicts()) memory.kv_context_bytes += memory.kv_context_bytes / static_cast<size_t>(config.layers);
+  memory.kv_context_bytes +=
+      EvictionBytes(options.kv, memory.kv_shape, layout, memory.context_tokens, memory.kv_context_bytes);
   memory.kv_budget_bytes = options.kv_budget_bytes > 0 ? options.kv_budget_bytes : memory.kv_context_bytes;
   memory.kv_options.budget_bytes = memory.kv_budget_bytes;
   memory.kv_options.recent = std::min(memory.kv_options.recent, memory.context_tokens / 4);

@@ -30,7 +30,7 @@ void HashBlocks(std::span<const int32_t> tokens, const kvcache::BlockHash& root,
 int Scheduler::Impl::Reusable(const ScheduledRequest& request) const {
   if (request.shadow) return 0;  // it has to see all keys and values
   const Generator& generator = request.generator;
-  return CacheEvictor::ReusableOfOthers(engine.options.kv, generator.reusable(),
+  return CacheEvictor::ReusableOfOthers(engine, generator.reusable(),
                                         static_cast<int>(generator.prompt().size()));
 }
 
@@ -59,7 +59,9 @@ bool Scheduler::Impl::IsBeingComputed(ScheduledRequest& request, const kvcache::
 bool Scheduler::Impl::StillBeingComputed(const ScheduledRequest& request) const {
   const auto other =
       std::ranges::find_if(running, [&](const auto& item) { return item->id == request.computes_for_us; });
-  return other != running.end() && (*other)->sequence->sealed().size() <= request.awaited_block;
+  // What is computed after an eviction is not shared.
+  return other != running.end() && (*other)->sequence->whole() &&
+         (*other)->sequence->sealed().size() <= request.awaited_block;
 }
 
 CacheReport Scheduler::Impl::Explain(const ScheduledRequest& request, const kvcache::PrefixMatch& match) const {

@@ -12,7 +12,7 @@ class RequestQueueTest : public SchedulerTest {
   RequestQueueTest() : engine_(Load()) {}
   void Push(const std::string& tenant, int priority = 0) {
     Submission submission{.tenant = tenant, .priority = priority};
-    auto generator = Generator::Create(engine_->impl(), Greedy({5}, 1));
+    auto generator = Generator::Create(engine_->impl(), {}, Greedy({5}, 1));
     queue_.Enter(tenant);
     queue_.Push(std::make_unique<ScheduledRequest>(++last_id_, std::move(submission), std::move(*generator)));
   }

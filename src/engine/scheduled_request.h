@@ -31,9 +31,13 @@ struct ScheduledRequest {
     const std::atomic<bool>* flag = generator.request().cancel;
     return cancelled.load(std::memory_order_relaxed) || (flag != nullptr && flag->load(std::memory_order_relaxed));
   }
+  /// Tokens of the text that its sequence does not count any more.
+  [[nodiscard]] int dropped() const { return evictor ? evictor->dropped() : 0; }
+  /// Tokens of the text that have a place in the sequence, or had one. While running.
+  [[nodiscard]] int taken() const { return sequence->length() + dropped(); }
   /// Tokens that are yet to be computed before the next one can be chosen.
   [[nodiscard]] int remaining() const {
-    return static_cast<int>(generator.tokens().size()) - (sequence ? sequence->length() : 0);
+    return static_cast<int>(generator.tokens().size()) - (sequence ? taken() : 0);
   }
   /// Whether this request may take the memory of `other`.
   [[nodiscard]] bool Outranks(const ScheduledRequest& other) const {

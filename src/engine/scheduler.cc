@@ -89,9 +89,10 @@ Status Scheduler::Impl::CheckSubmission(const Submission& submission) const {
 
 Result<RequestId> Scheduler::Impl::Submit(Submission submission) {
   KV_TRY(CheckSubmission(submission));
-  KV_ASSIGN(Generator generator, Generator::Create(engine, std::exchange(submission.request, {})));
+  KV_ASSIGN(Generator generator, Generator::Create(engine, engine.options.kv, std::exchange(submission.request, {})));
   const size_t prompt = generator.prompt().size();
-  const size_t bytes = kvcache::PeakBytes(engine.kv_shape, engine.kv_options.layout(), static_cast<int64_t>(prompt), 1);
+  const auto held = std::min(static_cast<int64_t>(prompt), static_cast<int64_t>(engine.options.context_tokens));
+  const size_t bytes = kvcache::PeakBytes(engine.kv_shape, engine.kv_options.layout(), held, 1);
   if (bytes > engine.pages->budget_bytes()) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("the prompt's {} tokens need {} bytes of cache, but the budget is {} bytes; shorten the "
@@ -110,7 +111,8 @@ Result<RequestId> Scheduler::Impl::Submit(Submission submission) {
   }
   auto request = std::make_unique<ScheduledRequest>(++last_id, std::move(submission), std::move(generator));
   request->kv_options = std::move(kv_options);
-  if (options.shadow_check_every > 0 && counters.accepted % options.shadow_check_every == 0) {
+  // A check counts the positions of the whole text.
+  if (options.shadow_check_every > 0 && !engine.options.kv.endless() && counters.accepted % options.shadow_check_every == 0) {
     request->shadow = ShadowCheck::Create(engine, counters.shadow.requests);
     if (request->shadow) ++counters.shadow.requests;
   }

@@ -121,8 +121,8 @@ Status Scheduler::Impl::ComputeStep(std::span<ScheduledRequest* const> step) {
   std::vector<StepRows> rows;
   for (ScheduledRequest* request : step) {
     kvcache::KvSequence& sequence = *request->sequence;
-    const int start = sequence.committed();
-    const int count = sequence.length() - start;
+    const int count = sequence.length() - sequence.committed();
+    const int start = request->taken() - count;
     (count == 1 ? streams : prompt_rows) += count;
     rows.push_back(
         {.sequence = &sequence,
@@ -153,7 +153,7 @@ Status Scheduler::Impl::ComputeStep(std::span<ScheduledRequest* const> step) {
 void Scheduler::Impl::Advance(ScheduledRequest& request) {
   Generator& generator = request.generator;
   const int before = request.computed_tokens;
-  const int computed = request.sequence->length();
+  const int computed = request.taken();
   const int generated_before = generator.generated();
   auto finished = generator.FinishStep(computed);
   if (request.evictor) request.evictor->OnStep();
@@ -165,7 +165,7 @@ void Scheduler::Impl::Advance(ScheduledRequest& request) {
     counters.prompt_tokens += std::min(computed, prompt) - std::min(is_new, prompt);
     counters.generated_tokens += generator.generated() - generated_before;
     queue.Charge(request.submission.tenant, generator.generated() - generated_before);
-    if (!request.sequence->evicted()) ShowSealed(request);
+    if (request.sequence->whole()) ShowSealed(request);
     if (request.shadow) request.shadow->Report(counters.shadow);
   }
   request.highest_computed = std::max(request.highest_computed, computed);
@@ -175,7 +175,10 @@ void Scheduler::Impl::Advance(ScheduledRequest& request) {
   if (!finished) return End(request, std::unexpected(finished.error()));
   if (*finished) return End(request, **finished);
   if (request.remaining() == 1) request.phase = RequestPhase::kGenerating;
-  if (computed == engine.options.context_tokens) End(request, FinishReason::kLength);
+  // Where a text could go on for ever, it does so if it was asked to.
+  const bool goes_on = engine.options.kv.endless() && generator.request().max_tokens >= 0;
+  const int end = std::max(engine.options.context_tokens, static_cast<int>(generator.prompt().size()));
+  if (!goes_on && computed >= end) End(request, FinishReason::kLength);
 }
 
 // Brings up to date what observers see of a request's blocks. Under the mutex.

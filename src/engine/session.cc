@@ -11,6 +11,7 @@
 #include "engine/generator.h"
 #include "engine/kv_plan.h"
 #include "engine/step.h"
+#include "kvcache/eviction_driver.h"
 #include "kvcache/kv_sequence.h"
 
 namespace kvasir {
@@ -18,6 +19,7 @@ namespace kvasir {
 struct Session::Impl {
   Impl(Engine::Impl& engine, const KvSpec& kv, kvcache::KvSequence made)
       : engine(engine),
+        spec(kv),
         sequence(std::move(made)),
         evictor(CacheEvictor::Create(engine, kv, sequence.options().compact.get())) {}
 
@@ -27,11 +29,15 @@ struct Session::Impl {
   void Rewind(int32_t length);
   int RoomInStep() const;
   Status EvictIfDue();
+  /// Tokens of the text that the sequence does not count any more.
+  int dropped() const { return shifted + (evictor ? evictor->dropped() : 0); }
+  bool endless() const { return evictor != nullptr && spec.endless(); }
 
   Engine::Impl& engine;
+  const KvSpec spec;
   kvcache::KvSequence sequence;
   std::unique_ptr<CacheEvictor> evictor;  // null: nothing is evicted
-  int32_t dropped = 0;                    // by context shifts of the generation in progress
+  int32_t shifted = 0;                    // tokens that context shifts of the generation in progress have dropped
 };
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -82,30 +88,34 @@ Result<std::unique_ptr<Session>> Engine::NewSession(const KvSpec& kv) {
   KV_ASSIGN(kvcache::KvOptions options, PlanCache(spec, impl_->gguf, impl_->model->config(), impl_->kv_shape,
                                                   impl_->options.model, impl_->options.context_tokens));
   options.budget_bytes = impl_->kv_options.budget_bytes;
-  options.recent = impl_->kv_options.recent;
+  options.recent = std::min(options.recent, impl_->kv_options.recent);
   KV_ASSIGN(kvcache::KvSequence sequence, kvcache::KvSequence::Create(*impl_->pages, impl_->kv_shape, options));
   return std::make_unique<Session>(std::make_unique<Session::Impl>(*impl_, spec, std::move(sequence)));
 }
 
-// Rewinds the cache to the longest prefix of `prompt` it holds, `at_most` tokens, and returns its length.
+// Rewinds the cache to the longest prefix of `prompt` that was computed, `at_most` tokens, and returns its length.
 int Session::Impl::ReusePrefix(std::span<const int32_t> prompt, int at_most) {
   const std::span<const int32_t> held = sequence.tokens();
-  const auto [mine, theirs] = std::mismatch(held.begin(), held.end(), prompt.begin(), prompt.end());
-  int32_t common = std::min(static_cast<int32_t>(mine - held.begin()), at_most);
+  int32_t common = evictor ? evictor->CommonWith(sequence, prompt)
+                           : static_cast<int32_t>(std::ranges::mismatch(held, prompt).in1 - held.begin());
+  common = std::min(common, at_most);
   // Layers with a sliding window may have released what a rewound sequence would have to see again.
-  if (!sequence.CanTruncateTo(common)) common = 0;
-  if (evictor) common = evictor->Reusable(sequence, common, static_cast<int>(prompt.size()));
-  if (!sequence.CanTruncateTo(common)) common = 0;
-  Rewind(common);
+  if (!sequence.CanTruncateTo(common - dropped())) common = dropped();
+  int32_t left = evictor ? evictor->Reusable(sequence, common, static_cast<int>(prompt.size())) : common;
+  if (!sequence.CanTruncateTo(left)) left = 0;
+  Rewind(left);
   if (evictor) evictor->BeginPrompt(static_cast<int>(prompt.size()));
-  return common;
+  return left == 0 ? 0 : left + dropped();
 }
 
 // Makes sure that one more token fits. `full` says that it does not and generation has to end.
 Status Session::Impl::MakeRoom(const Request& request, bool* full) {
-  *full = false;
   const int context = engine.options.context_tokens;
-  if (sequence.length() < context) return {};
+  // A text that could go on for ever does so where that was asked for.
+  const bool asked = request.context_full == ContextFull::kShift || request.max_tokens >= 0;
+  const int end = std::max(context, static_cast<int>(request.prompt.size()));
+  *full = endless() && !asked && sequence.length() + dropped() >= end;
+  if (*full || sequence.length() < context) return {};
   if (request.context_full == ContextFull::kStop || evictor != nullptr) {
     *full = true;
     return {};
@@ -119,17 +129,8 @@ Status Session::Impl::MakeRoom(const Request& request, bool* full) {
     return {};
   }
   const int drop = std::clamp((context - sinks) / 2, 1, can_go);
-  const auto rotate = [&](int layer, float* key, int32_t delta) {
-    const model::ModelConfig& config = engine.model->config();
-    ops::RopeSpec spec = config.ropes[static_cast<size_t>(config.rope_of_layer[static_cast<size_t>(layer)])];
-    spec.magnitude = 1;  // the stored key already has it
-    std::vector<float> cos(spec.frequencies.size());
-    std::vector<float> sin(spec.frequencies.size());
-    ops::RopeTables(spec, {&delta, 1}, cos.data(), sin.data());
-    kernels::TableOf(kernels::ChosenIsa()).rope(key, cos.data(), sin.data(), spec.n_rot(), spec.neox);
-  };
-  KV_ASSIGN(const int32_t gone, sequence.ShiftContext(sinks, drop, rotate));
-  dropped += gone;
+  KV_ASSIGN(const int32_t gone, sequence.ShiftContext(sinks, drop, kvcache::TurnKeysBy(engine.attention)));
+  shifted += gone;
   return {};
 }
 
@@ -138,11 +139,16 @@ Status Session::Evaluate(std::span<const int32_t> tokens, int first_logits, int 
   KV_TRY(CheckTokens(impl_->engine, tokens));
   const auto total = static_cast<int>(tokens.size());
   const int step = chunk <= 0 ? kMaxBatchRows : std::min(chunk, kMaxBatchRows);
-  if (length() + total > impl_->engine.options.context_tokens) {
+  const int context = impl_->engine.options.context_tokens;
+  if (length() + total > context && !impl_->endless()) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("{} tokens behind {} do not fit the context of {} tokens",
-                                                         total, length(), impl_->engine.options.context_tokens));
+                                                         total, length(), context));
   }
   for (int begin = 0; begin < total;) {
+    if (length() >= context) {
+      return Fail(ErrorCode::kResourceExhausted,
+                  fmt::format("the context of {} tokens is full, and there is no memory to make room in it", context));
+    }
     const int count = std::min({step, total - begin, impl_->RoomInStep()});
     KV_TRY(impl_->sequence.Extend(tokens.subspan(static_cast<size_t>(begin), static_cast<size_t>(count))));
     const StepRows rows{.sequence = &impl_->sequence,
@@ -163,7 +169,7 @@ Status Session::Evaluate(std::span<const int32_t> tokens, int first_logits, int 
 Result<FinishReason> Session::Impl::Generate(Generator& generator) {
   const Request& request = generator.request();
   while (true) {
-    const int computed = sequence.length() + dropped;
+    const int computed = sequence.length() + dropped();
     const std::span<const int32_t> next = generator.tokens().subspan(static_cast<size_t>(computed));
     KV_TRY(sequence.Extend(next.first(std::min(next.size(), static_cast<size_t>(RoomInStep())))));
     const StepRows rows{.sequence = &sequence,
@@ -173,7 +179,7 @@ Result<FinishReason> Session::Impl::Generate(Generator& generator) {
     const Status status = RunStep(engine, {&rows, 1}, request.cancel);
     if (!status && status.error().code == ErrorCode::kCancelled) return FinishReason::kCancelled;
     KV_TRY(status);
-    KV_ASSIGN(const std::optional<FinishReason> finished, generator.FinishStep(sequence.length() + dropped));
+    KV_ASSIGN(const std::optional<FinishReason> finished, generator.FinishStep(sequence.length() + dropped()));
     if (evictor) evictor->OnStep();
     if (finished) return *finished;
     KV_TRY(EvictIfDue());
@@ -184,8 +190,8 @@ Result<FinishReason> Session::Impl::Generate(Generator& generator) {
 }
 
 Result<Generation> Session::Generate(const Request& request) {
-  KV_ASSIGN(Generator generator, Generator::Create(impl_->engine, request));
-  impl_->dropped = 0;
+  KV_ASSIGN(Generator generator, Generator::Create(impl_->engine, impl_->spec, request));
+  impl_->shifted = 0;
   generator.Begin(impl_->ReusePrefix(request.prompt, generator.reusable()));
   KV_ASSIGN(const FinishReason reason, impl_->Generate(generator));
   return generator.Finish(reason, kv_bytes());

@@ -65,7 +65,7 @@ Status KvSequence::Evict(int layer, int32_t end_block, std::span<const std::vect
   first_block = end_block;
   shift_floor_[static_cast<size_t>(layer)] = end_block;
   // What comes now has seen a part of the text only, and must not be taken for what the whole text gives.
-  observers_.clear();
+  StopObserving();
   evicted_ = true;
   RefreshRefs(0);
   return {};

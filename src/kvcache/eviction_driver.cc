@@ -2,7 +2,8 @@
 //
 // What all techniques share is here: the first tokens and the recent ones stay, the rest is ranked, and only whole
 // pages behind the recent tokens are touched, so that the open page is never moved. The papers keep the same; they
-// differ in the scores and in how a budget is divided, which is what a policy says.
+// differ in the scores and in how a budget is divided, which is what a policy says. A policy that renumbers has no
+// scores: its choice is the same everywhere, and that is a context shift.
 #include "kvcache/eviction_driver.h"
 
 #include <algorithm>
@@ -107,7 +108,49 @@ Status EvictLayer(KvSequence& sequence, const EvictionPolicy& policy, const Atte
   return {};
 }
 
+// Drops what is over the budget behind the sinks, and moves the rest down.
+Status Renumber(KvSequence& sequence, const EvictionPolicy& policy, const AttentionTraits& traits, int budget) {
+  const auto whole_pages = [](int64_t tokens) { return tokens / kernels::kPageTokens * kernels::kPageTokens; };
+  const int64_t sinks = BlocksFor(policy.sinks()) * kernels::kPageTokens;
+  const int64_t over = sequence.committed() - std::max(budget, LeastBudget(policy, sequence.shape()));
+  const int64_t can_go = whole_pages(sequence.committed() - sinks - sequence.options().recent);
+  const int64_t drop = std::min(whole_pages(over + kernels::kPageTokens - 1), can_go);
+  if (drop <= 0) return {};
+  KV_TRY(sequence.ShiftContext(policy.sinks(), static_cast<int32_t>(drop), TurnKeysBy(traits)));
+  sequence.StopObserving();
+  return {};
+}
+
 }  // namespace
+
+RotateKey TurnKeysBy(const AttentionTraits& traits) {
+  struct Turn {
+    int32_t delta = 0;
+    std::vector<float> cos, sin;  // [n_rot/2] of `delta`, once it was asked for
+  };
+  return [&traits, turns = std::vector<Turn>(traits.ropes.size())](int layer, float* key, int32_t delta) mutable {
+    const auto index = static_cast<size_t>(traits.rope_of_layer[static_cast<size_t>(layer)]);
+    const KeyRope& rope = traits.ropes[index];
+    Turn& turn = turns[index];
+    if (turn.delta != delta) {
+      turn = {.delta = delta, .cos = {}, .sin = {}};
+      for (const double frequency : rope.frequencies) {
+        turn.cos.push_back(static_cast<float>(std::cos(delta * frequency)));
+        turn.sin.push_back(static_cast<float>(std::sin(delta * frequency)));
+      }
+    }
+    if (delta == 0) return;
+    kernels::TableOf(kernels::ChosenIsa())
+        .rope(key, turn.cos.data(), turn.sin.data(), static_cast<int>(2 * turn.cos.size()), rope.neox);
+  };
+}
+
+int LeastBudget(const EvictionPolicy& policy, const KvShape& shape) {
+  if (!policy.renumbers() || shape.windows.empty()) return 0;
+  const int window = std::ranges::max(shape.windows);
+  // The page of the sinks, the window, and as much as whole pages may take too much.
+  return window == 0 ? 0 : static_cast<int>(BlocksFor(policy.sinks()) + 1) * kernels::kPageTokens + window;
+}
 
 std::vector<int32_t> ChoosePlaces(std::span<const int32_t> positions, std::span<const float> scores, int sinks,
                                   int count) {
@@ -131,6 +174,7 @@ std::vector<int32_t> ChoosePlaces(std::span<const int32_t> positions, std::span<
 Status EvictToBudget(KvSequence& sequence, const EvictionPolicy& policy, const AttentionTraits& traits, int budget,
                      EvictionRecords* records, base::ThreadPool& pool) {
   KV_CHECK(records != nullptr || !policy.needs().any());
+  if (policy.renumbers()) return Renumber(sequence, policy, traits, budget);
   const KvShape& shape = sequence.shape();
   std::vector<int> layers;
   for (int layer = 0; layer < shape.layers; ++layer) {

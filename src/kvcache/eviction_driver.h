@@ -46,10 +46,22 @@ class EvictionRecords {
 [[nodiscard]] std::vector<int32_t> ChoosePlaces(std::span<const int32_t> positions, std::span<const float> scores,
                                                 int sinks, int count);
 
+/// Turns a stored key by `delta` positions as the model does it, whatever YaRN multiplies keys with: the key has that
+/// already. For one thread; refers to `traits`.
+[[nodiscard]] RotateKey TurnKeysBy(const AttentionTraits& traits);
+
+/// The fewest tokens that a policy which renumbers leaves: all layers count positions alike, so what a layer with a
+/// window sees has to stay in every layer. 0 where no layer has a window, or the policy does not renumber.
+[[nodiscard]] int LeastBudget(const EvictionPolicy& policy, const KvShape& shape);
+
 /// Makes each head of every layer without a window hold `budget` tokens, as the policy divides them, or as many as it
 /// holds if that is less. The first tokens and the recent ones stay in any case: up to policy.sinks() and
 /// policy.Recent(budget) + 63 tokens, even where the budget is less. Scores the heads of a layer over the threads of
 /// `pool`. `records` may be null where the policy needs none. Between steps only.
+///
+/// A policy that renumbers leaves the sequence shorter, by whole pages behind the sinks: with at most
+/// max(budget, LeastBudget) tokens and at most 63 fewer, or what the sinks and KvOptions::recent need if that is more.
+/// It copies shared pages that move, all or nothing, and observers hear nothing of the sequence any more.
 ///
 /// Layers are done one by one. kResourceExhausted where there is no room for the copies of what a layer keeps: then the
 /// layers before it are done, and a later call goes on.

@@ -178,5 +178,143 @@ TEST_F(EvictToBudgetTest, WithoutMemoryForCopiesALayerStaysWhole) {
   EXPECT_EQ(Held(0, 0).size(), 500u);
 }
 
+// Keys as a model would write them: the same key, turned by its position, differently in the two layers.
+class RenumberTest : public testing::Test {
+ protected:
+  using Key = std::vector<double>;
+
+  static Key Turned(int layer, int32_t position) {
+    const KeyRope& rope = kTraits.ropes[static_cast<size_t>(layer)];
+    Key key(16);
+    for (size_t i = 0; i < key.size(); ++i) key[i] = 1 + static_cast<double>(i) / 16;
+    for (size_t i = 0; i < rope.frequencies.size(); ++i) {
+      const size_t a = rope.neox ? i : 2 * i;
+      const size_t b = rope.neox ? i + rope.frequencies.size() : 2 * i + 1;
+      const double angle = position * rope.frequencies[i];
+      const double x = key[a], y = key[b];
+      key[a] = rope.magnitude * (x * std::cos(angle) - y * std::sin(angle));
+      key[b] = rope.magnitude * (y * std::cos(angle) + x * std::sin(angle));
+    }
+    return key;
+  }
+  static void Grow(KvSequence& sequence, int count, int32_t first_token) {
+    std::vector<int32_t> ids(static_cast<size_t>(count));
+    std::iota(ids.begin(), ids.end(), first_token);
+    ASSERT_TRUE(sequence.Extend(ids).has_value());
+    const KvView view = sequence.View();
+    const auto store = kernels::TableOf(kernels::Isa::kRef).store_kv[static_cast<size_t>(view.format)];
+    for (int layer = 0; layer < 2; ++layer) {
+      for (int i = 0; i < count; ++i) {
+        const Key key = Turned(layer, view.first_new_position + i);
+        const std::vector<float> floats(key.begin(), key.end());
+        const std::vector<float> value(16, static_cast<float>(ids[static_cast<size_t>(i)]));
+        const WriteSlot slot = view.slot(layer, 0, i);
+        store(slot.page, 16, slot.slot, floats.data(), value.data());
+      }
+    }
+    sequence.Commit();
+    sequence.ReleaseOutsideWindow();
+    ASSERT_TRUE(sequence.CheckIntegrity().has_value());
+  }
+  // Expects tokens 0 to 63 and the latest ones, at positions without a gap.
+  static void ExpectRenumbered(const KvSequence& sequence, int32_t last_token) {
+    const int32_t length = sequence.length();
+    for (int32_t i = 0; i < length; ++i) {
+      ASSERT_EQ(sequence.tokens()[static_cast<size_t>(i)], i < 64 ? i : last_token + 1 - length + i);
+    }
+    for (int layer = 0; layer < 2; ++layer) {
+      std::vector<float> keys, values;
+      sequence.ReadHead(layer, 0, static_cast<int32_t>(BlocksFor(length)), &keys, &values);
+      const int32_t first = length - static_cast<int32_t>(values.size() / 16);
+      for (int32_t i = first; i < length; ++i) {
+        const Key expected = Turned(layer, i);
+        const auto at = static_cast<size_t>(i - first) * 16;
+        for (size_t d = 0; d < 16; ++d) ASSERT_NEAR(keys[at + d], expected[d], 2e-4) << i;
+        ASSERT_EQ(values[at], sequence.tokens()[static_cast<size_t>(i)]);
+      }
+    }
+  }
+  KvSequence Make(const KvShape& shape, std::vector<SealObserver*> observers = {}) {
+    const KvOptions options = {.format = kernels::PageFormat::kF32, .recent = 64};
+    return KvSequence::Create(*pool_, shape, options, std::move(observers)).value();
+  }
+  Status Evict(KvSequence& sequence, int budget) {
+    return EvictToBudget(sequence, StreamingEviction(), kTraits, budget, nullptr, threads_);
+  }
+
+  inline static const AttentionTraits kTraits = {
+      .heads = 1,
+      .ropes = {{.frequencies = {1.0, 0.1, 0.01}, .magnitude = 1.25, .neox = true}, {.frequencies = {0.7, 0.03}}},
+      .rope_of_layer = {0, 1}};
+  const KvShape global_ = {.layers = 2, .kv_heads = 1, .head_dim = 16, .windows = {}};
+  std::unique_ptr<PagePool> pool_ = PagePool::Create(16 << 20).value();
+  base::ThreadPool threads_{1};
+};
+
+TEST_F(RenumberTest, PositionsHaveNoGapAfterAnyNumberOfEvictions) {
+  KvSequence sequence = Make(global_);
+  int32_t tokens = 0;
+  for (int round = 0; round < 20; ++round) {
+    Grow(sequence, 300, tokens);
+    tokens += 300;
+    const int32_t before = sequence.length();
+    ASSERT_TRUE(Evict(sequence, 400).has_value());
+    EXPECT_LE(sequence.length(), 400);
+    EXPECT_GT(sequence.length(), std::min(before, 400 - 64));
+    EXPECT_EQ(sequence.whole(), tokens <= 400);
+    ExpectRenumbered(sequence, tokens - 1);
+    EXPECT_EQ(pool_->stats().live_bytes, sequence.bytes());
+  }
+}
+
+TEST_F(RenumberTest, OthersKeepWhatTheyShareAndObserversHearNothingMore) {
+  class Counter final : public SealObserver {
+   public:
+    void OnSeal(const SealedBlock& /*block*/) override { ++sealed; }
+    int sealed = 0;
+  } counter;
+  KvSequence sequence = Make(global_, {&counter});
+  Grow(sequence, 640, 0);
+  const KvSequence other = sequence.Fork();
+  ASSERT_TRUE(Evict(sequence, 256).has_value());
+  ExpectRenumbered(sequence, 639);
+  Grow(sequence, 64, 640);
+  EXPECT_EQ(counter.sealed, 10);
+  EXPECT_EQ(other.length(), 640);
+  EXPECT_TRUE(other.whole());
+  ExpectRenumbered(other, 639);
+}
+
+TEST_F(RenumberTest, WhatAWindowSeesStaysInAllLayers) {
+  const KvShape windowed = {.layers = 2, .kv_heads = 1, .head_dim = 16, .windows = {0, 300}};
+  EXPECT_EQ(LeastBudget(StreamingEviction(), windowed), 300 + 128);
+  EXPECT_EQ(LeastBudget(StreamingEviction(), global_), 0);
+  EXPECT_EQ(LeastBudget(RecentEviction(), windowed), 0);
+  KvSequence sequence = Make(windowed);
+  Grow(sequence, 1000, 0);
+  ASSERT_TRUE(Evict(sequence, 200).has_value());
+  EXPECT_LE(sequence.length(), 428);
+  // All that the next query sees through the window was there before, none of it is a sink.
+  EXPECT_GE(sequence.length() - 64, 299);
+  ExpectRenumbered(sequence, 999);
+}
+
+TEST_F(RenumberTest, WithoutMemoryForSharedPagesNothingChanges) {
+  KvSequence sequence = Make(global_);
+  Grow(sequence, 640, 0);
+  const KvSequence other = sequence.Fork();
+  std::vector<Page> rest;
+  while (auto page = pool_->Allocate(kernels::PageBytes(kernels::PageFormat::kF32, 16), MemoryTag::kSequence)) {
+    rest.push_back(std::move(*page));
+  }
+  const Status status = Evict(sequence, 256);
+  ASSERT_FALSE(status.has_value());
+  EXPECT_EQ(status.error().code, ErrorCode::kResourceExhausted);
+  EXPECT_EQ(sequence.length(), 640);
+  rest.clear();
+  ASSERT_TRUE(Evict(sequence, 256).has_value());
+  ExpectRenumbered(sequence, 639);
+}
+
 }  // namespace
 }  // namespace kvasir::kvcache

@@ -63,6 +63,10 @@ class EvictionPolicy {
 
   /// Tokens at the start that are always kept.
   [[nodiscard]] virtual int sinks() const { return 4; }
+  /// Whether what stays is numbered anew, without a gap, as if the rest had never been: then a text may be longer than
+  /// the model's context. Such a policy keeps its sinks, rounded up to whole pages, and the most recent tokens, the
+  /// same in all layers and heads; nothing is scored.
+  [[nodiscard]] virtual bool renumbers() const { return false; }
   /// Tokens at the end that are always kept, under a budget of so many tokens per head.
   [[nodiscard]] virtual int Recent(int budget) const;
   /// Tokens that each head of the layer number `index` (of `layers` without a window) keeps on average, of `length`.

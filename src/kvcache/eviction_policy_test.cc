@@ -136,6 +136,9 @@ TEST(EvictionPolicyTest, StreamingAndRecentKeepTheLatest) {
   }
   EXPECT_EQ(StreamingEviction().sinks(), 4);
   EXPECT_EQ(RecentEviction().sinks(), 0);
+  for (const EvictionPolicy* policy : EvictionPolicies()) {
+    EXPECT_EQ(policy->renumbers(), policy == &StreamingEviction()) << policy->name();
+  }
 }
 
 TEST(EvictionPolicyTest, RandomIsEvenAndTheSameEveryTime) {

@@ -179,6 +179,10 @@ Status KvSequence::Truncate(int32_t new_length) {
   return {};
 }
 
+bool KvSequence::whole() const {
+  return !evicted_ && std::ranges::all_of(origins_, [](const BlockOrigin& each) { return each.moved_tokens == 0; });
+}
+
 KvSequence KvSequence::Fork() const {
   KV_CHECK(committed_ == length());
   KvSequence fork(*pool_, shape_, options_, observers_);

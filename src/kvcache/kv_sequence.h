@@ -81,6 +81,11 @@ class KvSequence {
   [[nodiscard]] Status Evict(int layer, int32_t end_block, std::span<const std::vector<int32_t>> kept);
   /// Whether some head has forgotten tokens since the sequence was last empty.
   [[nodiscard]] bool evicted() const { return evicted_; }
+  /// Whether its tokens are a text from its beginning and without a gap, and all that they saw of it is there (but for
+  /// what a window hides).
+  [[nodiscard]] bool whole() const;
+  /// Observers hear nothing of this sequence any more: what comes now is of no use to others.
+  void StopObserving() { observers_.clear(); }
 
   /// Whether Truncate(length) can work: 0 <= length <= length(), and every page that a query at `length` sees is held.
   /// Always true for 0.

@@ -97,6 +97,7 @@ ApiStatus CheckContext(const Model& model, size_t prompt_tokens, int max_tokens)
   const auto context = static_cast<size_t>(model.engine->options().context_tokens);
   const size_t wanted = prompt_tokens + static_cast<size_t>(std::max(max_tokens, 0));
   if (prompt_tokens < context && wanted <= context) return {};
+  if (model.engine->options().kv.endless()) return {};
   const std::string what = prompt_tokens >= context ? fmt::format("the prompt has {} tokens", prompt_tokens)
                                                     : fmt::format("the prompt's {} tokens and the {} asked for make {}",
                                                                   prompt_tokens, max_tokens, wanted);

@@ -1,4 +1,4 @@
-"""eval tokens and eval ruler, intervals and plots: what they print, what they write, what they refuse."""
+"""eval tokens, eval ruler and eval evict, intervals and plots: what they print, what they write, what they refuse."""
 
 import json
 import struct
@@ -99,6 +99,38 @@ def test_ruler_on_plain_text_with_a_haystack_of_ones_own(kvasir, smollm2, tmp_pa
     assert "mean" not in text  # of one task
 
 
+def test_policies_beside_each_other(kvasir, smollm2, wikitext, tmp_path):
+    svg = tmp_path / "evict.svg"
+    call = ["eval", "evict", "-m", smollm2, "-f", wikitext, "-c", "512", "--chunks", "2", "--samples", "2", "--tasks", "niah_single_1"]
+    got = json.loads(kvasir.ok(*call, "--policies", "streaming,recent,tova", "--budgets", "50%,70%", "--plot", str(svg), "--json"))
+    assert [(r["policy"], r["budget"]) for r in got["rows"]] == [(p, b) for b in ("50%", "70%") for p in ("streaming", "recent", "tova")]
+    assert got["context"] == 512 and got["solved"] == ["niah_single_1"]
+    assert got["whole"]["score"] == got["whole"]["solved_score"] > 0.4
+    by = {(r["policy"], r["budget"]): r for r in got["rows"]}
+    for row in got["rows"]:
+        assert row["mean_kld_low"] <= row["mean_kld"] <= row["mean_kld_high"] and row["tokens"] == 2 * 127
+        assert row["ruler"]["tasks"]["niah_single_1"] == row["ruler"]["score"] <= 1
+        assert 0.4 < row["held"] < 1
+    # Without its first tokens the model has nowhere to leave the attention that it does not need.
+    assert by["recent", "50%"]["mean_kld"] > 5 * by["streaming", "50%"]["mean_kld"] > 0
+    assert by["tova", "70%"]["held"] > by["tova", "50%"]["held"]
+    # What a cache finds alongside others it finds alone.
+    alone = json.loads(kvasir.ok("eval", "ruler", "-m", smollm2, "-c", "512", "--samples", "2", "--tasks", "niah_single_1", "--kv",
+                                 "f16,evict=tova,budget=50%", "--json"))
+    assert alone["score"] == by["tova", "50%"]["ruler"]["score"]
+    picture = "".join(ElementTree.fromstring(svg.read_text()).itertext())
+    for words in ("What eviction costs at 512 tokens", "mean KLD, 50% kept", "mean KLD, 70% kept", "streaming", "found of what is asked for"):
+        assert words in picture
+
+
+def test_policies_without_questions(kvasir, small_model, wikitext):
+    call = ["eval", "evict", "-m", small_model, "-f", wikitext, "-c", "512", "--chunks", "2", "--samples", "0"]
+    text = kvasir.ok(*call, "--budgets", "192", "--policies", "random,knorm")
+    assert "random" in text and "knorm" in text and "192" in text and "RULER" not in text and "bootstrap over chunks" in text
+    assert "lru" in kvasir.fails(*call, "--policies", "lru")
+    assert "--kv is 'f16,evict=tova,budget=50%'" in kvasir.fails(*call, "--kv", "f16,evict=tova,budget=50%")
+
+
 @pytest.mark.parametrize("args, expected", [
     (["ruler", "-m", "x", "--tasks", "squad"], "--tasks is 'squad', but 'squad' is no task; the tasks are niah_single_1"),
     (["ruler", "-m", "x", "--tasks", ""], "no task"),
@@ -107,6 +139,9 @@ def test_ruler_on_plain_text_with_a_haystack_of_ones_own(kvasir, smollm2, tmp_pa
     (["ruler", "-m", "x", "--seed", "-1"], "--seed is '-1'"),
     (["ruler", "-m", "x", "--plot", "scores.pdf"], "--plot is 'scores.pdf', but it must be a file name that ends in .svg or .png"),
     (["tokens", "-m", "x"], "--file is required"),
+    (["evict", "-m", "x"], "--file is required"),
+    (["evict", "-m", "x", "-f", "x", "--policies", "tova,,knorm"], "--policies is 'tova,,knorm'"),
+    (["evict", "-m", "x", "-f", "x", "--plot", "x"], ".svg or .png"),
     (["tokens", "-m", "x", "-f", "x", "--buckets", "0"], "--buckets is '0'"),
     (["tokens", "-m", "x", "-f", "x", "--plot", "x"], ".svg or .png"),
     (["ppl", "-m", "x", "-f", "x", "--seed", "one"], "--seed is 'one'"),

@@ -11,7 +11,7 @@ from program import BINARY
 
 COMMANDS = [["run"], ["chat"], ["serve"], ["embed"], ["inspect"], ["tokenize"], ["detokenize"], ["apply-template"], ["grammar"], ["bench"],
             ["eval"],
-            ["eval", "ppl"], ["eval", "kld"], ["eval", "tokens"], ["eval", "ruler"], ["eval", "golden"], ["tune"], ["completion"]]
+            ["eval", "ppl"], ["eval", "kld"], ["eval", "tokens"], ["eval", "ruler"], ["eval", "evict"], ["eval", "golden"], ["tune"], ["completion"]]
 
 
 def test_without_arguments_it_introduces_itself(kvasir):

@@ -1,0 +1,53 @@
+"""What each eviction policy costs, against the same computation in numpy: scores, choice of tokens, positions and attention all at once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import numpy as np
+import pytest
+
+from eviction import POLICIES, ForgetfulModel
+from program import DATA
+
+CONTEXT = 512
+FIRST = CONTEXT * 3 // 4
+
+
+def log_softmax(x: np.ndarray) -> np.ndarray:
+    x = x.astype(np.float64) - x.max(axis=-1, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
+
+
+def program(kvasir, *args: str, text: str | None = None) -> str:
+    return subprocess.run([kvasir, *args], input=text, check=True, capture_output=True, text=True, timeout=600).stdout
+
+
+@pytest.mark.parametrize("name, budget", [("smollm2", 50), ("gemma3-270m", 55)])
+def test_divergence_is_that_of_the_formulas(kvasir, real_model, name, budget):
+    path = str(real_model(name))
+    file = DATA / "text/wikitext2-test.txt"
+    if not file.exists():
+        pytest.skip("the shared texts are not beside this checkout")
+    # Precise arithmetic and a cache of 32 bits: what differs from numpy is the policy or nothing.
+    got = json.loads(program(kvasir, "eval", "evict", "-m", path, "-f", str(file), "-c", str(CONTEXT), "--chunks", "1", "--samples", "0", "--kv", "f32",
+                             "--compute", "precise", "--policies", ",".join(POLICIES), "--budgets", f"{budget}%", "--json"))
+    rows = {row["policy"]: row for row in got["rows"]}
+    tokens = json.loads(program(kvasir, "tokenize", "-m", path, "--ids", "--no-special", text=file.read_text()[: 16 * CONTEXT]))[:CONTEXT]
+    model = ForgetfulModel(path, np.float32)
+    if model.metadata.get("tokenizer.ggml.add_bos_token", False):
+        tokens = [int(model.metadata["tokenizer.ggml.bos_token_id"]), *tokens[:-1]]
+    late = slice(FIRST, CONTEXT - 1)
+
+    def logs(policy: str | None) -> np.ndarray:
+        model.start(policy, FIRST, round(FIRST * budget / 100))
+        return log_softmax(model.forward(tokens[:-1], rows=late))
+
+    whole = logs(None)
+    for policy in POLICIES:
+        each = logs(policy)
+        divergence = (np.exp(whole) * (whole - each)).sum(axis=-1).mean()
+        assert rows[policy]["mean_kld"] == pytest.approx(divergence, rel=0.03), policy
+        same = (whole.argmax(axis=-1) == each.argmax(axis=-1)).mean()
+        assert rows[policy]["same_top"] == pytest.approx(same, abs=0.02), policy
