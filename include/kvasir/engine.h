@@ -157,7 +157,8 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   /// Generates. Errors: an empty prompt, ids outside the vocabulary, a prompt longer than the context (both numbers are
-  /// named; a cache for texts without end takes any), invalid sampling options, no memory for pages. After an error the cache holds a prefix of what it held.
+  /// named; a cache for texts without end takes any), invalid sampling options, no memory for pages. After an error the
+  /// cache holds a prefix of what it held.
   [[nodiscard]] Result<Generation> Generate(const Request& request);
 
   /// Runs `tokens` after what the cache holds and calls `on_logits(index, logits [V])` for each token whose index is

@@ -49,9 +49,9 @@ struct EvictionReport {
 };
 
 /// Computes every text and every prompt once for all caches, which share it until they forget. Each row is what the
-/// policy gives alone: its RULER score is that of EvalRuler with this cache. `progress` gets chunks and samples done, and
-/// in all, and the share of the work done. Errors: those of EvalDivergence and EvalRuler; no cache, a cache that does not
-/// evict or is not stored like the others.
+/// policy gives alone: its RULER score is that of EvalRuler with this cache. `progress` gets chunks and samples done,
+/// and in all, and the share of the work done. Errors: those of EvalDivergence and EvalRuler; no cache, a cache that
+/// does not evict or is not stored like the others.
 [[nodiscard]] Result<EvictionReport> EvalEviction(const EngineOptions& options, const EvictionPlan& plan,
                                                   const EvalProgress& progress = {});
 

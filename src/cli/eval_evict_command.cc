@@ -63,7 +63,8 @@ Json RulerJson(const EvictionCost& cost) {
 }
 
 Json ToJson(const EvictionCost& cost, bool ruler) {
-  Json json = {{"kv", KvSpecText(cost.kv)}, {"policy", cost.kv.evict}, {"budget", BudgetOf(cost.kv)}, {"held", cost.held}};
+  Json json = {
+      {"kv", KvSpecText(cost.kv)}, {"policy", cost.kv.evict}, {"budget", BudgetOf(cost.kv)}, {"held", cost.held}};
   AddDivergence(json, cost.divergence);
   AddInterval(json, "mean_kld", cost.divergence.mean_kld_interval);
   AddInterval(json, "same_top", cost.divergence.same_top_interval);
@@ -74,12 +75,8 @@ Json ToJson(const EvictionCost& cost, bool ruler) {
 
 Json ToJson(const EvictionReport& report, const EvictOptions& options) {
   const bool ruler = options.ruler.samples > 0;
-  Json json = {{"model", report.model},
-               {"configuration", report.configuration},
-               {"context", options.text.context},
-               {"seed", options.text.seed},
-               {"resamples", kBootstrapResamples},
-               {"seconds", report.seconds}};
+  Json json = {{"model", report.model},     {"configuration", report.configuration}, {"context", options.text.context},
+               {"seed", options.text.seed}, {"resamples", kBootstrapResamples},      {"seconds", report.seconds}};
   if (ruler) {
     json["samples"] = options.ruler.samples;
     json["query_aware"] = options.ruler.query_aware;
@@ -106,9 +103,8 @@ std::string Table(const EvictionReport& report, const EvictOptions& options) {
   const bool ruler = options.ruler.samples > 0;
   const bool solved = !report.solved.empty();
   const DivergenceReport& first = report.rows.front().divergence;
-  std::string text =
-      fmt::format("{:<10} {:>6}  {:>5}  {:>9} {:<19}  {:>8}  {:>10}", "policy", "budget", "bytes", "mean KLD",
-                  first.chunks > 1 ? "[low, high]" : "", "same top", "perplexity");
+  std::string text = fmt::format("{:<10} {:>6}  {:>5}  {:>9} {:<19}  {:>8}  {:>10}", "policy", "budget", "bytes",
+                                 "mean KLD", first.chunks > 1 ? "[low, high]" : "", "same top", "perplexity");
   if (ruler) text += fmt::format("  {:>7}{}", "RULER %", solved ? "  solved %" : "");
   text += "\n";
   if (ruler) text += fmt::format("{:<75}{}\n", "whole cache", RulerColumns(report.whole, solved));
@@ -136,11 +132,11 @@ plot::ScatterChart ChartOf(const EvictionReport& report, const EvictOptions& opt
   const bool ruler = !report.solved.empty();
   plot::ScatterChart chart{
       .title = fmt::format("What eviction costs at {} tokens: {}", options.text.context, report.model),
-      .subtitle = fmt::format("{} · {} chunks{}", report.configuration, report.rows.front().divergence.chunks,
-                              ruler ? fmt::format(" · {} samples of {} tasks; the whole cache finds {:.0f} %",
-                                                  options.ruler.samples, report.solved.size(),
-                                                  100 * report.whole.solved_score)
-                                    : ""),
+      .subtitle =
+          fmt::format("{} · {} chunks{}", report.configuration, report.rows.front().divergence.chunks,
+                      ruler ? fmt::format(" · {} samples of {} tasks; the whole cache finds {:.0f} %",
+                                          options.ruler.samples, report.solved.size(), 100 * report.whole.solved_score)
+                            : ""),
       .x_label = ruler ? "RULER: found of what is asked for (%)" : "bytes held (% of the whole cache)",
       .panels = {}};
   for (const std::string& budget : options.budgets) {
@@ -187,16 +183,16 @@ Action DefineEvalEvict(CLI::App& app) {
   app.add_flag("--raw", options->ruler.raw, "plain text, even if the model has a chat template");
   app.add_flag("--query-aware", options->ruler.query_aware, "let the cache see the question before it forgets");
   AddPlotFlag(app, "mean KLD against what is found, a panel for each budget", options->plot);
-  app.footer(
-      fmt::format("Examples:\n"
-                  "  kvasir eval evict -m smollm2 -f wikitext2-test.txt -c 2048 --chunks 4\n"
-                  "  kvasir eval evict -m smollm2 -f wikitext2-test.txt -c 2048 --policies tova,snapkv,random --budgets "
-                  "25% --tasks niah --query-aware\n"
-                  "\n"
-                  "Every text and every prompt is computed once, with all tokens kept. Then each policy forgets, and its\n"
-                  "predictions are compared with those of the whole cache, and its answers with what is asked for.\n"
-                  "Policies: {}.",
-                  fmt::join(EvictionPolicyList(), ", ")));
+  app.footer(fmt::format(
+      "Examples:\n"
+      "  kvasir eval evict -m smollm2 -f wikitext2-test.txt -c 2048 --chunks 4\n"
+      "  kvasir eval evict -m smollm2 -f wikitext2-test.txt -c 2048 --policies tova,snapkv,random --budgets "
+      "25% --tasks niah --query-aware\n"
+      "\n"
+      "Every text and every prompt is computed once, with all tokens kept. Then each policy forgets, and its\n"
+      "predictions are compared with those of the whole cache, and its answers with what is asked for.\n"
+      "Policies: {}.",
+      fmt::join(EvictionPolicyList(), ", ")));
   return [options] { return RunEvict(*options); };
 }
 

@@ -47,8 +47,8 @@ class CacheEvictor {
   [[nodiscard]] int Reusable(const kvcache::KvSequence& sequence, int common, int prompt_tokens) const;
   /// The same for blocks of another sequence of `engine`, whose rows were never seen.
   [[nodiscard]] static int ReusableOfOthers(const Engine::Impl& engine, int common, int prompt_tokens);
-  /// Of a text of `tokens` that begins with a prompt of `prompt_tokens`, how many a head of a sequence of `engine` holds
-  /// at once at most.
+  /// Of a text of `tokens` that begins with a prompt of `prompt_tokens`, how many a head of a sequence of `engine`
+  /// holds at once at most.
   [[nodiscard]] static int MostHeld(const Engine::Impl& engine, int prompt_tokens, int tokens);
   /// The sequence was rewound.
   void OnRewind(const kvcache::KvSequence& sequence);
@@ -82,9 +82,9 @@ class CacheEvictor {
   const KvSpec spec_;
   const kvcache::EvictionPolicy& policy_;
   std::optional<AttentionRecord> record_;
-  int budget_ = 0;          // tokens; 0 while the end of the prompt has not come
-  int32_t next_ = kNever;   // the length of the text at which tokens are evicted next
-  bool by_caller_ = false;  // Compress was called since the sequence was empty
+  int budget_ = 0;                // tokens; 0 while the end of the prompt has not come
+  int32_t next_ = kNever;         // the length of the text at which tokens are evicted next
+  bool by_caller_ = false;        // Compress was called since the sequence was empty
   std::vector<int32_t> dropped_;  // where what is kept is numbered anew: what stood between the first page and the rest
 };
 

@@ -279,8 +279,8 @@ TEST_F(EvictionTest, ASpecificationMadeByHandIsChecked) {
   EXPECT_EQ(Engine::Load(options).error().code, ErrorCode::kInvalidArgument);
 }
 
-// In a model of one layer, keys and values depend on a token and its position alone. So what is left after any number of
-// evictions must give what a fresh computation of the tokens that are left gives.
+// In a model of one layer, keys and values depend on a token and its position alone. So what is left after any number
+// of evictions must give what a fresh computation of the tokens that are left gives.
 TEST_F(EvictionTest, StreamingIsAFreshComputationOfWhatIsLeft) {
   const std::string path = model::TinyModel{.layers = 1, .window = 0}.Write("streaming-one-layer");
   constexpr int kContext = 512;

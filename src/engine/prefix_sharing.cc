@@ -30,8 +30,7 @@ void HashBlocks(std::span<const int32_t> tokens, const kvcache::BlockHash& root,
 int Scheduler::Impl::Reusable(const ScheduledRequest& request) const {
   if (request.shadow) return 0;  // it has to see all keys and values
   const Generator& generator = request.generator;
-  return CacheEvictor::ReusableOfOthers(engine, generator.reusable(),
-                                        static_cast<int>(generator.prompt().size()));
+  return CacheEvictor::ReusableOfOthers(engine, generator.reusable(), static_cast<int>(generator.prompt().size()));
 }
 
 kvcache::PrefixMatch Scheduler::Impl::FindPrefix(ScheduledRequest& request) {

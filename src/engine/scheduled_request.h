@@ -36,9 +36,7 @@ struct ScheduledRequest {
   /// Tokens of the text that have a place in the sequence, or had one. While running.
   [[nodiscard]] int taken() const { return sequence->length() + dropped(); }
   /// Tokens that are yet to be computed before the next one can be chosen.
-  [[nodiscard]] int remaining() const {
-    return static_cast<int>(generator.tokens().size()) - (sequence ? taken() : 0);
-  }
+  [[nodiscard]] int remaining() const { return static_cast<int>(generator.tokens().size()) - (sequence ? taken() : 0); }
   /// Whether this request may take the memory of `other`.
   [[nodiscard]] bool Outranks(const ScheduledRequest& other) const {
     return submission.priority != other.submission.priority ? submission.priority > other.submission.priority

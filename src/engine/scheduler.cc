@@ -112,7 +112,8 @@ Result<RequestId> Scheduler::Impl::Submit(Submission submission) {
   auto request = std::make_unique<ScheduledRequest>(++last_id, std::move(submission), std::move(generator));
   request->kv_options = std::move(kv_options);
   // A check counts the positions of the whole text.
-  if (options.shadow_check_every > 0 && !engine.options.kv.endless() && counters.accepted % options.shadow_check_every == 0) {
+  if (options.shadow_check_every > 0 && !engine.options.kv.endless() &&
+      counters.accepted % options.shadow_check_every == 0) {
     request->shadow = ShadowCheck::Create(engine, counters.shadow.requests);
     if (request->shadow) ++counters.shadow.requests;
   }

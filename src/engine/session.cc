@@ -141,8 +141,8 @@ Status Session::Evaluate(std::span<const int32_t> tokens, int first_logits, int 
   const int step = chunk <= 0 ? kMaxBatchRows : std::min(chunk, kMaxBatchRows);
   const int context = impl_->engine.options.context_tokens;
   if (length() + total > context && !impl_->endless()) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} tokens behind {} do not fit the context of {} tokens",
-                                                         total, length(), context));
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} tokens behind {} do not fit the context of {} tokens", total, length(), context));
   }
   for (int begin = 0; begin < total;) {
     if (length() >= context) {

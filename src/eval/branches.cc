@@ -111,9 +111,10 @@ Status Branches::Run(std::span<const Work> work, const OnLogits& on_logits) {
       KV_TRY(branch.sequence->Extend(work[i].tokens.subspan(begin, static_cast<size_t>(count))));
       rows.push_back({.sequence = &*branch.sequence,
                       .first_logits = std::clamp(work[i].first_logits - static_cast<int>(begin), 0, count),
-                      .on_logits = [&on_logits, i, begin](int index, std::span<const float> logits) {
-                        on_logits(i, static_cast<int>(begin) + index, logits);
-                      },
+                      .on_logits =
+                          [&on_logits, i, begin](int index, std::span<const float> logits) {
+                            on_logits(i, static_cast<int>(begin) + index, logits);
+                          },
                       .record = branch.evictor ? branch.evictor->record() : nullptr});
       taken.push_back(i);
       done[i] += static_cast<size_t>(count);

@@ -3,8 +3,8 @@
 // The problem: a comparison of twenty ways to forget would compute every prompt twenty times, though nothing is
 // forgotten before its end. The idea: a trunk is computed once and with every token kept, while all that any of the
 // policies asks for is recorded; each policy then starts from a fork, which shares the trunk's pages until it copies
-// what it keeps. Branches compute their rows together, so the weights are read once for all of them. Because the bits of
-// a row do not depend on the batch, a branch computes what a session of its own would.
+// what it keeps. Branches compute their rows together, so the weights are read once for all of them. Because the bits
+// of a row do not depend on the batch, a branch computes what a session of its own would.
 #pragma once
 
 #include <cstdint>

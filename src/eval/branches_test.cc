@@ -28,8 +28,7 @@ std::vector<KvSpec> AllPolicies(const std::string& stored) {
 
 std::shared_ptr<Engine> Load(const std::string& stored, std::span<const KvSpec> caches) {
   static const std::string path = model::TinyModel{.layers = 3, .window = 0}.Write("branches");
-  EngineOptions options{
-      .model = path, .kv = ParseKvSpec(stored).value(), .threads = 2, .context_tokens = kContext};
+  EngineOptions options{.model = path, .kv = ParseKvSpec(stored).value(), .threads = 2, .context_tokens = kContext};
   options.kv_budget_bytes = BranchBytes(options, caches).value();
   auto engine = Engine::Load(options);
   KV_CHECK(engine.has_value());

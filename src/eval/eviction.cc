@@ -3,8 +3,6 @@
 // Branches (branches.h) make it cheap: the trunk costs one prefill, and what comes behind it is computed for a group of
 // caches together. The reference is the whole cache with the same arithmetic, not exact mode: what is measured is what
 // forgetting costs, and nothing else.
-#include "kvasir/eviction_eval.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,6 +11,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "engine/tokenizer_impl.h"
 #include "eval/bootstrap.h"
 #include "eval/branches.h"
 #include "eval/chunks.h"
@@ -20,7 +19,7 @@
 #include "eval/divergence_meter.h"
 #include "eval/ruler_questions.h"
 #include "eval/runner.h"
-#include "engine/tokenizer_impl.h"
+#include "kvasir/eviction_eval.h"
 #include "text/stream_decoder.h"
 
 namespace kvasir {
@@ -35,9 +34,9 @@ constexpr int kPieceTokens = 128;
 Status CheckPlan(const EngineOptions& options, const EvictionPlan& plan) {
   if (plan.caches.empty()) return Fail(ErrorCode::kInvalidArgument, "no cache was named to compare");
   if (options.kv.evicts()) {
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("the cache {} evicts, so it is no reference; name the policies beside it",
-                            KvSpecText(options.kv)));
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("the cache {} evicts, so it is no reference; name the policies beside it", KvSpecText(options.kv)));
   }
   for (const KvSpec& spec : plan.caches) {
     if (spec.evicts()) continue;
@@ -160,7 +159,9 @@ Status Evaluation::MeasureGroup(const Group& group, std::span<const int32_t> tok
   }
   for (size_t begin = first; begin + 1 < tokens.size(); begin += kPieceTokens) {
     const auto piece = tokens.subspan(begin, std::min<size_t>(kPieceTokens, tokens.size() - 1 - begin));
-    const auto truth = [&](int index) { return std::span(truth_).subspan(static_cast<size_t>(index) * vocabulary, vocabulary); };
+    const auto truth = [&](int index) {
+      return std::span(truth_).subspan(static_cast<size_t>(index) * vocabulary, vocabulary);
+    };
     const eval::Branches::Work whole{.branch = kWhole, .tokens = piece, .first_logits = 0};
     KV_TRY(branches_->Run({&whole, 1}, [&](size_t, int index, std::span<const float> logits) {
       std::memcpy(truth(index).data(), logits.data(), logits.size_bytes());

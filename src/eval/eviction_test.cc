@@ -1,8 +1,7 @@
-#include "kvasir/eviction_eval.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kvasir/eviction_eval.h"
 #include "model/tiny_model_test_support.h"
 
 namespace kvasir {
@@ -16,7 +15,8 @@ EngineOptions Options(const std::string& kv = "f16") {
 }
 
 EvictionPlan Plan(std::initializer_list<const char*> caches, int samples = 2) {
-  EvictionPlan plan{.caches = {}, .text = {.text = {}, .context = 1024, .max_chunks = 2}, .ruler = {.samples = samples}};
+  EvictionPlan plan{
+      .caches = {}, .text = {.text = {}, .context = 1024, .max_chunks = 2}, .ruler = {.samples = samples}};
   for (const char* cache : caches) plan.caches.push_back(ParseKvSpec(cache).value());
   for (int i = 0; i < 3000; ++i) plan.text.text += static_cast<char>('a' + i * i % 26);
   plan.ruler.tasks = {"niah_single_1", "niah_multikey_2"};
@@ -25,9 +25,8 @@ EvictionPlan Plan(std::initializer_list<const char*> caches, int samples = 2) {
 }
 
 TEST(EvalEviction, ForgettingNothingCostsNothingAndForgettingMoreCostsMore) {
-  const auto report = EvalEviction(Options(), Plan({"f16,evict=tova,budget=100%", "f16,evict=recent,budget=60%",
-                                                    "f16,evict=recent,budget=192"},
-                                                   0));
+  const auto report = EvalEviction(
+      Options(), Plan({"f16,evict=tova,budget=100%", "f16,evict=recent,budget=60%", "f16,evict=recent,budget=192"}, 0));
   ASSERT_TRUE(report.has_value()) << report.error().message;
   ASSERT_EQ(report->rows.size(), 3u);
   EXPECT_EQ(report->rows[0].divergence.mean_kld, 0);
@@ -46,8 +45,9 @@ TEST(EvalEviction, ForgettingNothingCostsNothingAndForgettingMoreCostsMore) {
 
 TEST(EvalEviction, AnswersAreThoseOfEachCacheAlone) {
   for (const bool query_aware : {false, true}) {
-    EvictionPlan plan = Plan({"f16,evict=snapkv,budget=50%", "f16,evict=h2o,budget=200", "f16,evict=streaming,budget=50%",
-                              "f16,evict=expected,budget=50%", "f16,evict=adakv,budget=40%"});
+    EvictionPlan plan =
+        Plan({"f16,evict=snapkv,budget=50%", "f16,evict=h2o,budget=200", "f16,evict=streaming,budget=50%",
+              "f16,evict=expected,budget=50%", "f16,evict=adakv,budget=40%"});
     plan.ruler.query_aware = query_aware;
     int calls = 0;
     const auto report = EvalEviction(Options(), plan, [&](int done, int total, double share) {
@@ -83,7 +83,8 @@ TEST(EvalEviction, NamesWhatCannotBeCompared) {
   EXPECT_THAT(EvalEviction(Options(), Plan({"f16"})).error().message, HasSubstr("forgets nothing"));
   EXPECT_THAT(EvalEviction(Options("f16,evict=tova,budget=50%"), Plan({"f16,evict=tova,budget=50%"})).error().message,
               HasSubstr("it is no reference"));
-  EXPECT_THAT(EvalEviction(Options(), Plan({"q8,evict=tova,budget=50%"})).error().message, HasSubstr("not stored like"));
+  EXPECT_THAT(EvalEviction(Options(), Plan({"q8,evict=tova,budget=50%"})).error().message,
+              HasSubstr("not stored like"));
   const auto cancelled =
       EvalEviction(Options(), Plan({"f16,evict=tova,budget=50%"}), [](int, int, double) { return false; });
   EXPECT_EQ(cancelled.error().code, ErrorCode::kCancelled);

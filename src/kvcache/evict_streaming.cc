@@ -6,10 +6,10 @@
 // is the same without sinks, to show what they are worth.
 //
 // What stays is numbered anew, as in the paper: a token's position is its place in the cache. So no distance is larger
-// than the cache, and a text may be longer than the context that the model was trained for. The cache shifts its context
-// (context_shift.cc): whole pages behind the sinks go, and the keys behind them turn by the gap. Keys that are stored
-// before RoPE do not even have to turn. Where we differ: the sinks are rounded up to a page of 64 tokens, which then
-// stays as it is for ever, instead of being turned, and rounded, again and again.
+// than the cache, and a text may be longer than the context that the model was trained for. The cache shifts its
+// context (context_shift.cc): whole pages behind the sinks go, and the keys behind them turn by the gap. Keys that are
+// stored before RoPE do not even have to turn. Where we differ: the sinks are rounded up to a page of 64 tokens, which
+// then stays as it is for ever, instead of being turned, and rounded, again and again.
 //
 // "recent" keeps the positions of the whole text, as all other policies do, and ends at the model's context.
 #include "kvcache/eviction_policies.h"
