@@ -293,8 +293,8 @@ TEST_F(EvictionTest, StreamingIsAFreshComputationOfWhatIsLeft) {
     const auto load = [&](const std::string& spec, int context) {
       auto engine = Engine::Load({.model = path,
                                   .compute = ComputeMode::kExact,
-                                  .threads = 2,
                                   .kv = ParseKvSpec(spec).value(),
+                                  .threads = 2,
                                   .context_tokens = context});
       KV_CHECK(engine.has_value());
       return std::move(*engine);
@@ -380,8 +380,8 @@ TEST_F(EvictionTest, APromptMayBeLongerThanTheContext) {
 // The memory that is planned holds a full context in the prefix index and what one request keeps of it.
 TEST_F(EvictionTest, ThePlannedMemoryIsEnoughToStream) {
   const auto engine = Engine::Load({.model = plain_path_,
-                                    .threads = 2,
                                     .kv = ParseKvSpec("f16,evict=streaming,budget=50%").value(),
+                                    .threads = 2,
                                     .context_tokens = 1024});
   ASSERT_TRUE(engine.has_value());
   const auto scheduler = Make(**engine);
