@@ -33,7 +33,9 @@ case $name in
     [[ -f $script ]] || script=bench/$name.sh
     [[ -f $script ]] || die "there is no benchmark '$name'. There are:
 $(list)"
-    if [[ $name == kernels ]]; then
+    if [[ " $* " == *" -h "* || " $* " == *" --help "* ]]; then
+      : # nothing to measure
+    elif [[ $name == kernels ]]; then
       tools/build.sh bench
     else
       tools/build.sh release kvasir

@@ -29,8 +29,8 @@ if [[ ! -f build/$preset/build.ninja || CMakePresets.json -nt build/$preset/buil
     die "CMake could not configure the preset '$preset'; the whole output is in $log. './dev doctor' may know why."
   fi
 fi
-# Editors and clangd look for it at the root.
-[[ -e compile_commands.json && ! -L compile_commands.json ]] || ln -sfn "build/$preset/compile_commands.json" compile_commands.json
+# Editors and clangd look for it at the root; the dev build knows the tests too.
+[[ -e compile_commands.json && (! -L compile_commands.json || $preset != dev) ]] || ln -sfn "build/$preset/compile_commands.json" compile_commands.json
 
 # Shows ninja's steps as one moving line in a terminal; a log gets only what went wrong. Nothing to do is worth no word.
 show_progress() {
