@@ -194,7 +194,7 @@ def test_fish_completes(kvasir, smollm2):
         return {offer.split("\t")[0] for offer in done.stdout.splitlines()}
 
     assert offers("kvasir ") >= {"run", "chat", "eval"}
-    assert offers("kvasir eval ") == {"ppl", "kld", "tokens", "golden", "ruler"}
+    assert offers("kvasir eval ") == {"ppl", "kld", "tokens", "golden", "ruler", "evict"}
     assert offers("kvasir run --comp") == {"--compute"}
     assert offers("kvasir run --compute ") == {"fast", "balanced", "precise", "exact"}
     assert "smollm2" in offers("kvasir run -m smo")
