@@ -32,6 +32,7 @@ class EvictionTest : public SchedulerTest {
     EXPECT_TRUE(status.has_value());
     return all;
   }
+  static void ExpectThePreemptedGoOn(const std::string& kv, int context, int answer);
 };
 
 class EvictionPolicyTest : public EvictionTest, public testing::WithParamInterface<std::string> {};
@@ -218,25 +219,32 @@ TEST_F(EvictionTest, PoliciesThatSumOverAllRowsShareNothing) {
   EXPECT_EQ(warm->generation.tokens, cold->generation.tokens);
 }
 
-// Memory for two and a half of the four requests: some are preempted, and computed again.
+// Memory for two and a half of four requests, which are `answer` tokens long: some are preempted, and computed again.
+void EvictionTest::ExpectThePreemptedGoOn(const std::string& kv, int context, int answer) {
+  const auto engine =
+      Load({.kv = ParseKvSpec(kv).value(), .context_tokens = context, .kv_budget_bytes = 20 * kBlockBytes});
+  const auto scheduler = Make(*engine);
+  std::vector<Request> requests;
+  std::vector<FutureCompletion> completions;
+  for (int i = 0; i < 4; ++i) {
+    requests.push_back(Greedy(SomeTokens(300, i), answer));
+    completions.push_back(Start(*scheduler, {.request = requests.back()}));
+  }
+  std::vector<std::vector<int32_t>> texts;
+  for (FutureCompletion& completion : completions) texts.push_back(completion.get()->generation.tokens);
+  EXPECT_GT(scheduler->Stats().preemptions, 0) << kv;
+  const auto roomy = LoadWith(kv, false, context);
+  for (size_t i = 0; i < requests.size(); ++i) EXPECT_EQ(texts[i], Alone(*roomy, requests[i]).tokens) << kv << i;
+}
+
 TEST_F(EvictionTest, ThePreemptedGoOnWithTheSameText) {
   for (const char* policy : {"random", "tova", "h2o"}) {
-    const auto engine = Load({.kv = ParseKvSpec(fmt::format("f16,evict={},budget=200", policy)).value(),
-                              .context_tokens = 1024,
-                              .kv_budget_bytes = 20 * kBlockBytes});
-    const auto scheduler = Make(*engine);
-    std::vector<Request> requests;
-    std::vector<FutureCompletion> completions;
-    for (int i = 0; i < 4; ++i) {
-      requests.push_back(Greedy(SomeTokens(300, i), 400));
-      completions.push_back(Start(*scheduler, {.request = requests.back()}));
-    }
-    std::vector<std::vector<int32_t>> texts;
-    for (FutureCompletion& completion : completions) texts.push_back(completion.get()->generation.tokens);
-    EXPECT_GT(scheduler->Stats().preemptions, 0) << policy;
-    const auto roomy = LoadWith(fmt::format("f16,evict={},budget=200", policy));
-    for (size_t i = 0; i < requests.size(); ++i) EXPECT_EQ(texts[i], Alone(*roomy, requests[i]).tokens) << policy << i;
+    ExpectThePreemptedGoOn(fmt::format("f16,evict={},budget=200", policy), 1024, 400);
   }
+}
+
+TEST_F(EvictionTest, ThePreemptedGoOnStreaming) {
+  ExpectThePreemptedGoOn("f16,evict=streaming,budget=200", 512, 900);
 }
 
 // The whole text would not fit; what is left of it does.
@@ -396,24 +404,6 @@ TEST_F(EvictionTest, ThePlannedMemoryIsEnoughToStream) {
   const auto alone = (*(*other)->NewSession())->Generate(request);
   ASSERT_TRUE(alone.has_value()) << alone.error().message;
   EXPECT_EQ(done->generation.tokens, alone->tokens);
-}
-
-TEST_F(EvictionTest, ThePreemptedGoOnStreaming) {
-  const auto engine = Load({.kv = ParseKvSpec("f16,evict=streaming,budget=200").value(),
-                            .context_tokens = 512,
-                            .kv_budget_bytes = 20 * kBlockBytes});
-  const auto scheduler = Make(*engine);
-  std::vector<Request> requests;
-  std::vector<FutureCompletion> completions;
-  for (int i = 0; i < 4; ++i) {
-    requests.push_back(Greedy(SomeTokens(300, i), 900));
-    completions.push_back(Start(*scheduler, {.request = requests.back()}));
-  }
-  std::vector<std::vector<int32_t>> texts;
-  for (FutureCompletion& completion : completions) texts.push_back(completion.get()->generation.tokens);
-  EXPECT_GT(scheduler->Stats().preemptions, 0);
-  const auto roomy = LoadWith("f16,evict=streaming,budget=200", false, 512);
-  for (size_t i = 0; i < requests.size(); ++i) EXPECT_EQ(texts[i], Alone(*roomy, requests[i]).tokens) << i;
 }
 
 }  // namespace
