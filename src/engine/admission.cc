@@ -149,11 +149,10 @@ ScheduledRequest* Scheduler::Impl::WeakestBelow(const ScheduledRequest& request,
   return weakest;
 }
 
-// Reserves slots for the next `rows` tokens of a running request, at the expense of the cache and of weaker requests if
-// need be; for fewer tokens where it is alone and the budget is that small. False when the request had to give way
-// itself, or has ended.
+// Reserves slots for the next `rows` tokens of a running request, at the expense of cached blocks (the pool takes
+// those) and of weaker requests if need be; for fewer tokens where it is alone and the budget is that small. False when
+// the request had to give way itself, or has ended.
 bool Scheduler::Impl::Extend(ScheduledRequest& request, int rows) {
-  const int length = request.sequence->length();
   const int taken = request.taken();
   rows = std::min(rows, request.sequence->RoomInStep());
   if (request.evictor) rows = std::min(rows, request.evictor->RoomInStep(*request.sequence));
@@ -165,9 +164,6 @@ bool Scheduler::Impl::Extend(ScheduledRequest& request, int rows) {
       End(request, std::unexpected(status.error()));
       return false;
     }
-    const size_t bytes = kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.layout(),
-                                              length / kernels::kPageTokens, length + rows, rows);
-    if (prefixes.Reclaim(std::max<size_t>(bytes, 1)) > 0) continue;
     if (ScheduledRequest* weaker = WeakestBelow(request, false)) {
       Preempt(*weaker);
     } else if (running.size() > 1) {
@@ -206,8 +202,6 @@ void Scheduler::Impl::EvictIfDue(ScheduledRequest& request) {
       return End(request, std::unexpected(status.error()));
     }
     if (status) break;
-    const size_t of_a_layer = request.sequence->bytes() / static_cast<size_t>(engine.kv_shape.layers);
-    if (prefixes.Reclaim(of_a_layer) > 0) continue;
     if (ScheduledRequest* weaker = WeakestBelow(request, false)) {
       Preempt(*weaker);
     } else if (running.size() > 1) {

@@ -401,6 +401,10 @@ TEST_F(EvictionTest, ThePlannedMemoryIsEnoughToStream) {
   const auto done = scheduler->Run({.request = request});
   ASSERT_TRUE(done.has_value());
   EXPECT_EQ(done->generation.tokens.size(), 1500u);
+  // A session beside the scheduler, too: what the prefix index holds gives way.
+  const auto beside = (*(*engine)->NewSession())->Generate(request);
+  ASSERT_TRUE(beside.has_value()) << beside.error().message;
+  EXPECT_EQ(beside->tokens, done->generation.tokens);
   const auto alone = (*(*other)->NewSession())->Generate(request);
   ASSERT_TRUE(alone.has_value()) << alone.error().message;
   EXPECT_EQ(done->generation.tokens, alone->tokens);

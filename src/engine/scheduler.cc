@@ -72,7 +72,10 @@ const SchedulerOptions& Scheduler::options() const {
 }
 
 Scheduler::Impl::Impl(Engine::Impl& engine, const SchedulerOptions& options)
-    : engine(engine), options(options), pace(options.itl_target_ms / 1e3, kMaxBatchRows), prefixes(engine.kv_shape) {}
+    : engine(engine),
+      options(options),
+      pace(options.itl_target_ms / 1e3, kMaxBatchRows),
+      prefixes(engine.kv_shape, engine.pages.get()) {}
 
 Status Scheduler::Impl::CheckSubmission(const Submission& submission) const {
   if (submission.request.context_full == ContextFull::kShift) {

@@ -54,7 +54,7 @@ void KvSequence::Compact(base::ThreadPool& pool) {
 // memory, nothing else, and the next call tries again.
 void KvSequence::EncodePage(int layer, int kv_head, int32_t block, PageFloats* floats) {
   const CompactStore& store = *options_.compact;
-  auto compact = pool_->Allocate(store.PageBytes(layer), MemoryTag::kSequence);
+  auto compact = pool_->Allocate(store.PageBytes(layer));
   if (!compact) return;
   Page& page = PageOf(layer, kv_head, block);
   floats->keys.clear();

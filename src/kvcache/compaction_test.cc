@@ -139,7 +139,7 @@ TEST_F(CompactionTest, WithoutMemoryPagesStayOpenUntilThereIsSome) {
   const size_t page = kernels::PageBytes(kernels::PageFormat::kF32, 16);
   pool_ = PagePool::Create(8 * page).value();
   KvSequence sequence = KvSequence::Create(*pool_, shape, Options()).value();
-  Page rest = pool_->Allocate(4 * page, MemoryTag::kSequence).value();
+  Page rest = pool_->Allocate(4 * page).value();
   Grow(sequence, 256, 256);  // fills the budget
   EXPECT_EQ(Compact(sequence, 0), (std::vector<bool>{0, 0, 0, 0}));
   rest.Reset();

@@ -95,8 +95,7 @@ Status KvSequence::Pack(int layer, int kv_head, int32_t end_block, std::span<con
                   page_values.begin() + static_cast<std::ptrdiff_t>(slot * d));
     }
     const bool compact = options_.compact != nullptr && block >= options_.compact->rule().FirstBlock();
-    KV_ASSIGN(Page page,
-              pool_->Allocate(compact ? options_.compact->PageBytes(layer) : page_bytes(), MemoryTag::kSequence));
+    KV_ASSIGN(Page page, pool_->Allocate(compact ? options_.compact->PageBytes(layer) : page_bytes()));
     if (compact) {
       options_.compact->Encode(layer, kv_head, block * kPageTokens, page_keys, page_values, page.data());
       page.MarkCompact();

@@ -164,7 +164,7 @@ TEST_F(EvictToBudgetTest, WithoutMemoryForCopiesALayerStaysWhole) {
   const size_t page = kernels::PageBytes(kernels::PageFormat::kF32, 16);
   std::vector<Page> others;
   while (true) {
-    auto other = pool_->Allocate(page, MemoryTag::kSequence);
+    auto other = pool_->Allocate(page);
     if (!other) break;
     others.push_back(std::move(*other));
   }
@@ -304,7 +304,7 @@ TEST_F(RenumberTest, WithoutMemoryForSharedPagesNothingChanges) {
   Grow(sequence, 640, 0);
   const KvSequence other = sequence.Fork();
   std::vector<Page> rest;
-  while (auto page = pool_->Allocate(kernels::PageBytes(kernels::PageFormat::kF32, 16), MemoryTag::kSequence)) {
+  while (auto page = pool_->Allocate(kernels::PageBytes(kernels::PageFormat::kF32, 16))) {
     rest.push_back(std::move(*page));
   }
   const Status status = Evict(sequence, 256);

@@ -128,7 +128,7 @@ TEST_P(EvictionTest, WithoutMemoryForTheCopiesNothingChanges) {
   KvSequence sequence = Grown(640);
   const size_t live = pool_->stats().live_bytes;
   std::vector<Page> rest;
-  while (auto page = pool_->Allocate(4096, MemoryTag::kSequence)) rest.push_back(std::move(*page));
+  while (auto page = pool_->Allocate(4096)) rest.push_back(std::move(*page));
   const auto result = sequence.Evict(0, 9, std::vector<Places>{Every(2, 576), Every(2, 576)});
   ASSERT_FALSE(result.has_value());
   EXPECT_EQ(result.error().code, ErrorCode::kResourceExhausted);

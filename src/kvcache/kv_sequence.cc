@@ -46,8 +46,7 @@ Status KvSequence::Extend(std::span<const int32_t> tokens) {
   const auto blocks_after = static_cast<int32_t>(BlocksFor(static_cast<int64_t>(tokens_.size() + tokens.size())));
   const size_t num_added = static_cast<size_t>(blocks_after - blocks_before);
   KV_ASSIGN(std::vector<Page> copies, AllocateCopies(open_block, Write::kTokens));
-  KV_ASSIGN(std::vector<Page> pages,
-            pool_->AllocateMany(page_bytes(), num_added * tables_.size(), MemoryTag::kSequence));
+  KV_ASSIGN(std::vector<Page> pages, pool_->AllocateMany(page_bytes(), num_added * tables_.size()));
   // Beyond this point nothing can fail.
   Unshare(open_block, Write::kTokens, std::move(copies));
   for (HeadTable& table : tables_) {
@@ -259,7 +258,7 @@ Result<std::vector<Page>> KvSequence::AllocateCopies(int32_t first_block, Write 
         copies.emplace_back();
         if (!MustCopy(layer, pages[i], write)) continue;
         const size_t bytes = write == Write::kTokens ? page_bytes() : page_bytes(layer, pages[i]);
-        KV_ASSIGN(copies.back(), pool_->Allocate(bytes, MemoryTag::kSequence));
+        KV_ASSIGN(copies.back(), pool_->Allocate(bytes));
       }
     }
   }

@@ -329,7 +329,6 @@ class Machine {
     for (const auto& [data, size] : pages) bytes += size;
     RC_ASSERT(stats.live_bytes == bytes);
     RC_ASSERT(stats.live_bytes <= stats.budget_bytes);
-    RC_ASSERT(stats.bytes_by_tag[0] + stats.bytes_by_tag[1] == stats.live_bytes);
   }
 
   kernels::PageFormat format_;

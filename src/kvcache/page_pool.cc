@@ -56,10 +56,6 @@ size_t Page::bytes() const {
   return header_->slab->page_bytes;
 }
 
-MemoryTag Page::tag() const {
-  return header_->tag.load(std::memory_order_relaxed);
-}
-
 Result<std::unique_ptr<PagePool>> PagePool::Create(size_t budget_bytes) {
   if (budget_bytes == 0) {
     return Fail(ErrorCode::kInvalidArgument,
@@ -76,35 +72,68 @@ PagePool::~PagePool() {
   KV_CHECK(stats_.live_pages == 0);
 }
 
-Result<Page> PagePool::Allocate(size_t page_bytes, MemoryTag tag) {
-  KV_ASSIGN(std::vector<Page> pages, AllocateMany(page_bytes, 1, tag));
+Result<Page> PagePool::Allocate(size_t page_bytes) {
+  KV_ASSIGN(std::vector<Page> pages, AllocateMany(page_bytes, 1));
   return std::move(pages.front());
 }
 
-Result<std::vector<Page>> PagePool::AllocateMany(size_t page_bytes, size_t count, MemoryTag tag) {
+Result<std::vector<Page>> PagePool::AllocateMany(size_t page_bytes, size_t count) {
   KV_CHECK(page_bytes > 0 && page_bytes <= kMaxPageBytes);
   const size_t class_bytes = ClassBytes(page_bytes);
+  while (true) {
+    Result<std::vector<Page>> pages = TakePages(class_bytes, count);
+    if (pages || ReclaimFromKeepers(class_bytes * count) == 0) return pages;
+  }
+}
+
+Result<std::vector<Page>> PagePool::TakePages(size_t class_bytes, size_t count) {
   std::vector<Page> pages;  // outlives the lock: dropping what a failure leaves takes it again
   pages.reserve(std::min(count, budget_bytes_ / class_bytes));
   const std::lock_guard lock(mutex_);
-  KV_TRY(CheckBudget(class_bytes, count));
+  if (Missing(class_bytes * count) > 0) {
+    return Fail(ErrorCode::kResourceExhausted,
+                fmt::format("the cache needs {} more page{} of {} bytes, but of its budget of {} bytes {} are in use: "
+                            "raise the budget, shorten the context or end a sequence",
+                            count, count == 1 ? "" : "s", class_bytes, budget_bytes_, stats_.live_bytes));
+  }
   std::unique_ptr<SizeClass>& size_class = classes_[class_bytes];
   if (size_class == nullptr) size_class = std::make_unique<SizeClass>();
   while (pages.size() < count) {
     if (size_class->with_free.empty()) KV_TRY(MapSlab(*size_class, class_bytes));
-    pages.push_back(TakeFree(*size_class, tag));
+    pages.push_back(TakeFree(*size_class));
   }
   return pages;
 }
 
-Status PagePool::CheckBudget(size_t class_bytes, size_t count) const {
+// What `bytes` more would need beyond the budget.
+size_t PagePool::Missing(size_t bytes) const {
   const size_t available = budget_bytes_ - stats_.live_bytes;
-  if (count <= available / class_bytes) return {};
-  return Fail(ErrorCode::kResourceExhausted,
-              fmt::format("the cache needs {} more page{} of {} bytes, but of its budget of {} bytes {} are in use (of "
-                          "which {} are only kept for reuse): raise the budget, shorten the context or end a sequence",
-                          count, count == 1 ? "" : "s", class_bytes, budget_bytes_, stats_.live_bytes,
-                          stats_.bytes_by_tag[static_cast<size_t>(MemoryTag::kRetained)]));
+  return bytes > available ? bytes - available : 0;
+}
+
+// Frees what an allocation of `bytes` lacks, or some of it. Returns the bytes freed.
+size_t PagePool::ReclaimFromKeepers(size_t bytes) {
+  const std::lock_guard keepers_lock(keepers_mutex_);
+  size_t missing = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    missing = Missing(bytes);
+  }
+  size_t freed = 0;
+  for (PageKeeper* keeper : keepers_) {
+    if (freed < missing) freed += keeper->Reclaim(missing - freed);
+  }
+  return freed;
+}
+
+void PagePool::AddKeeper(PageKeeper& keeper) {
+  const std::lock_guard lock(keepers_mutex_);
+  keepers_.push_back(&keeper);
+}
+
+void PagePool::RemoveKeeper(PageKeeper& keeper) {
+  const std::lock_guard lock(keepers_mutex_);
+  KV_CHECK(std::erase(keepers_, &keeper) == 1);
 }
 
 Status PagePool::MapSlab(SizeClass& size_class, size_t class_bytes) {
@@ -127,18 +156,16 @@ Status PagePool::MapSlab(SizeClass& size_class, size_t class_bytes) {
   return {};
 }
 
-Page PagePool::TakeFree(SizeClass& size_class, MemoryTag tag) {
+Page PagePool::TakeFree(SizeClass& size_class) {
   internal::Slab* slab = size_class.with_free.back();
   if (slab->unused()) --size_class.num_unused;
   internal::PageHeader* header = slab->free.back();
   slab->free.pop_back();
   if (slab->free.empty()) size_class.with_free.pop_back();
   header->references.store(1, std::memory_order_relaxed);
-  header->tag.store(tag, std::memory_order_relaxed);
   header->compact = false;
   ++stats_.live_pages;
   stats_.live_bytes += slab->page_bytes;
-  stats_.bytes_by_tag[static_cast<size_t>(tag)] += slab->page_bytes;
   stats_.peak_live_bytes = std::max(stats_.peak_live_bytes, stats_.live_bytes);
   return Page(header);
 }
@@ -149,7 +176,6 @@ void PagePool::GiveBack(internal::PageHeader* header) {
   SizeClass& size_class = *classes_.at(slab->page_bytes);
   --stats_.live_pages;
   stats_.live_bytes -= slab->page_bytes;
-  stats_.bytes_by_tag[static_cast<size_t>(header->tag.load(std::memory_order_relaxed))] -= slab->page_bytes;
   if (slab->free.empty()) size_class.with_free.push_back(slab);
   slab->free.push_back(header);
   if (!slab->unused()) return;
@@ -162,13 +188,6 @@ void PagePool::UnmapSlab(SizeClass& size_class, internal::Slab* slab) {
   stats_.mapped_bytes -= kSlabBytes;
   std::erase(size_class.with_free, slab);
   std::erase_if(size_class.slabs, [&](const auto& owned) { return owned.get() == slab; });
-}
-
-void PagePool::Retag(const Page& page, MemoryTag tag) {
-  const std::lock_guard lock(mutex_);
-  const MemoryTag before = page.header_->tag.exchange(tag, std::memory_order_relaxed);
-  stats_.bytes_by_tag[static_cast<size_t>(before)] -= page.bytes();
-  stats_.bytes_by_tag[static_cast<size_t>(tag)] += page.bytes();
 }
 
 PoolStats PagePool::stats() const {

@@ -1,7 +1,6 @@
 // Pages of key-value memory under one byte budget: allocation, reference counts, accounting.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -15,13 +14,6 @@
 
 namespace kvasir::kvcache {
 
-/// Whose memory a page is. Every page counts under exactly one tag; PagePool::Retag moves it.
-enum class MemoryTag : uint8_t {
-  kSequence,  ///< Referenced by a live sequence.
-  kRetained,  ///< Kept for reuse only (prefix index), the first to go when memory is short.
-};
-inline constexpr int kNumMemoryTags = 2;
-
 class PagePool;
 
 namespace internal {
@@ -32,7 +24,6 @@ struct PageHeader {
   std::byte* data = nullptr;
   Slab* slab = nullptr;
   std::atomic<uint32_t> references = 0;
-  std::atomic<MemoryTag> tag = MemoryTag::kSequence;
   bool compact = false;
 };
 }  // namespace internal
@@ -59,7 +50,6 @@ class Page {
   std::byte* data() const { return header_->data; }
   /// The size class of the page: the bytes that were asked for, rounded up to 64.
   size_t bytes() const;
-  MemoryTag tag() const;
   /// Whether the page is stored as CompactStore does it, and not in the open format.
   bool compact() const { return header_->compact; }
   /// Says so. Before anybody else has a reference.
@@ -83,16 +73,25 @@ class Page {
 struct PoolStats {
   size_t budget_bytes = 0;
   size_t live_bytes = 0;  ///< Of all pages somebody refers to; never above the budget. A shared page counts once.
-  std::array<size_t, kNumMemoryTags> bytes_by_tag = {};  ///< Sums to live_bytes.
   size_t live_pages = 0;
   size_t mapped_bytes = 0;  ///< Address space held from the system: live pages, free pages of slabs in use, slab tails.
   size_t peak_live_bytes = 0;
 };
 
+/// Somebody who keeps pages that can be done without. Its functions are called from whatever thread allocates.
+class PageKeeper {
+ public:
+  virtual ~PageKeeper() = default;
+  /// Gives up pages that nobody else refers to, until `bytes` are free or none is left. Returns the bytes freed. Must
+  /// not allocate pages.
+  virtual size_t Reclaim(size_t bytes) = 0;
+};
+
 /// One pool of pages of any sizes under one budget.
 ///
 /// The budget limits live bytes exactly: an allocation that fits it succeeds (unless the system itself refuses memory),
-/// so admission can be decided by arithmetic alone. Pages of one size are cut from slabs of about 2 MiB, aligned for
+/// so admission can be decided by arithmetic alone. Where one does not fit, those who keep pages for reuse are asked to
+/// give up what is missing before it fails. Pages of one size are cut from slabs of about 2 MiB, aligned for
 /// transparent huge pages; a slab without live pages goes back to the system, except for one spare per size.
 ///
 /// Threads: all functions are safe to call concurrently. One mutex guards lists and figures and is held for the list
@@ -108,12 +107,14 @@ class PagePool {
 
   /// A page of at least `page_bytes` (1 .. 1 MiB) bytes, aligned to 64, contents unspecified. kResourceExhausted, with
   /// the numbers, when the budget does not allow it or the system refuses memory.
-  Result<Page> Allocate(size_t page_bytes, MemoryTag tag);
+  Result<Page> Allocate(size_t page_bytes);
   /// `count` such pages, or none.
-  Result<std::vector<Page>> AllocateMany(size_t page_bytes, size_t count, MemoryTag tag);
+  Result<std::vector<Page>> AllocateMany(size_t page_bytes, size_t count);
 
-  /// Accounts `page` under `tag` from now on, whoever refers to it.
-  void Retag(const Page& page, MemoryTag tag);
+  /// From now on `keeper` is asked when memory is short, until it is removed.
+  void AddKeeper(PageKeeper& keeper);
+  /// Once this returns, no call of `keeper` is under way.
+  void RemoveKeeper(PageKeeper& keeper);
 
   size_t budget_bytes() const { return budget_bytes_; }
   PoolStats stats() const;
@@ -123,9 +124,11 @@ class PagePool {
   struct SizeClass;
 
   explicit PagePool(size_t budget_bytes);
-  Status CheckBudget(size_t class_bytes, size_t count) const;
+  size_t Missing(size_t bytes) const;
+  size_t ReclaimFromKeepers(size_t bytes);
+  Result<std::vector<Page>> TakePages(size_t class_bytes, size_t count);
   Status MapSlab(SizeClass& size_class, size_t class_bytes);
-  Page TakeFree(SizeClass& size_class, MemoryTag tag);
+  Page TakeFree(SizeClass& size_class);
   void GiveBack(internal::PageHeader* header);
   void UnmapSlab(SizeClass& size_class, internal::Slab* slab);
 
@@ -133,6 +136,9 @@ class PagePool {
   mutable std::mutex mutex_;
   std::map<size_t, std::unique_ptr<SizeClass>> classes_;  // by bytes of a page
   PoolStats stats_;
+
+  std::mutex keepers_mutex_;  // taken before a keeper's own mutex, and that before mutex_
+  std::vector<PageKeeper*> keepers_;
 };
 
 }  // namespace kvasir::kvcache

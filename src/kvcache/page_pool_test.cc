@@ -27,7 +27,7 @@ TEST(PagePoolTest, RefusesABudgetOfNothing) {
 
 TEST(PagePoolTest, PagesAreAlignedApartAndWritable) {
   const auto pool = MakePool(100 * kPage);
-  std::vector<Page> pages = pool->AllocateMany(kPage, 100, MemoryTag::kSequence).value();
+  std::vector<Page> pages = pool->AllocateMany(kPage, 100).value();
   for (size_t i = 0; i < pages.size(); ++i) {
     EXPECT_EQ(reinterpret_cast<uintptr_t>(pages[i].data()) % 64, 0u);
     EXPECT_EQ(pages[i].bytes(), kPage);
@@ -41,43 +41,43 @@ TEST(PagePoolTest, PagesAreAlignedApartAndWritable) {
 
 TEST(PagePoolTest, TheBudgetIsExactAndTheMessageHasTheNumbers) {
   const auto pool = MakePool(10 * kPage + 5);
-  std::vector<Page> pages = pool->AllocateMany(kPage, 10, MemoryTag::kSequence).value();
-  const auto refused = pool->Allocate(kPage, MemoryTag::kSequence);
+  std::vector<Page> pages = pool->AllocateMany(kPage, 10).value();
+  const auto refused = pool->Allocate(kPage);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kResourceExhausted);
   EXPECT_THAT(refused.error().message, testing::HasSubstr("1 more page of 16384 bytes"));
   EXPECT_THAT(refused.error().message, testing::HasSubstr("budget of 163845 bytes 163840 are in use"));
   pages.pop_back();
-  EXPECT_TRUE(pool->Allocate(kPage, MemoryTag::kSequence));
+  EXPECT_TRUE(pool->Allocate(kPage));
 }
 
 TEST(PagePoolTest, ManyIsAllOrNothing) {
   const auto pool = MakePool(10 * kPage);
-  const auto some = pool->AllocateMany(kPage, 8, MemoryTag::kSequence).value();
-  EXPECT_FALSE(pool->AllocateMany(kPage, 3, MemoryTag::kSequence));
+  const auto some = pool->AllocateMany(kPage, 8).value();
+  EXPECT_FALSE(pool->AllocateMany(kPage, 3));
   EXPECT_EQ(pool->stats().live_pages, 8u);
-  EXPECT_TRUE(pool->AllocateMany(kPage, 2, MemoryTag::kSequence));
-  EXPECT_TRUE(pool->AllocateMany(kPage, 0, MemoryTag::kSequence).value().empty());
+  EXPECT_TRUE(pool->AllocateMany(kPage, 2));
+  EXPECT_TRUE(pool->AllocateMany(kPage, 0).value().empty());
 }
 
 TEST(PagePoolTest, APageIsFreedWithItsLastReference) {
   const auto pool = MakePool(kPage);
-  Page first = pool->Allocate(kPage, MemoryTag::kSequence).value();
+  Page first = pool->Allocate(kPage).value();
   Page second = first;
   EXPECT_EQ(first, second);
   EXPECT_EQ(first.use_count(), 2u);
   EXPECT_FALSE(first.unique());
   first.Reset();
   EXPECT_TRUE(second.unique());
-  EXPECT_FALSE(pool->Allocate(kPage, MemoryTag::kSequence));
+  EXPECT_FALSE(pool->Allocate(kPage));
   second = Page();
   EXPECT_EQ(pool->stats().live_bytes, 0u);
-  EXPECT_TRUE(pool->Allocate(kPage, MemoryTag::kSequence));
+  EXPECT_TRUE(pool->Allocate(kPage));
 }
 
 TEST(PagePoolTest, MovingKeepsTheCountAndSelfAssignmentIsHarmless) {
   const auto pool = MakePool(kPage);
-  Page page = pool->Allocate(kPage, MemoryTag::kSequence).value();
+  Page page = pool->Allocate(kPage).value();
   Page moved = std::move(page);
   EXPECT_TRUE(moved.unique());
   Page& alias = moved;
@@ -85,21 +85,53 @@ TEST(PagePoolTest, MovingKeepsTheCountAndSelfAssignmentIsHarmless) {
   EXPECT_TRUE(moved.unique());
 }
 
-TEST(PagePoolTest, BytesAreAccountedByTag) {
+TEST(PagePoolTest, SizesAreRoundedUpTo64) {
   const auto pool = MakePool(10 * kPage);
-  const Page page = pool->Allocate(kPage, MemoryTag::kSequence).value();
-  const Page kept = pool->Allocate(100, MemoryTag::kRetained).value();
-  EXPECT_THAT(pool->stats().bytes_by_tag, testing::ElementsAre(kPage, 128));  // sizes are rounded up to 64
-  pool->Retag(page, MemoryTag::kRetained);
-  EXPECT_EQ(page.tag(), MemoryTag::kRetained);
-  EXPECT_THAT(pool->stats().bytes_by_tag, testing::ElementsAre(0, kPage + 128));
-  EXPECT_EQ(pool->stats().live_bytes, kPage + 128);
+  const Page page = pool->Allocate(100).value();
+  EXPECT_EQ(page.bytes(), 128u);
+  EXPECT_EQ(pool->stats().live_bytes, 128u);
+}
+
+// Keeps some pages, and remembers what it was asked for.
+class Keeper final : public PageKeeper {
+ public:
+  explicit Keeper(std::vector<Page> pages) : pages_(std::move(pages)) {}
+  size_t Reclaim(size_t bytes) override {
+    asked.push_back(bytes);
+    size_t freed = 0;
+    for (; freed < bytes && !pages_.empty(); pages_.pop_back()) freed += pages_.back().bytes();
+    return freed;
+  }
+  std::vector<size_t> asked;
+
+ private:
+  std::vector<Page> pages_;
+};
+
+TEST(PagePoolTest, KeepersGiveUpWhatIsMissingAndNoMore) {
+  const auto pool = MakePool(10 * kPage);
+  Keeper first(pool->AllocateMany(kPage, 2).value());
+  Keeper second(pool->AllocateMany(kPage, 5).value());
+  pool->AddKeeper(first);
+  pool->AddKeeper(second);
+  const auto fits = pool->AllocateMany(kPage, 3).value();
+  EXPECT_TRUE(first.asked.empty());
+  const auto more = pool->AllocateMany(kPage, 4).value();
+  EXPECT_THAT(first.asked, testing::ElementsAre(4 * kPage));
+  EXPECT_THAT(second.asked, testing::ElementsAre(2 * kPage));
+  EXPECT_FALSE(pool->AllocateMany(kPage, 4));  // three are left to give
+  EXPECT_EQ(pool->stats().live_bytes, 7 * kPage);
+  pool->RemoveKeeper(second);
+  second.asked.clear();
+  EXPECT_FALSE(pool->AllocateMany(kPage, 4));
+  EXPECT_TRUE(second.asked.empty());
+  pool->RemoveKeeper(first);
 }
 
 TEST(PagePoolTest, MemoryGoesBackToTheSystem) {
   constexpr size_t kPages = 2000;
   const auto pool = MakePool(kPages * kPage);
-  auto pages = pool->AllocateMany(kPage, kPages, MemoryTag::kSequence).value();
+  auto pages = pool->AllocateMany(kPage, kPages).value();
   const size_t mapped = pool->stats().mapped_bytes;
   EXPECT_GE(mapped, kPages * kPage);
   EXPECT_LE(mapped, kPages * kPage + (size_t{4} << 20));
@@ -111,16 +143,16 @@ TEST(PagePoolTest, MemoryGoesBackToTheSystem) {
 
 TEST(PagePoolTest, SizesShareTheBudget) {
   const auto pool = MakePool(10 * kPage);
-  auto large = pool->AllocateMany(kPage, 10, MemoryTag::kSequence).value();
-  EXPECT_FALSE(pool->Allocate(kPage / 4, MemoryTag::kSequence));
+  auto large = pool->AllocateMany(kPage, 10).value();
+  EXPECT_FALSE(pool->Allocate(kPage / 4));
   large.pop_back();
-  EXPECT_TRUE(pool->AllocateMany(kPage / 4, 4, MemoryTag::kSequence));
+  EXPECT_TRUE(pool->AllocateMany(kPage / 4, 4));
 }
 
 TEST(PagePoolTest, ThreadsAllocateShareAndFreeConcurrently) {
   constexpr size_t kBudgetPages = 300;
   const auto pool = MakePool(kBudgetPages * kPage);
-  const Page shared = pool->Allocate(kPage, MemoryTag::kSequence).value();
+  const Page shared = pool->Allocate(kPage).value();
   std::vector<std::thread> threads;
   for (uint32_t t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
@@ -133,7 +165,7 @@ TEST(PagePoolTest, ThreadsAllocateShareAndFreeConcurrently) {
           mine.pop_back();
         } else if (choice == 1) {
           mine.push_back(shared);
-        } else if (auto page = pool->Allocate(kPage, MemoryTag::kSequence)) {
+        } else if (auto page = pool->Allocate(kPage)) {
           std::memset(page->data(), static_cast<int>(t), 64);
           mine.push_back(*std::move(page));
         } else {

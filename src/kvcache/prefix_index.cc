@@ -8,6 +8,14 @@ namespace kvasir::kvcache {
 
 using kernels::kPageTokens;
 
+PrefixIndex::PrefixIndex(const KvShape& shape, PagePool* pool) : shape_(shape), pool_(pool) {
+  if (pool_ != nullptr) pool_->AddKeeper(*this);
+}
+
+PrefixIndex::~PrefixIndex() {
+  if (pool_ != nullptr) pool_->RemoveKeeper(*this);
+}
+
 void PrefixIndex::OnSeal(const SealedBlock& block) {
   const std::lock_guard lock(mutex_);
   const auto [place, is_new] = entries_.try_emplace(block.hash);

@@ -58,9 +58,13 @@ struct HeldBlockInfo {
 
 /// Holds blocks of one model, shape and page format; tenants are kept apart by their root hashes. An index is an
 /// observer of the sequences that feed it. Thread-safe.
-class PrefixIndex final : public SealObserver {
+class PrefixIndex final : public SealObserver, public PageKeeper {
  public:
-  explicit PrefixIndex(const KvShape& shape) : shape_(shape) {}
+  /// Where a pool is given, which must outlive the index, blocks that nobody uses give way to what is allocated there.
+  explicit PrefixIndex(const KvShape& shape, PagePool* pool = nullptr);
+  ~PrefixIndex() override;
+  PrefixIndex(const PrefixIndex&) = delete;
+  PrefixIndex& operator=(const PrefixIndex&) = delete;
 
   /// Keeps the block, unless an equal one is held already.
   void OnSeal(const SealedBlock& block) override;
@@ -78,7 +82,7 @@ class PrefixIndex final : public SealObserver {
   [[nodiscard]] size_t ReclaimableBytes(size_t enough) const;
   /// Gives up least recently used pages that nobody else refers to, until `bytes` are free or none is left. Returns the
   /// bytes freed.
-  size_t Reclaim(size_t bytes);
+  size_t Reclaim(size_t bytes) override;
   /// Gives up everything.
   void Clear();
 
@@ -116,6 +120,7 @@ class PrefixIndex final : public SealObserver {
   void Drop(const Part& part);
 
   const KvShape shape_;
+  PagePool* const pool_;
   mutable std::mutex mutex_;
   std::unordered_map<BlockHash, Entry> entries_;
   std::unordered_multimap<BlockHash, Entry*> children_;  // by parent
