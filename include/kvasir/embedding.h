@@ -1,8 +1,8 @@
 /// @file
 /// Embeddings: a text as one vector, near to those of texts that mean the same.
 ///
-///   auto embedder = kvasir::Embedder::Load({.model = "minilm"});
-///   auto vectors = (*embedder)->EmbedTexts({{"A man is eating food.", "Somebody has lunch."}});
+///     auto embedder = kvasir::Embedder::Load({.model = "minilm"});
+///     auto vectors = (*embedder)->EmbedTexts({{"A man is eating food.", "Somebody has lunch."}});
 #pragma once
 
 #include <atomic>

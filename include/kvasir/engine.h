@@ -1,9 +1,9 @@
 /// @file
 /// The engine: a loaded model, and sessions that generate text with it.
 ///
-///   auto engine = kvasir::Engine::Load({.model = "smollm2"});
-///   auto session = (*engine)->NewSession();
-///   auto answer = (*session)->Generate({.prompt = (*engine)->tokenizer().Encode("Once upon a time")});
+///     auto engine = kvasir::Engine::Load({.model = "smollm2"});
+///     auto session = (*engine)->NewSession();
+///     auto answer = (*session)->Generate({.prompt = (*engine)->tokenizer().Encode("Once upon a time")});
 #pragma once
 
 #include <atomic>
@@ -139,7 +139,7 @@ struct Request {
 
 /// What a generation was and cost.
 struct Generation {
-  std::string text;  ///< The answer, whole code points; without a stop string.
+  std::string text;  ///< The answer, without a stop string. Valid UTF-8.
   /// The answer's tokens: those of a stop string included, one that ended the text not.
   std::vector<int32_t> tokens;
   FinishReason reason = FinishReason::kStop;  ///< Why it ended.
@@ -168,10 +168,10 @@ class Session {
   [[nodiscard]] Result<Generation> Generate(const Request& request);
 
   /// Runs `tokens` after what the cache holds and calls `on_logits(index, logits [V])` for each token whose index is
-  /// >= `first_logits`, counted in `tokens`: in ascending order, one call at a time, on a thread of the engine's; the
-  /// logits are valid during the call. For evaluation: `chunk` tokens are computed at a time (0: the engine's choice).
+  /// >= `first_logits`, counted in `tokens`: in ascending order, one call at a time, on any thread; the logits are
+  /// valid during the call. For evaluation: `chunk` tokens are computed at a time (0: the engine's choice).
   /// Errors: kInvalidArgument for ids outside the vocabulary and for more tokens than the context has room for, no
-  /// memory for pages. After an error the cache holds the tokens of the steps before it.
+  /// memory for pages. After an error the cache holds a prefix of what it would hold.
   [[nodiscard]] Status Evaluate(std::span<const int32_t> tokens, int first_logits, int chunk,
                                 const std::function<void(int, std::span<const float>)>& on_logits);
 

@@ -55,7 +55,7 @@ struct PerplexityReport {
 struct GoldenReport {
   double mean_kld = 0;           ///< In nats, from the reference to the model, over `positions`.
   double max_kld = 0;            ///< The largest of them.
-  double same_top = 0;           ///< Share of positions with the same most likely token, 0..1.
+  double same_top = 0;           ///< Share of all tokens behind which the same token is the most likely one, 0..1.
   double max_abs_nll_error = 0;  ///< Over every scored token of every prompt.
   int positions = 0;             ///< Positions with reference logits.
   int64_t tokens = 0;            ///< Tokens with a reference loss.
@@ -67,23 +67,23 @@ struct GoldenReport {
 /// How far a configuration is from exact mode. A KLD is the Kullback-Leibler divergence of a position's distribution
 /// from that of exact mode, in nats.
 struct DivergenceReport {
-  double mean_kld = 0;                        ///< Over `tokens` positions, as are the next three.
-  std::optional<Interval> mean_kld_interval;  ///< Over chunks, as all intervals here.
-  double median_kld = 0;
-  double p99_kld = 0;  ///< 99 % of the positions are below.
-  double max_kld = 0;
-  double same_top = 0;  ///< Share of positions with the same most likely token, 0..1.
-  std::optional<Interval> same_top_interval;
-  double perplexity = 0;  ///< Of this configuration.
-  std::optional<Interval> perplexity_interval;
-  double exact_perplexity = 0;  ///< Of exact mode.
+  double mean_kld = 0;                          ///< Over `tokens` positions.
+  std::optional<Interval> mean_kld_interval;    ///< Over chunks, as all intervals here.
+  double median_kld = 0;                        ///< Half of the positions are below.
+  double p99_kld = 0;                           ///< 99 % of the positions are below.
+  double max_kld = 0;                           ///< The largest.
+  double same_top = 0;                          ///< Share of positions with the same most likely token, 0..1.
+  std::optional<Interval> same_top_interval;    ///< Of same_top.
+  double perplexity = 0;                        ///< Of this configuration.
+  std::optional<Interval> perplexity_interval;  ///< Of perplexity.
+  double exact_perplexity = 0;                  ///< Of exact mode.
   /// perplexity / exact_perplexity, from the same chunks each time: far surer than either of the two.
   double perplexity_ratio = 0;
-  std::optional<Interval> perplexity_ratio_interval;
-  int64_t tokens = 0;        ///< Compared.
-  int chunks = 0;            ///< Compared.
-  double seconds = 0;        ///< Spent in this configuration.
-  double exact_seconds = 0;  ///< Spent in exact mode.
+  std::optional<Interval> perplexity_ratio_interval;  ///< Of perplexity_ratio.
+  int64_t tokens = 0;                                 ///< Compared.
+  int chunks = 0;                                     ///< Compared.
+  double seconds = 0;                                 ///< Spent in this configuration.
+  double exact_seconds = 0;                           ///< Spent in exact mode.
 };
 /// Runs `options` and exact mode in lock-step over `text` and compares the distributions at every scored position; a
 /// cache that evicts does so before the second half of each chunk. Takes the memory of both. The running value is the
@@ -100,27 +100,27 @@ struct DivergenceReport {
 
 /// The divergence at neighbouring positions of all chunks.
 struct DepthBucket {
-  int first = 0;        ///< Tokens before the first position of the bucket.
-  int last = 0;         ///< And before the last.
-  double mean_kld = 0;  ///< This and the others as in DivergenceReport.
-  std::optional<Interval> mean_kld_interval;
-  double p99_kld = 0;
-  double same_top = 0;
-  int64_t tokens = 0;
+  int first = 0;                              ///< Tokens before the first position of the bucket.
+  int last = 0;                               ///< And before the last.
+  double mean_kld = 0;                        ///< Over the positions of the bucket, as the others.
+  std::optional<Interval> mean_kld_interval;  ///< Over chunks.
+  double p99_kld = 0;                         ///< 99 % of the positions are below.
+  double same_top = 0;                        ///< Share of positions with the same most likely token, 0..1.
+  int64_t tokens = 0;                         ///< Compared.
 };
 
 /// Divergence from exact mode, by depth.
 struct DepthReport {
-  std::string model;          ///< ModelInfo::name.
-  std::string configuration;  ///< What was measured, such as "compute balanced, cache f16".
-  double mean_kld = 0;        ///< Over all positions, the first half of the chunks included.
-  std::optional<Interval> mean_kld_interval;
-  std::vector<DepthBucket> buckets;  ///< By ascending depth, without gaps.
-  int64_t tokens = 0;                ///< Compared.
-  int chunks = 0;                    ///< Compared.
-  int context = 0;                   ///< EvalText::context.
-  double seconds = 0;                ///< Spent in this configuration.
-  double exact_seconds = 0;          ///< Spent in exact mode.
+  std::string model;                          ///< ModelInfo::name.
+  std::string configuration;                  ///< What was measured, such as "compute balanced, cache f16".
+  double mean_kld = 0;                        ///< Over all positions, the first half of the chunks included.
+  std::optional<Interval> mean_kld_interval;  ///< Over chunks.
+  std::vector<DepthBucket> buckets;           ///< By ascending depth, without gaps.
+  int64_t tokens = 0;                         ///< Compared.
+  int chunks = 0;                             ///< Compared.
+  int context = 0;                            ///< EvalText::context.
+  double seconds = 0;                         ///< Spent in this configuration.
+  double exact_seconds = 0;                   ///< Spent in exact mode.
 };
 /// Like EvalDivergence, but at every position but the last of each chunk, and by depth: the positions are cut into
 /// `n_buckets` ranges of (nearly) equal length, at most one for each. Memory does not grow with the context. Errors: as

@@ -1,8 +1,8 @@
 /// @file
 /// Answers of a given form: a JSON document of a schema, a text of a regular expression or of a grammar.
 ///
-///   auto grammar = kvasir::Grammar::FromJsonSchema(R"({"type": "object", "properties": {"age": {"type":
-///   "integer"}}})"); request.constraint = *kvasir::Constrain(engine, *grammar);
+///     auto grammar = kvasir::Grammar::FromJsonSchema(R"({"type": "array", "items": {"type": "integer"}})");
+///     request.constraint = *kvasir::Constrain(engine, *grammar);
 ///
 /// Whatever the model wants to say, only tokens are chosen that can still become such a text, and the answer ends where
 /// the text is complete. An answer that ends for another reason (max_tokens, a stop string) may be cut off in its
