@@ -140,13 +140,13 @@ struct Request {
 /// What a generation was and cost.
 struct Generation {
   std::string text;  ///< The answer, without a stop string. Valid UTF-8.
-  /// The answer's tokens: those of a stop string included, one that ended the text not.
+  /// The answer's tokens, those of a stop string included; the token that ends a text is no part of it.
   std::vector<int32_t> tokens;
   FinishReason reason = FinishReason::kStop;  ///< Why it ended.
   std::string stop_match;                     ///< The one of Request::stop that ended it; empty where none did.
   int prompt_tokens = 0;                      ///< All of Request::prompt.
   int cached_tokens = 0;                      ///< Of the prompt, found in a cache and not computed.
-  double prompt_seconds = 0;                  ///< From its beginning to the first generated token.
+  double prompt_seconds = 0;                  ///< From the start until the first token was chosen.
   double decode_seconds = 0;                  ///< From the first generated token to the last.
   size_t kv_bytes = 0;                        ///< Pages of this sequence at the end, shared ones included.
   uint64_t seed = 0;                          ///< The seed that was used.
@@ -158,7 +158,7 @@ struct Generation {
 /// many requests together, see kvasir/scheduler.h.
 class Session {
  public:
-  ~Session();  ///< Gives its pages back. The engine must still live.
+  ~Session();  ///< Gives its pages back, to the engine, which must still be there.
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -205,7 +205,7 @@ class Engine {
   /// Kvasir does not compute, kInvalidArgument for options out of range (or KVASIR_ISA, where this machine lacks it),
   /// kResourceExhausted where memory is short, with the context that would fit.
   [[nodiscard]] static Result<std::unique_ptr<Engine>> Load(const EngineOptions& options);
-  ~Engine();  ///< After its sessions and schedulers.
+  ~Engine();  ///< To be called when its sessions and schedulers are gone.
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 

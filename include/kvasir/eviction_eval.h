@@ -15,8 +15,8 @@
 
 namespace kvasir {
 
-/// What to measure. EngineOptions::kv says how all caches are stored and does not evict; the context is the text's, and
-/// the budget what the caches need that are measured together.
+/// What to measure. EngineOptions::kv says how all caches are stored and does not evict; context_tokens and
+/// kv_budget_bytes are not read there, since `text` and the caches say what is needed.
 struct EvictionPlan {
   std::vector<KvSpec> caches;  ///< Each evicts, and is stored like EngineOptions::kv.
   /// The text of the divergence: of each chunk the first three quarters are computed, each cache is brought down to its

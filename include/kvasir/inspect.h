@@ -17,7 +17,7 @@ namespace kvasir {
 /// One metadata entry; long arrays are abbreviated.
 struct MetadataEntry {
   std::string key;    ///< Such as "general.name"; as it may be shown, control characters escaped.
-  std::string type;   ///< GGUF's name of it, for example "u32"; of an array with the number of its elements.
+  std::string type;   ///< GGUF's name of it, for example "U32"; of an array with the number of its elements.
   std::string value;  ///< As one line of text; strings in quotes.
 };
 
@@ -58,7 +58,7 @@ struct ModelSummary {
   int64_t parameters = 0;  ///< Elements of all tensors.
   std::vector<MetadataEntry> metadata;  ///< In the file's order.
   std::vector<TensorEntry> tensors;     ///< In the file's order.
-  MemoryPlan plan;                      ///< Where memory is short only what is available.
+  MemoryPlan plan;                      ///< Where `cannot_run` says something, at most what is available.
   /// The cache that was asked for, then f16 and q8 where these are others; empty for what is no decoder, or where that
   /// cache cannot be.
   std::vector<CacheSize> caches;
@@ -68,7 +68,7 @@ struct ModelSummary {
 
 /// Reads a model's headers: of the mapped file only the metadata is touched, but where the cache wants a calibration
 /// all of it. Errors: kNotFound for the model, kCorrupt, kUnsupported for an encoder. A model that cannot be loaded is
-/// none.
+/// none of them: ModelSummary::cannot_run says why.
 [[nodiscard]] Result<ModelSummary> InspectModel(const EngineOptions& options);
 
 /// The sizes of `caches` for the context of `options`, or else the one the model was trained for. Errors: those of

@@ -22,10 +22,11 @@ struct ReceiptFigures {
   std::optional<Interval> perplexity_ratio_interval;  ///< Over chunks.
   double same_top = 1;                                ///< Share of positions with the same most likely token.
   int chunks = 0;               ///< Of `context_tokens` tokens each, whose second halves were compared.
-  double bits_per_element = 0;  ///< This and the next three as in CacheSize.
-  size_t bytes = 0;             ///< Of a sequence of the whole context.
-  size_t peak_bytes = 0;        ///< While it is computed.
-  int64_t tokens_per_gib = 0;   ///< The longest context in 1 GiB.
+  double bits_per_element = 0;  ///< CacheSize::bits_per_element.
+  /// Of a sequence of the whole context; where tokens are evicted what was held at its end.
+  size_t bytes = 0;
+  size_t peak_bytes = 0;       ///< CacheSize::peak_bytes.
+  int64_t tokens_per_gib = 0;  ///< CacheSize::tokens_per_gib.
   /// Behind the context; 0 where it was not measured.
   double decode_tokens_per_second = 0;
   double f16_decode_tokens_per_second = 0;  ///< Of an f16 cache in the same run.

@@ -143,7 +143,7 @@ struct SchedulerStats {
   int64_t cached_tokens = 0;          ///< Of prompts, taken from the cache.
   int64_t recomputed_tokens = 0;      ///< Computed again after a preemption.
   int64_t preemptions = 0;            ///< Times that a request lost its pages.
-  int64_t prefix_lookups = 0;         ///< Requests that were first admitted while the prefix cache is on.
+  int64_t prefix_lookups = 0;         ///< Requests that were admitted, where the prefix cache is on.
   int64_t prefix_hits = 0;            ///< Lookups that found at least one token.
   int64_t evicted_blocks = 0;         ///< Blocks of 64 tokens that the prefix cache gave up for memory.
   size_t kv_budget_bytes = 0;         ///< What kv_bytes never exceeds.
