@@ -71,8 +71,8 @@ class Embedder {
   Embedder(const Embedder&) = delete;
   Embedder& operator=(const Embedder&) = delete;
 
-  [[nodiscard]] const EmbedderInfo& info() const;    ///< Valid as long as this lives.
-  [[nodiscard]] const Tokenizer& tokenizer() const;  ///< Valid as long as this lives.
+  [[nodiscard]] const EmbedderInfo& info() const;    ///< What was loaded. Valid as long as this lives.
+  [[nodiscard]] const Tokenizer& tokenizer() const;  ///< The model's. Valid as long as this lives.
 
   /// The tokens of `text` as Embed wants them: with the special tokens that the model was trained with, and with no
   /// special token made of what the text says.

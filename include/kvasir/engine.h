@@ -209,9 +209,9 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  [[nodiscard]] const ModelInfo& info() const;         ///< Valid as long as this lives.
+  [[nodiscard]] const ModelInfo& info() const;         ///< What was loaded. Valid as long as this lives.
   [[nodiscard]] const EngineOptions& options() const;  ///< With defaults filled in. Valid as long as this lives.
-  [[nodiscard]] const Tokenizer& tokenizer() const;    ///< Valid as long as this lives.
+  [[nodiscard]] const Tokenizer& tokenizer() const;    ///< The model's. Valid as long as this lives.
   /// The model's chat template, valid as long as this lives. Errors: kNotFound where the file has none; why it does
   /// not parse.
   [[nodiscard]] Result<const ChatTemplate*> chat_template() const;
