@@ -30,7 +30,7 @@ else
   mkdir -p "$out"
 fi
 if ! problems=$({ cat docs/Doxyfile && printf 'OUTPUT_DIRECTORY = "%s"\n' "$out"; } | doxygen - 2>&1); then
-  printf '%s\n' "${problems//"$PWD/"/}" >&2
+  printf '%s\n' "${problems//"$PWD/"/}" | awk '!seen[$0]++' >&2 # a page for each member says it again
   die "Doxygen is not content with the comments of the public API; docs/Doxyfile says what it asks for."
 fi
 if [[ $check ]]; then echo "everything public is documented"; else echo "$out/html/index.html"; fi
