@@ -41,7 +41,7 @@ struct EmbedderOptions {
 /// What a loaded embedder is.
 struct EmbedderInfo {
   std::string path;            ///< Of the folder or file.
-  std::string name;            ///< As it calls itself.
+  std::string name;            ///< Of an encoder its folder's, of a decoder as ModelInfo::name.
   std::string architecture;    ///< "bert", or a decoder's: "llama", ...
   std::string pooling;         ///< How a text's vector is made of its tokens': "mean", "cls" or "max".
   bool normalised = false;     ///< Whether vectors have length 1, so that their product is the cosine.
