@@ -11,9 +11,11 @@ kvasir_check(check.layers checks ${KVASIR_PYTHON} tools/check_layers.py)
 kvasir_check(check.sizes checks ${KVASIR_PYTHON} tools/check_sizes.py)
 kvasir_check(check.docs checks ${KVASIR_PYTHON} tools/check_docs.py)
 kvasir_check(check.api_docs checks ${KVASIR_PYTHON} tools/make_api_docs.py --check)
+kvasir_check(check.doxygen checks tools/docs.sh --check)
 kvasir_check(check.format checks tools/format.sh --check)
 kvasir_check(check.scripts checks tools/check_scripts.sh)
 kvasir_check(check.isa_objects checks tools/check_isa_objects.sh ${CMAKE_BINARY_DIR})
+kvasir_check(check.quant_fixtures checks tools/with_venv.sh tools/make_quant_fixtures.py --check)
 kvasir_check(check.tools checks tools/with_venv.sh -m unittest discover --start-directory tools --pattern "*_test.py")
 
 # Each folder tests/NAME with a test_*.py is one ctest test, python.NAME, run by pytest. Files test_cli_* and test_serve_*

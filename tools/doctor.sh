@@ -70,6 +70,7 @@ echo "${bold}To test${plain}"
 packages_of test
 if venv_is_current test; then ok "python, test" "as tools/python-requirements.txt says"; else bad "python, test" "packages are missing or old" "./dev setup test"; fi
 packages_of clang "fmt, lint and fuzz"
+packages_of docs "docs"
 
 echo "${bold}Models${plain}"
 if [[ -x $venv/bin/python ]]; then

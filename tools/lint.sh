@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # ./dev lint [--all | FILE...]: every static check.
 #
-# The quick ones (include edges, sizes, links, scripts, formatting) look at the whole tree. clang-tidy looks at what
+# The quick ones (include edges, sizes, links, comments of the API, scripts, formatting) look at the whole tree. clang-tidy looks at what
 # differs from the branch main and is not committed yet; with --all at everything. That takes long the first time, and
 # then only what changed is looked at (tools/tidy.py). A changed header is checked through a file that includes it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/say.sh
 usage tools/lint.sh "$@"
-tools/setup.sh clang
+tools/setup.sh all
 
 failed=()
 quick() {
@@ -21,6 +21,7 @@ quick() {
 quick layers python3 tools/check_layers.py
 quick sizes python3 tools/check_sizes.py
 quick docs python3 tools/check_docs.py
+quick comments tools/docs.sh --check
 quick scripts tools/check_scripts.sh
 quick format tools/format.sh --check
 

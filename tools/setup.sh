@@ -4,7 +4,8 @@
 #   run    what `./dev run` needs: compiler, libraries, a Python environment for fetching models
 #   test   run, and what `./dev test` needs (the default)
 #   clang  test, and clang 19: fuzzing, formatting, static analysis
-#   all    clang, and doxygen
+#   docs   doxygen alone, for `./dev docs`
+#   all    clang and docs
 #
 # Debian packages come from tools/apt-packages.txt through apt-get (as root or with sudo), Python packages from
 # tools/python-requirements.txt into ~/.cache/kvasir/venv. Run it as often as you like: with nothing to do it
@@ -77,6 +78,7 @@ case ${1:-test} in
   run) install_packages run && install_python run ;;
   test) install_packages run test && install_python test ;;
   clang) install_packages run test clang && install_python test ;;
+  docs) install_packages docs ;;
   all) install_packages run test clang docs && install_python test ;;
-  *) die "there is no setup level '$1'; the levels are run, test, clang and all." ;;
+  *) die "there is no setup level '$1'; the levels are run, test, clang, docs and all." ;;
 esac

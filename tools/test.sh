@@ -3,7 +3,7 @@
 #
 # Labels (all by default):
 #   unit      the C++ tests beside the code, one program per room
-#   checks    include edges, file sizes, formatting, kernels' objects, links in the documentation, the tools
+#   checks    include edges, file sizes, formatting, kernels' objects, the documentation, the C++ API's comments, the tools
 #   python    tests/*: the real program driven from Python, second opinions on formats and templates
 #   install   an installed and moved tree is used by another CMake project (examples/embed)
 #

@@ -1,4 +1,5 @@
-// Learning what an error in a model's cache costs, so that its codecs can choose better codes.
+/// @file
+/// Learning what an error in a model's cache costs, so that its codecs can choose better codes.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,7 @@ struct CalibrateOptions {
   EngineOptions engine;  ///< Computed in exact mode, whatever it says.
   std::string text;      ///< Something like what the model will read; the first chunks of it are used.
   int context = 2048;    ///< Tokens of a chunk.
-  int chunks = 4;
+  int chunks = 4;        ///< At most so many are used; 0: all.
   /// Measure what each layer's bits are worth, too, which `auto:3.3bits` needs: 2 * L more passes over half a chunk.
   bool layers = false;
   std::string output;  ///< The file; empty: the place where the engine looks for it.
@@ -24,20 +25,21 @@ struct CalibrateOptions {
   std::function<void(int done, int total)> on_progress;
 };
 
+/// What was learnt, and from how much.
 struct CalibrateReport {
-  std::string path;
-  int64_t tokens = 0;
-  size_t bytes = 0;  ///< Of the file.
-  double seconds = 0;
+  std::string path;    ///< The file that was written.
+  int64_t tokens = 0;  ///< It was learnt from.
+  size_t bytes = 0;    ///< Of the file.
+  double seconds = 0;  ///< All of it, loading included.
 };
 
 /// Runs the model over the text, measures what queries look at, and writes the calibration that codecs of `--kv` read
-/// at the next start. Errors: those of loading, a text shorter than a chunk, a file that cannot be written.
+/// at the next start. Errors: those of loading, a text of fewer tokens than two chunks, a file that cannot be written.
 [[nodiscard]] Result<CalibrateReport> Calibrate(const CalibrateOptions& options);
 
 /// A calibration that is there.
 struct CalibrationInfo {
-  std::string path;
+  std::string path;     ///< Its file.
   int64_t tokens = 0;   ///< It was learnt from.
   bool layers = false;  ///< Whether `auto:3.3bits` can use it.
 };

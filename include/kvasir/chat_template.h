@@ -1,4 +1,5 @@
-// Chat templates: from a list of messages to the text a model was trained on.
+/// @file
+/// Chat templates: from a list of messages to the text a model was trained on.
 #pragma once
 
 #include <memory>
@@ -12,14 +13,16 @@ namespace kvasir {
 /// A parsed Jinja chat template. Immutable and thread-safe.
 class ChatTemplate {
  public:
-  /// Parses template source. Errors name the line.
+  /// Parses template source; the template sees the texts of the two tokens as `bos_token` and `eos_token`. Errors
+  /// name the line.
   [[nodiscard]] static Result<ChatTemplate> Parse(std::string_view source, std::string bos_token = "",
                                                   std::string eos_token = "");
-  /// The template inside a GGUF file.
+  /// The template inside a GGUF file, given as a path or the name of an installed model. Errors: kNotFound for the
+  /// model, or where it has no template; a damaged file; those of Parse.
   [[nodiscard]] static Result<ChatTemplate> Load(const std::string& model);
 
-  ChatTemplate(ChatTemplate&&) noexcept;
-  ChatTemplate& operator=(ChatTemplate&&) noexcept;
+  ChatTemplate(ChatTemplate&&) noexcept;             ///< Leaves one that may only be assigned to or destroyed.
+  ChatTemplate& operator=(ChatTemplate&&) noexcept;  ///< As the constructor.
   ~ChatTemplate();
 
   /// What it was parsed from. Valid as long as this lives.

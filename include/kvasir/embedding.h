@@ -1,7 +1,8 @@
-// Embeddings: a text as one vector, near to those of texts that mean the same.
-//
-//   auto embedder = kvasir::Embedder::Load({.model = "minilm"});
-//   auto vectors = (*embedder)->EmbedTexts({{"A man is eating food.", "Somebody has lunch."}});
+/// @file
+/// Embeddings: a text as one vector, near to those of texts that mean the same.
+///
+///     auto embedder = kvasir::Embedder::Load({.model = "minilm"});
+///     auto vectors = (*embedder)->EmbedTexts({{"A man is eating food.", "Somebody has lunch."}});
 #pragma once
 
 #include <atomic>
@@ -39,15 +40,15 @@ struct EmbedderOptions {
 
 /// What a loaded embedder is.
 struct EmbedderInfo {
-  std::string path;
-  std::string name;
-  std::string architecture;  ///< "bert", or a decoder's: "llama", ...
-  std::string pooling;       ///< How a text's vector is made of its tokens': "mean", "cls" or "max".
-  bool normalised = false;   ///< Whether vectors have length 1, so that their product is the cosine.
-  int dimensions = 0;
-  int max_tokens = 0;  ///< Of one text, special tokens included.
-  int vocabulary = 0;
-  size_t file_bytes = 0;
+  std::string path;            ///< Of the folder or file.
+  std::string name;            ///< Of an encoder its folder's, of a decoder as ModelInfo::name.
+  std::string architecture;    ///< "bert", or a decoder's: "llama", ...
+  std::string pooling;         ///< How a text's vector is made of its tokens': "mean", "cls" or "max".
+  bool normalised = false;     ///< Whether vectors have length 1, so that their product is the cosine.
+  int dimensions = 0;          ///< Of a vector.
+  int max_tokens = 0;          ///< Of one text, special tokens included.
+  int vocabulary = 0;          ///< Tokens: V.
+  size_t file_bytes = 0;       ///< Of the weights' file.
   size_t memory_bytes = 0;     ///< Weights, buffers and, for a decoder, the pages of a batch; without the mapped file.
   int64_t macs_per_token = 0;  ///< Multiply-adds in the products with weights.
 };
@@ -70,8 +71,8 @@ class Embedder {
   Embedder(const Embedder&) = delete;
   Embedder& operator=(const Embedder&) = delete;
 
-  [[nodiscard]] const EmbedderInfo& info() const;
-  [[nodiscard]] const Tokenizer& tokenizer() const;
+  [[nodiscard]] const EmbedderInfo& info() const;    ///< What was loaded. Valid as long as this lives.
+  [[nodiscard]] const Tokenizer& tokenizer() const;  ///< The model's. Valid as long as this lives.
 
   /// The tokens of `text` as Embed wants them: with the special tokens that the model was trained with, and with no
   /// special token made of what the text says.
@@ -86,10 +87,11 @@ class Embedder {
   /// seen set (it is read at each layer); no memory.
   [[nodiscard]] Result<std::vector<std::vector<float>>> Embed(std::span<const std::vector<int32_t>> texts,
                                                               const std::atomic<bool>* cancel = nullptr);
-  /// The same for texts.
+  /// The same for texts, as Encode gives their tokens.
   [[nodiscard]] Result<std::vector<std::vector<float>>> EmbedTexts(std::span<const std::string> texts);
 
   struct Impl;
+  /// @private Called by Load and Of.
   explicit Embedder(std::unique_ptr<Impl> impl);
 
  private:

@@ -1,11 +1,12 @@
-// Answers of a given form: a JSON document of a schema, a text of a regular expression or of a grammar.
-//
-//   auto grammar = kvasir::Grammar::FromJsonSchema(R"({"type": "object", "properties": {"age": {"type":
-//   "integer"}}})"); request.constraint = *kvasir::Constrain(engine, *grammar);
-//
-// Whatever the model wants to say, only tokens are chosen that can still become such a text, and the answer ends where
-// the text is complete. An answer that ends for another reason (max_tokens, a stop string) may be cut off in its
-// middle.
+/// @file
+/// Answers of a given form: a JSON document of a schema, a text of a regular expression or of a grammar.
+///
+///     auto grammar = kvasir::Grammar::FromJsonSchema(R"({"type": "array", "items": {"type": "integer"}})");
+///     request.constraint = *kvasir::Constrain(engine, *grammar);
+///
+/// Whatever the model wants to say, only tokens are chosen that can still become such a text, and the answer ends where
+/// the text is complete. An answer that ends for another reason (max_tokens, a stop string) may be cut off in its
+/// middle.
 #pragma once
 
 #include <memory>
@@ -54,7 +55,9 @@ class Grammar {
   [[nodiscard]] Result<bool> Matches(std::string_view text) const;
 
   struct Impl;
+  /// @private Called by the functions above.
   explicit Grammar(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+  /// @private For the rooms of the library.
   [[nodiscard]] const Impl& impl() const { return *impl_; }
 
  private:

@@ -1,4 +1,5 @@
-// Looking at a model file and at the machine without loading anything.
+/// @file
+/// Looking at a model file and at the machine without loading anything.
 #pragma once
 
 #include <cstddef>
@@ -15,28 +16,28 @@ namespace kvasir {
 
 /// One metadata entry; long arrays are abbreviated.
 struct MetadataEntry {
-  std::string key;
-  std::string type;
-  std::string value;
+  std::string key;    ///< Such as "general.name"; as it may be shown, control characters escaped.
+  std::string type;   ///< GGUF's name of it, for example "U32"; of an array with the number of its elements.
+  std::string value;  ///< As one line of text; strings in quotes.
 };
 
 /// One tensor of the file.
 struct TensorEntry {
-  std::string name;
-  std::string type;
+  std::string name;            ///< As it may be shown, control characters escaped.
+  std::string type;            ///< Of its elements or blocks, for example "Q4_K".
   std::vector<int64_t> shape;  ///< First the contiguous dimension.
-  size_t bytes = 0;
+  size_t bytes = 0;            ///< In the file.
 };
 
 /// What loading with given options would take, in bytes.
 struct MemoryPlan {
-  int context_tokens = 0;
-  size_t weight_bytes = 0;
-  size_t kv_bytes = 0;
+  int context_tokens = 0;         ///< The context that Engine::Load would choose.
+  size_t weight_bytes = 0;        ///< Packed weights and small tensors.
+  size_t kv_bytes = 0;            ///< One sequence of the whole context while it is computed.
   size_t kv_bytes_per_token = 0;  ///< Of layers without a window.
-  size_t activation_bytes = 0;
-  size_t total_bytes = 0;
-  size_t available_bytes = 0;  ///< On this machine, now.
+  size_t activation_bytes = 0;    ///< Buffers of a forward pass.
+  size_t total_bytes = 0;         ///< Weights, cache and activations.
+  size_t available_bytes = 0;     ///< To this process, now: the system's or the control group's.
 };
 
 /// What a cache takes, by exact arithmetic over its pages.
@@ -50,21 +51,24 @@ struct CacheSize {
   int64_t tokens_per_gib = 0;
 };
 
+/// What a model file holds, and what loading it would take.
 struct ModelSummary {
-  ModelInfo info;
-  std::string file_type;  ///< For example "Q4_1", from general.file_type.
-  int64_t parameters = 0;
-  std::vector<MetadataEntry> metadata;
-  std::vector<TensorEntry> tensors;
-  MemoryPlan plan;
+  ModelInfo info;          ///< Of a file that Kvasir cannot read as a model: path, name, architecture and size only.
+  std::string file_type;   ///< For example "Q4_1", from general.file_type.
+  int64_t parameters = 0;  ///< Elements of all tensors.
+  std::vector<MetadataEntry> metadata;  ///< In the file's order.
+  std::vector<TensorEntry> tensors;     ///< In the file's order.
+  MemoryPlan plan;                      ///< Where `cannot_run` says something, at most what is available.
   /// The cache that was asked for, then f16 and q8 where these are others; empty for what is no decoder, or where that
   /// cache cannot be.
   std::vector<CacheSize> caches;
-  bool has_chat_template = false;
+  bool has_chat_template = false;  ///< Whether the file has one, good or not.
   std::string cannot_run;  ///< Why Engine::Load would refuse this file with these options; empty where it would not.
 };
 
-/// Reads a model's headers. Only the mapped pages of metadata are touched.
+/// Reads a model's headers: of the mapped file only the metadata is touched, but where the cache wants a calibration
+/// all of it. Errors: kNotFound for the model, kCorrupt, kUnsupported for an encoder. A model that cannot be loaded is
+/// none of them: ModelSummary::cannot_run says why.
 [[nodiscard]] Result<ModelSummary> InspectModel(const EngineOptions& options);
 
 /// The sizes of `caches` for the context of `options`, or else the one the model was trained for. Errors: those of
@@ -74,29 +78,30 @@ struct ModelSummary {
 
 /// The processor as Kvasir sees it.
 struct CpuReport {
-  std::string model_name;
+  std::string model_name;                  ///< As the system calls it; empty where it does not say.
   int cpus = 0;                            ///< That this process may run on.
   std::vector<std::string> supported_isa;  ///< Best last.
   std::string chosen_isa;                  ///< After KVASIR_ISA.
-  size_t total_memory_bytes = 0;
-  size_t available_memory_bytes = 0;
-  std::string transparent_huge_pages;
+  size_t total_memory_bytes = 0;           ///< Of the machine.
+  size_t available_memory_bytes = 0;       ///< As MemoryPlan::available_bytes.
+  std::string transparent_huge_pages;      ///< The kernel's setting, such as "always [madvise] never".
 };
+/// Looks at this machine. Measures nothing.
 [[nodiscard]] CpuReport InspectCpu();
 
 /// What this machine can do at most, measured now.
 struct MachineLimits {
-  int threads = 0;
+  int threads = 0;                ///< That were used.
   double read_gb_per_second = 0;  ///< Sequential reads over `read_buffer_bytes`.
-  size_t read_buffer_bytes = 0;
-  double int8_tops = 0;   ///< u8 x s8 dot products, 2 operations per multiply-add.
-  double fma_gflops = 0;  ///< f32 multiply-adds, 2 operations each.
+  size_t read_buffer_bytes = 0;   ///< As it was asked for.
+  double int8_tops = 0;           ///< u8 x s8 dot products, 2 operations per multiply-add.
+  double fma_gflops = 0;          ///< f32 multiply-adds, 2 operations each.
 };
-/// The best rate of sequential reads over a buffer of `buffer_bytes` by `threads` threads within `seconds`, in GB/s; 0
-/// where there is no memory for the buffer.
+/// The best rate of sequential reads over a buffer of `buffer_bytes` by `threads` threads (at least 1) within
+/// `seconds`, in GB/s; 0 where there is no memory for the buffer.
 [[nodiscard]] double MeasureReadRate(int threads, size_t buffer_bytes, double seconds);
 
-/// Measures all of them for about `seconds` with `threads` threads and a buffer of `buffer_bytes`.
+/// Measures all of them for about `seconds` with `threads` threads (at least 1) and a buffer of `buffer_bytes`.
 [[nodiscard]] MachineLimits MeasureLimits(int threads, size_t buffer_bytes, double seconds);
 
 }  // namespace kvasir

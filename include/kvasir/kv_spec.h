@@ -1,4 +1,5 @@
-// How the cache stores keys and values, in the words of `--kv`, which are the same in settings, requests and receipts.
+/// @file
+/// How the cache stores keys and values, in the words of `--kv`, which are the same in settings, requests and receipts.
 #pragma once
 
 #include <optional>
@@ -15,35 +16,36 @@ namespace kvasir {
 /// Pages of 64 tokens are written in an open format. Where codecs are named, a page is encoded by them once it lies
 /// behind the recent tokens; the first tokens (attention sinks) stay open.
 ///
-///   auto                                      f32 in exact mode, else f16; all pages open
-///   f32  f16  q8  fp8_e4m3  fp8_e5m2          all pages open, in this format
-///   nuq4                                      a codec for keys and values
-///   k=nuq4,v=nuq3,outliers=1%,recent=128,sinks=4,open=f16
-///   k=nuq3,v=nuq3,k[0-1]=ch5,v[29]=nuq4       layers of their own, counted from 0
-///   auto:3.3bits                              bits by layer and by keys and values, 3.3 per element in the mean
+///     auto                                      f32 in exact mode, else f16; all pages open
+///     f32  f16  q8  fp8_e4m3  fp8_e5m2          all pages open, in this format
+///     nuq4                                      a codec for keys and values
+///     k=nuq4,v=nuq3,outliers=1%,recent=128,sinks=4,open=f16
+///     k=nuq3,v=nuq3,k[0-1]=ch5,v[29]=nuq4       layers of their own, counted from 0
+///     auto:3.3bits                              bits by layer and by keys and values, 3.3 per element in the mean
 ///
 /// With `evict`, heads forget tokens, and their memory is free: at the end of the prompt each head of a layer without a
 /// window is brought down to the budget, and again whenever 256 more tokens have come.
 ///
-///   f16,evict=snapkv,budget=1024              tokens per layer and head
-///   nuq4,evict=h2o,budget=50%                 a share of the prompt
+///     f16,evict=snapkv,budget=1024              tokens per layer and head
+///     nuq4,evict=h2o,budget=50%                 a share of the prompt
 struct KvSpec {
   /// Layers that differ from the rest.
   struct Layers {
     bool keys = false;  ///< Else values.
-    int first = 0;
-    int last = 0;  ///< Included.
-    std::string codec;
+    int first = 0;      ///< The first layer, counted from 0.
+    int last = 0;       ///< The last one, included.
+    std::string codec;  ///< Instead of the one that the rest has.
+    /// Field by field.
     friend bool operator==(const Layers&, const Layers&) = default;
   };
 
-  std::string open = "auto";
+  std::string open = "auto";  ///< The format of open pages; "auto" is f32 in exact mode, else f16.
   /// Bits per element, scales and all, that the pages behind the recent tokens may have in the mean; 0: the codecs
   /// below say. Needs a calibration of the model.
   double bits = 0;
-  std::string keys;    ///< Codec of the keys behind the recent tokens; empty: all pages stay open.
-  std::string values;  ///< And of the values; both or none.
-  std::vector<Layers> layers;
+  std::string keys;            ///< Codec of the keys behind the recent tokens; empty: all pages stay open.
+  std::string values;          ///< And of the values; both or none.
+  std::vector<Layers> layers;  ///< Those that have codecs of their own; where two name a layer, the later one counts.
   std::optional<double> outliers;  ///< Share of the elements that is kept exactly, 0 to 0.05.
   int recent = 128;                ///< Tokens at the end that stay open.
   int sinks = 4;                   ///< Tokens at the start that stay open, rounded up to whole pages.
@@ -51,12 +53,15 @@ struct KvSpec {
   int budget_tokens = 0;           ///< Tokens that each layer and head keeps, or ...
   double budget_share = 0;         ///< ... their share of the prompt, up to 1. With `evict` one of the two, else none.
 
+  /// Whether pages behind the recent tokens are encoded.
   [[nodiscard]] bool compact() const { return bits > 0 || !keys.empty(); }
+  /// Whether tokens are forgotten.
   [[nodiscard]] bool evicts() const { return !evict.empty(); }
   /// Whether a text may be longer than the context, because what is kept of it is numbered anew (`streaming`).
   [[nodiscard]] bool endless() const;
   /// The budget in tokens after a prompt of `tokens`.
   [[nodiscard]] int BudgetOf(int tokens) const;
+  /// Field by field.
   friend bool operator==(const KvSpec&, const KvSpec&) = default;
 };
 

@@ -1,4 +1,5 @@
-// What a user may choose when a model is loaded.
+/// @file
+/// What a user may choose when a model is loaded.
 #pragma once
 
 #include <cstddef>
@@ -25,20 +26,22 @@ enum class ComputeMode {
 /// One step of loading, for a progress bar.
 struct LoadProgress {
   std::string_view phase;  ///< For example "packing weights".
-  size_t done_bytes = 0;
-  size_t total_bytes = 0;
+  size_t done_bytes = 0;   ///< Of the phase.
+  size_t total_bytes = 0;  ///< Of the phase.
 };
 
 /// Options of Engine::Load.
 struct EngineOptions {
   /// Path of a GGUF file (the first part of a split one), or the name of an installed model ("smollm2").
   std::string model;
+  /// How exact the arithmetic is.
   ComputeMode compute = ComputeMode::kBalanced;
   /// How keys and values are stored.
   KvSpec kv;
   /// Worker threads, the caller's included. 0: one per CPU this process may run on.
   int threads = 0;
-  /// Tokens a sequence may hold. 0: the context the model was trained for.
+  /// Tokens a sequence may hold. 0: the context the model was trained for, or where memory is short the longest
+  /// multiple of 256 that fits.
   int context_tokens = 0;
   /// Upper bound of all KV pages, in bytes. 0: what one sequence of `context_tokens` needs.
   size_t kv_budget_bytes = 0;
@@ -49,8 +52,9 @@ struct EngineOptions {
   std::function<void(const LoadProgress&)> on_progress;
 };
 
-/// Parses "fast", "balanced", "precise" or "exact".
+/// Parses "fast", "balanced", "precise" or "exact". The error lists them.
 [[nodiscard]] Result<ComputeMode> ParseComputeMode(std::string_view name);
+/// The name that ParseComputeMode reads.
 [[nodiscard]] std::string_view ComputeModeName(ComputeMode mode);
 
 /// Turns a model name or path into a path: an existing one is returned as it is, a name (of a GGUF file without its

@@ -1,10 +1,12 @@
-// Errors as values: what every fallible function of Kvasir returns.
+/// @file
+/// Errors as values: what every fallible function of Kvasir returns.
 #pragma once
 
 #include <expected>
 #include <string>
 #include <utility>
 
+/// The public C++ API of Kvasir.
 namespace kvasir {
 
 /// What kind of thing went wrong. Each value has one meaning, whatever the room.
@@ -20,12 +22,14 @@ enum class ErrorCode {
 
 /// An error: its kind, and one sentence that names the thing, its value and the way out.
 struct Error {
-  ErrorCode code = ErrorCode::kInvalidArgument;
-  std::string message;
+  ErrorCode code = ErrorCode::kInvalidArgument;  ///< For programs.
+  std::string message;                           ///< For people: English, in UTF-8.
 };
 
+/// A value, or why there is none.
 template <typename T>
 using Result = std::expected<T, Error>;
+/// Success, or why there is none.
 using Status = Result<void>;
 
 /// Builds the error side of a Result: `return Fail(ErrorCode::kNotFound, "no file " + path);`

@@ -1,4 +1,5 @@
-// How the next token is chosen: the options of one request, and their check.
+/// @file
+/// How the next token is chosen: the options of one request, and their check.
 #pragma once
 
 #include <cstdint>

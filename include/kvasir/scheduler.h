@@ -1,12 +1,13 @@
-// The scheduler: many requests at once over one engine.
-//
-//   auto engine = kvasir::Engine::Load({.model = "smollm2", .kv_budget_bytes = 1 << 30});
-//   auto scheduler = kvasir::Scheduler::Create(**engine);
-//   auto id = (*scheduler)->Submit({.request = {.prompt = tokens, .on_token = Show}, .on_done = Finish});
-//
-// One thread computes all requests together, a token of each per step ("continuous batching"), and long prompts in
-// pieces beside them. What a request gets does not depend on the others: the same tokens as alone in a Session, bit for
-// bit, for the same seed.
+/// @file
+/// The scheduler: many requests at once over one engine.
+///
+///     auto engine = kvasir::Engine::Load({.model = "smollm2", .kv_budget_bytes = 1 << 30});
+///     auto scheduler = kvasir::Scheduler::Create(**engine);
+///     auto id = (*scheduler)->Submit({.request = {.prompt = tokens, .on_token = Show}, .on_done = Finish});
+///
+/// One thread computes all requests together, a token of each per step ("continuous batching"), and long prompts in
+/// pieces beside them. What a request gets does not depend on the others: the same tokens as alone in a Session, bit
+/// for bit, for the same seed.
 #pragma once
 
 #include <array>
@@ -56,18 +57,19 @@ enum class CacheMiss {
   kShadowCheck,     ///< The request is checked against exact attention, which needs all keys and values.
   kNoMemory,        ///< A beginning was held, but using it would not have left the memory to go on.
 };
+/// In words, for example "not held".
 [[nodiscard]] std::string_view CacheMissName(CacheMiss miss);
 
 /// Where and why the match with the cache ended.
 struct CacheReport {
   int matched_tokens = 0;  ///< = Generation::cached_tokens: the first token that was computed is this one.
-  CacheMiss reason = CacheMiss::kNotHeld;
+  CacheMiss reason = CacheMiss::kNotHeld;  ///< Why there, when it was first admitted.
 };
 
 /// The end of a request: what a Session would have returned, and what scheduling did to it.
 struct Completion {
-  Generation generation;
-  CacheReport cache;
+  Generation generation;     ///< The text and what it cost.
+  CacheReport cache;         ///< What of its prompt was taken from the prefix cache.
   double queue_seconds = 0;  ///< From Submit until it was first computed.
   int preemptions = 0;       ///< How often its memory was taken and its tokens were computed again.
 };
@@ -91,64 +93,67 @@ struct Submission {
   std::function<void(Result<Completion>)> on_done;
 };
 
+/// What an accepted request is doing.
 enum class RequestPhase {
   kWaiting,     ///< In the queue: new, or preempted.
   kPrompt,      ///< Its prompt is being computed.
   kGenerating,  ///< It produces tokens.
 };
+/// In a word, for example "waiting".
 [[nodiscard]] std::string_view RequestPhaseName(RequestPhase phase);
 
 /// One request, as an observer sees it.
 struct RequestView {
-  RequestId id = 0;
-  std::string label;
-  std::string tenant;
-  int priority = 0;
-  RequestPhase phase = RequestPhase::kWaiting;
-  int prompt_tokens = 0;
-  int cached_tokens = 0;
-  int computed_tokens = 0;  ///< Tokens in its cache now, those from the prefix cache included.
-  int generated_tokens = 0;
-  int preemptions = 0;
-  size_t kv_bytes = 0;  ///< Pages it refers to, shared ones included.
-  double age_seconds = 0;
+  RequestId id = 0;                             ///< As Submit gave it.
+  std::string label;                            ///< Submission::label.
+  std::string tenant;                           ///< Submission::tenant.
+  int priority = 0;                             ///< Submission::priority.
+  RequestPhase phase = RequestPhase::kWaiting;  ///< Now.
+  int prompt_tokens = 0;                        ///< All of its prompt.
+  int cached_tokens = 0;                        ///< Of them, taken from the prefix cache when it was first admitted.
+  int computed_tokens = 0;                      ///< Tokens in its cache now, those from the prefix cache included.
+  int generated_tokens = 0;                     ///< So far.
+  int preemptions = 0;                          ///< So far.
+  size_t kv_bytes = 0;                          ///< Pages it refers to, shared ones included.
+  double age_seconds = 0;                       ///< Since Submit.
 };
 
 /// What checks against exact attention have found; see SchedulerOptions::shadow_check_every. A distance is that of a
 /// head's result for a token from what exact attention gives, |a - b| / |b|.
 struct ShadowStats {
+  /// Upper bounds of the distances that are counted together, ascending.
   static constexpr std::array<double, 9> kBounds = {0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1};
   int64_t requests = 0;                                      ///< Requests that were checked or are.
   std::array<int64_t, kBounds.size() + 1> comparisons = {};  ///< With a distance up to each bound, and above the last.
-  double distance_sum = 0;
+  double distance_sum = 0;                                   ///< Of all comparisons; over their number it is the mean.
 };
 
 /// What a scheduler is doing and has done. Counters only grow.
 struct SchedulerStats {
-  int running = 0;
-  int waiting = 0;
-  int64_t accepted = 0;   ///< Submissions taken.
-  int64_t refused = 0;    ///< Submissions refused because the queue was full.
-  int64_t completed = 0;  ///< Ended by themselves: stop or length.
-  int64_t cancelled = 0;  ///< Ended by a cancellation or a deadline.
-  int64_t failed = 0;     ///< Ended with an error.
-  int64_t steps = 0;
-  int64_t prompt_tokens = 0;  ///< Computed; not those from the cache, nor those computed again.
-  int64_t generated_tokens = 0;
-  int64_t cached_tokens = 0;      ///< Of prompts, taken from the cache.
-  int64_t recomputed_tokens = 0;  ///< Computed again after a preemption.
-  int64_t preemptions = 0;
-  int64_t prefix_lookups = 0;
-  int64_t prefix_hits = 0;     ///< Lookups that found at least one token.
-  int64_t evicted_blocks = 0;  ///< Blocks of 64 tokens that the prefix cache gave up for memory.
-  size_t kv_budget_bytes = 0;
-  size_t kv_bytes = 0;         ///< Live pages.
-  size_t kv_shared_bytes = 0;  ///< Of those, in use by two or more running requests.
-  size_t kv_cached_bytes = 0;  ///< Of those, held for reuse only; given up when memory is needed.
-  ShadowStats shadow;
-  double last_step_ms = 0;
-  int prompt_chunk_tokens = 0;  ///< Rows that a step beside running streams now leaves to prompts.
-  std::vector<RequestView> requests;
+  int running = 0;                    ///< Requests that have pages: now.
+  int waiting = 0;                    ///< In the queue, now.
+  int64_t accepted = 0;               ///< Submissions taken.
+  int64_t refused = 0;                ///< Submissions refused because the queue was full.
+  int64_t completed = 0;              ///< Ended by themselves: stop or length.
+  int64_t cancelled = 0;              ///< Ended by a cancellation or a deadline.
+  int64_t failed = 0;                 ///< Ended with an error.
+  int64_t steps = 0;                  ///< Forward passes, failed and cancelled ones included.
+  int64_t prompt_tokens = 0;          ///< Computed; not those from the cache, nor those computed again.
+  int64_t generated_tokens = 0;       ///< By all requests.
+  int64_t cached_tokens = 0;          ///< Of prompts, taken from the cache.
+  int64_t recomputed_tokens = 0;      ///< Computed again after a preemption.
+  int64_t preemptions = 0;            ///< Times that a request lost its pages.
+  int64_t prefix_lookups = 0;         ///< Requests that were admitted, where the prefix cache is on.
+  int64_t prefix_hits = 0;            ///< Lookups that found at least one token.
+  int64_t evicted_blocks = 0;         ///< Blocks of 64 tokens that the prefix cache gave up for memory.
+  size_t kv_budget_bytes = 0;         ///< What kv_bytes never exceeds.
+  size_t kv_bytes = 0;                ///< Live pages of the engine, those of its sessions included.
+  size_t kv_shared_bytes = 0;         ///< Of those, in use by two or more running requests.
+  size_t kv_cached_bytes = 0;         ///< Of those, held for reuse only; given up when memory is needed.
+  ShadowStats shadow;                 ///< Of SchedulerOptions::shadow_check_every.
+  double last_step_ms = 0;            ///< The duration of the last forward pass, waiting for its turn included.
+  int prompt_chunk_tokens = 0;        ///< Rows that a step beside running streams now leaves to prompts.
+  std::vector<RequestView> requests;  ///< The running ones, then the waiting ones.
 };
 
 /// A piece of cached text: blocks one behind the other that the same requests use, up to where texts part.
@@ -164,7 +169,7 @@ struct CacheSegment {
 
 /// Where a running request stands in the cache.
 struct CacheTail {
-  RequestId id = 0;
+  RequestId id = 0;     ///< The request.
   int64_t segment = 0;  ///< The last segment of its text; 0: none of it is held.
   int tokens = 0;       ///< Computed tokens behind that segment, in pages of its own.
 };
@@ -175,7 +180,7 @@ struct CacheMap {
   std::vector<CacheSegment> segments;
   std::vector<CacheTail> requests;  ///< All running requests.
   int left_out_segments = 0;        ///< Of those used longest ago, more than the limit.
-  size_t left_out_bytes = 0;
+  size_t left_out_bytes = 0;        ///< Their pages.
 };
 
 /// Computes many requests together. All functions are thread-safe, and those not marked otherwise may be called from
@@ -203,6 +208,7 @@ class Scheduler {
   /// Submits and waits. Not from callbacks. Errors: as Submit's and Session::Generate's.
   [[nodiscard]] Result<Completion> Run(Submission submission);
 
+  /// A snapshot. Costs time in proportion to the requests; waits for no step.
   [[nodiscard]] SchedulerStats Stats() const;
 
   /// At most `max_segments` pieces of the cache. Costs time in proportion to the blocks held.
@@ -214,6 +220,7 @@ class Scheduler {
   /// Accepts nothing more, cancels what there is, and waits for the last callback. Not from callbacks.
   void Stop();
 
+  /// As they were given to Create. Valid as long as this lives.
   [[nodiscard]] const SchedulerOptions& options() const;
 
  private:

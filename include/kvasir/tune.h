@@ -1,4 +1,5 @@
-// Finding the cache that suits a model, a text and a wish, by measuring.
+/// @file
+/// Finding the cache that suits a model, a text and a wish, by measuring.
 #pragma once
 
 #include <cstddef>
@@ -32,12 +33,13 @@ struct TuneGoal {
 /// for a policy that does not exist, naming those that do.
 [[nodiscard]] Result<std::vector<KvSpec>> EvictingCandidates(const std::string& name);
 
+/// What to tune, and among which caches.
 struct TuneOptions {
   /// Its cache is ignored. Speed is measured with its compute mode; quality in precise mode, so that it is the cache's
   /// alone, or in exact mode where that is asked for.
   EngineOptions engine;
-  EvalText text;  ///< `context` is the context that is tuned for; at least two chunks.
-  TuneGoal goal;
+  EvalText text;               ///< `context` is the context that is tuned for; at least two chunks.
+  TuneGoal goal;               ///< What the chosen one satisfies.
   std::vector<KvSpec> caches;  ///< What is tried.
 };
 
@@ -49,24 +51,25 @@ enum class TuneFate {
   kDominated,  ///< Another one has no more bytes, surely less KLD and is not slower: not measured further.
 };
 
+/// A cache that was tried.
 struct TuneRow {
-  CacheSize size;
-  TuneFate fate = TuneFate::kMeasured;
-  std::optional<size_t> dominated_by;  ///< Index of the row.
-  DivergenceReport divergence;         ///< Of the chunks that it was measured on; none where `chunks` is 0.
+  CacheSize size;                       ///< The cache, and what it takes.
+  TuneFate fate = TuneFate::kMeasured;  ///< What became of it.
+  std::optional<size_t> dominated_by;   ///< Index of the row.
+  DivergenceReport divergence;          ///< Of the chunks that it was measured on; none where `chunks` is 0.
   /// Bytes that were held at the end of a chunk; with an eviction policy less than size.bytes.
   size_t held_bytes = 0;
-  double tokens_per_second = 0;  ///< Of decoding behind the context: median; 0 where it was not measured.
-  double min_tokens_per_second = 0;
-  double max_tokens_per_second = 0;
-  bool on_frontier = false;  ///< No row measured on as many chunks has fewer bytes and a lower mean KLD.
+  double tokens_per_second = 0;      ///< Of decoding behind the context: median; 0 where it was not measured.
+  double min_tokens_per_second = 0;  ///< Of the slowest turn.
+  double max_tokens_per_second = 0;  ///< Of the fastest turn.
+  bool on_frontier = false;          ///< No row measured on as many chunks has fewer bytes and a lower mean KLD.
 };
 
 /// What will be computed, before it is.
 struct TuneCost {
-  int caches = 0;
-  int chunks = 0;
-  int context = 0;
+  int caches = 0;       ///< That will be measured: those too large for the goal are not.
+  int chunks = 0;       ///< At most, of each cache.
+  int context = 0;      ///< Tokens of a chunk.
   double seconds = 0;   ///< If none is given up, by a first measurement; without the slowing down with depth.
   size_t kv_bytes = 0;  ///< Of all caches at once.
 };
@@ -77,24 +80,26 @@ struct TuneStep {
   double share = 0;  ///< Of the work, 0 to 1.
 };
 
+/// Called on the caller's thread; each may be empty.
 struct TuneCallbacks {
-  std::function<void(const TuneCost&)> on_cost;
+  std::function<void(const TuneCost&)> on_cost;  ///< Once, after loading.
   /// Return false to stop: what was measured is kept.
   std::function<bool(const TuneStep&)> on_step;
 };
 
+/// What was measured, and which cache was chosen.
 struct TuneReport {
-  std::string model;
-  std::string isa;
-  ComputeMode quality_compute = ComputeMode::kPrecise;
-  ComputeMode speed_compute = ComputeMode::kBalanced;
-  int threads = 0;
-  int context = 0;
-  int chunks = 0;             ///< That were measured.
-  bool interrupted = false;   ///< By on_step.
-  std::vector<TuneRow> rows;  ///< In the order of TuneOptions::caches.
-  std::optional<size_t> chosen;
-  double seconds = 0;
+  std::string model;                                    ///< ModelInfo::name.
+  std::string isa;                                      ///< Engine::isa().
+  ComputeMode quality_compute = ComputeMode::kPrecise;  ///< With which divergence was measured.
+  ComputeMode speed_compute = ComputeMode::kBalanced;   ///< With which speed was.
+  int threads = 0;                                      ///< EngineOptions::threads, the default filled in.
+  int context = 0;                                      ///< EvalText::context.
+  int chunks = 0;                                       ///< That were measured.
+  bool interrupted = false;                             ///< By on_step.
+  std::vector<TuneRow> rows;                            ///< In the order of TuneOptions::caches.
+  std::optional<size_t> chosen;  ///< Index of the row; none where no cache that was measured satisfies the goal.
+  double seconds = 0;            ///< All of it, loading included.
 };
 
 /// Measures the caches in lock-step with exact mode, gives up in rounds those that cannot be chosen and are of no other
