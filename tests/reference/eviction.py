@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from forward import Model, rotate, soft_cap, visible
+from forward import Model, attention, rotate, soft_cap, visible
 
 PAGE = 64
 SINKS = 4
@@ -20,6 +20,13 @@ POLICIES = ("streaming", "recent", "h2o", "tova", "snapkv", "pyramidkv", "adakv"
 def softmax(x: np.ndarray) -> np.ndarray:
     weights = np.exp(x - x.max(axis=-1, keepdims=True))
     return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def attention_by_head(q, k, v, scale: float, cap: float, mask: np.ndarray) -> np.ndarray:
+    """As attention, with a mask [KVH, T, S] for each KV head."""
+    group = q.shape[1] // k.shape[1]
+    each = [attention(q[:, h * group : (h + 1) * group], k[:, h : h + 1], v[:, h : h + 1], scale, cap, mask[h]) for h in range(k.shape[1])]
+    return np.concatenate(each, axis=1)
 
 
 class Evidence:
@@ -124,15 +131,19 @@ def kept(policy: str, budget: int, e: Evidence) -> np.ndarray:
 
 
 class ForgetfulModel(Model):
-    """Logits of a text whose first `first` tokens are brought down to `budget` by `policy`."""
+    """What follows a beginning of `first` tokens, once for each policy (None: nothing is forgotten), which cuts the beginning to `budget`.
 
-    def start(self, policy: str | None, first: int, budget: int) -> None:
-        self.policy, self.first, self.budget = policy, first, budget
+    The beginning is computed once. All that is done row by row is done for the rows of all policies together.
+    """
+
+    def branches(self, tokens, first: int, budget: int, policies) -> np.ndarray:
+        """Logits [policies, T - first, V] behind the tokens from `first` on."""
+        self.first, self.late, self.budget, self.policies = first, len(tokens) - first, budget, policies
+        logits = self.forward([*tokens[:first], *tokens[first:] * len(policies)], rows=slice(first, None))
+        return logits.reshape(len(policies), self.late, -1)
 
     def dropped(self) -> int:
         """StreamingLLM: whole pages behind the first one. What a window sees stays, because all layers number alike."""
-        if self.policy != "streaming":
-            return 0
         least = self.config.window + 2 * PAGE if any(self.config.is_local) else 0
         return max(0, -((max(self.budget, least) - self.first) // PAGE) * PAGE)
 
@@ -140,8 +151,8 @@ class ForgetfulModel(Model):
         c, prefix = self.config, f"blk.{layer}."
         frequency, magnitude = self.layer_rotation(layer, context)
         h = self.norm(prefix + "attn_norm", x)
-        plain_q, plain_k, v = self.query_key_value(layer, h)
-        o = self.attend(layer, plain_q, plain_k, v, lambda t, at: rotate(t, at, frequency, magnitude, c.neox_pairs))
+        q, k, v = self.query_key_value(layer, h)
+        o = self.attend(layer, q, k, v, lambda t, at: rotate(t, at, frequency, magnitude, c.neox_pairs))
         o = self.linear(prefix + "attn_output", o.reshape(len(x), -1))
         if prefix + "post_attention_norm.weight" in self:
             o = self.norm(prefix + "post_attention_norm", o)
@@ -150,24 +161,26 @@ class ForgetfulModel(Model):
         return x + (self.norm(prefix + "post_ffw_norm", y) if prefix + "post_ffw_norm.weight" in self else y)
 
     def attend(self, layer: int, plain_q, plain_k, v, turn) -> np.ndarray:
-        c, n, count = self.config, self.first, len(plain_q)
-        at = np.arange(count)
-        q, k = turn(plain_q, at), turn(plain_k, at)
-        mask = np.broadcast_to(visible(at, c.window if c.is_local[layer] else 0), (k.shape[1], count, count)).copy()
-        late_q, late_k = q, k
-        if self.policy == "streaming":  # in all layers alike
-            moved = np.where(at < PAGE, at, at - self.dropped())
-            late_q, late_k = turn(plain_q, moved), turn(plain_k, moved)
-            mask[:, n:, PAGE : PAGE + self.dropped()] = False
-        elif self.policy is not None and not c.is_local[layer]:
-            full = [i for i in range(c.layers) if not c.is_local[i]]
-            e = Evidence(q[:n], k[:n], v[:n], plain_q[:n], turn, c.attn_scale, c.attn_soft_cap, full.index(layer), len(full))
-            mask[:, n:, :n] &= kept(self.policy, self.budget, e)[:, None, :]
-        out = np.empty_like(q)
-        group = q.shape[1] // k.shape[1]
-        for head in range(q.shape[1]):
-            kv = head // group
-            for rows, queries, keys in ((slice(0, n), q, k), (slice(n, None), late_q, late_k)):
-                scores = soft_cap(queries[rows, head] @ keys[:, kv].T * c.attn_scale, c.attn_soft_cap)
-                out[rows, head] = softmax(np.where(mask[kv, rows], scores, -np.inf)) @ v[:, kv]
-        return out
+        """Attention of the beginning, and of each policy's rows to what it keeps of the beginning and to themselves."""
+        c, n = self.config, self.first
+        full = [i for i in range(c.layers) if not c.is_local[i]]
+        at = np.arange(n + self.late)
+        mask = visible(at, c.window if c.is_local[layer] else 0)
+        begin = np.arange(n)
+        q, k = turn(plain_q[:n], begin), turn(plain_k[:n], begin)
+        out = [attention(q, k, v[:n], c.attn_scale, c.attn_soft_cap, mask[:n, :n])]
+        for index, policy in enumerate(self.policies):
+            rows = slice(n + index * self.late, n + (index + 1) * self.late)
+            heads = np.broadcast_to(mask[n:], (k.shape[1], self.late, n + self.late)).copy()
+            moved = at
+            if policy == "streaming":  # in all layers alike
+                moved = np.where(at < PAGE, at, at - self.dropped())
+                heads[:, :, PAGE : PAGE + self.dropped()] = False
+            elif policy is not None and not c.is_local[layer]:
+                e = Evidence(q, k, v[:n], plain_q[:n], turn, c.attn_scale, c.attn_soft_cap, full.index(layer), len(full))
+                heads[:, :, :n] &= kept(policy, self.budget, e)[:, None, :]
+            queries = turn(plain_q[rows], moved[n:])
+            keys = turn(np.concatenate([plain_k[:n], plain_k[rows]]), moved)
+            values = np.concatenate([v[:n], v[rows]])
+            out.append(attention_by_head(queries, keys, values, c.attn_scale, c.attn_soft_cap, heads))
+        return np.concatenate(out)
