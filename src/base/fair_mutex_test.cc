@@ -13,6 +13,7 @@ TEST(FairMutex, HoldsOneAtATime) {
   FairMutex mutex;
   int64_t sum = 0;
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 2000; ++i) {

@@ -74,6 +74,7 @@ std::string CommandOf(const TuneCommandOptions& options) {
   if (tune.goal.kv_bytes) command += fmt::format(" --kv-bytes {}", server::FormatBytes(*tune.goal.kv_bytes));
   for (const KvSpec& kv : tune.caches) command += fmt::format(" --kv {}", Word(KvSpecText(kv)));
   for (const std::string& policy : options.evict) command += fmt::format(" --evict {}", policy);
+  if (!options.calibrate.empty()) command += fmt::format(" --calibrate {}", Word(options.calibrate));
   if (tune.engine.threads > 0) command += fmt::format(" --threads {}", tune.engine.threads);
   return command + fmt::format(" --compute {}", ComputeModeName(tune.engine.compute));
 }
@@ -173,8 +174,14 @@ Result<int> RunTune(TuneCommandOptions options, const std::string& version) {
   tune.caches.insert(tune.caches.end(), options.evicting.begin(), options.evicting.end());
   KV_ASSIGN(const TuneReport report, Measure(tune));
   std::string receipt;
+  Status kept;  // a receipt that cannot be written does not cost what was measured
   if (report.chosen && !options.no_receipt) {
-    KV_ASSIGN(receipt, KeepReceipt(options, report, version));
+    Result<std::string> path = KeepReceipt(options, report, version);
+    if (path) {
+      receipt = *std::move(path);
+    } else {
+      kept = std::unexpected(path.error());
+    }
   }
   if (options.json) {
     nlohmann::ordered_json json = TuneJson(report, options.tune.goal);
@@ -187,6 +194,7 @@ Result<int> RunTune(TuneCommandOptions options, const std::string& version) {
     }
   }
   KV_TRY(WritePlot(options.plot, TuneChart(report)));
+  KV_TRY(kept);
   if (report.interrupted) return kExitInterrupted;
   if (!report.chosen) return Fail(ErrorCode::kResourceExhausted, NoChoiceText(report, options.tune.goal));
   return 0;

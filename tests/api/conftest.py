@@ -122,6 +122,15 @@ class Terminal:
             assert time.monotonic() < end, f"still running: {self.output!r}"
         return self.code
 
+    def ends_or_shows(self, text: str, timeout: float = SCREEN_TIMEOUT) -> bool:
+        """Waits until the program ends (true) or `text` is on the screen."""
+        end = time.monotonic() + timeout
+        while text not in self.output:
+            if not self._read(0.05):
+                return True
+            assert time.monotonic() < end, f"neither has ended nor shows {text!r}: {self.output!r}"
+        return False
+
     def close(self):
         if self.code is None:
             try:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from program import SLOWNESS
 
 PROMPT = r">\x1b\[0m "
 MORE = r"\.\x1b\[0m "
@@ -194,12 +195,15 @@ def test_ctrl_c_while_the_prompt_is_read_leaves_the_conversation_as_it_was(chat,
 
 
 def test_ctrl_c_while_loading_ends_the_program(terminal, gemma3):
-    screen = terminal("chat", "-m", gemma3)
-    end = time.monotonic() + 20
-    while "gemma3" not in Path(f"/proc/{screen.pid}/maps").read_text():  # the file is mapped first, then packed
-        assert time.monotonic() < end
-        time.sleep(0.005)
-    screen.send("\x03")
+    for _ in range(5):  # where loading is over before the key arrives, it was pressed at the prompt, which is another test's matter
+        screen = terminal("chat", "-m", gemma3)
+        end = time.monotonic() + 20 * SLOWNESS
+        while "gemma3" not in Path(f"/proc/{screen.pid}/maps").read_text():  # the file is mapped first, then packed
+            assert time.monotonic() < end
+            time.sleep(0.005)
+        screen.send("\x03")
+        if screen.ends_or_shows("/help"):
+            break
     assert screen.wait() == -signal.SIGINT
     assert "/help" not in screen.output
 

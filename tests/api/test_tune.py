@@ -128,6 +128,15 @@ def test_the_lowest_loss_within_so_many_bytes(kvasir, model, wikitext, tmp_path)
     assert "none of the 1 caches holds 512 tokens in 1024 bytes; the smallest, f16, needs" in message
 
 
+def test_a_receipt_that_cannot_be_written_costs_no_table(kvasir, model, wikitext, tmp_path):
+    (tmp_path / "file").write_text("")
+    receipt = tmp_path / "file" / "receipt.toml"
+    done = kvasir(*tune(model, wikitext, "--kv", "f16", "--kv", "q8", "--max-kld", "1", "--output", str(receipt)))
+    assert done.returncode == 1
+    assert re.search(r"\bq8 +8\.50 ", done.stdout.decode()), done.stdout
+    assert str(receipt) in done.stderr.decode() and "Receipt:" not in done.stdout.decode()
+
+
 def test_what_is_too_lossy_is_chosen_by_nobody(kvasir, model, wikitext):
     done = kvasir(*tune(model, wikitext, "--kv", "ch2", "--max-kld", "0.0000001"))
     assert done.returncode == 1
