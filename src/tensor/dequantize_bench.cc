@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kElements = 4096;
 
-void BM_DequantizeRow(benchmark::State& state, DType dtype) {
+void DequantizeRows(benchmark::State& state, DType dtype) {
   std::vector<uint8_t> row(ValidRowBytes(dtype, kElements));
   for (size_t i = 0; i < row.size(); ++i) row[i] = static_cast<uint8_t>(i * 37 % 61);  // small, finite scales
   std::vector<float> values(kElements);
@@ -28,7 +28,7 @@ const int kRegistered = [] {
   for (int id = 0; id < 256; ++id) {
     const auto dtype = FromGgufId(id);
     if (!dtype || !Traits(*dtype).dequantisable) continue;
-    benchmark::RegisterBenchmark(("DequantizeRow/" + std::string(DTypeName(*dtype))).c_str(), BM_DequantizeRow, *dtype);
+    benchmark::RegisterBenchmark(("DequantizeRow/" + std::string(DTypeName(*dtype))).c_str(), DequantizeRows, *dtype);
   }
   return 0;
 }();
