@@ -45,8 +45,10 @@ void AddEncoded(char32_t low, char32_t high, std::vector<Expr>& out) {
     }
   }
   std::vector<Expr> bytes;
-  for (size_t i = 0; i < length; ++i)
+  bytes.reserve(length);
+  for (size_t i = 0; i < length; ++i) {
     bytes.push_back(Bytes({{static_cast<uint8_t>(first[i]), static_cast<uint8_t>(last[i])}}));
+  }
   out.push_back(InOrderOf(std::move(bytes)));
 }
 

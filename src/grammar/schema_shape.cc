@@ -273,6 +273,7 @@ Result<std::vector<FreeMembers>> FreeMembersOf(const SchemaList& flat, const Sha
   std::vector<FreeMembers> out;
   if (!open) return out;
   std::vector<Expr> listed;
+  listed.reserve(shape.properties.size());
   for (const std::string& name : shape.properties) listed.push_back(Exactly(name));
   KV_ASSIGN(const Dfa names, DfaOf(AnyOfThese(std::move(listed))));
   KV_ASSIGN(const Dfa text, DfaOf(AnyText()));
