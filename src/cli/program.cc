@@ -12,10 +12,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/nearest.h"
 #include "cli/flags.h"
 #include "cli/help.h"
 #include "cli/output.h"
-#include "cli/suggest.h"
 #include "kvasir/inspect.h"
 
 namespace kvasir::cli {
@@ -55,7 +55,7 @@ std::string ExplainExtra(const CLI::App& app, const std::string& extra) {
   }
   const std::string what = is_option ? "option" : known.empty() ? "argument" : "command";
   std::string message = fmt::format("unknown {} '{}'", what, extra);
-  if (const auto nearest = Nearest(extra.substr(0, extra.find('=')), known)) {
+  if (const auto nearest = base::Nearest(extra.substr(0, extra.find('=')), known)) {
     message += fmt::format("; did you mean '{}'?", *nearest);
   } else if (const CLI::Option* prompt = app.get_option_no_throw("--prompt");
              !is_option && prompt != nullptr && prompt->get_type_name() == "TEXT") {
