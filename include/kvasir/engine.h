@@ -141,9 +141,9 @@ struct Generation {
   int prompt_tokens = 0;
   int cached_tokens = 0;  ///< Of the prompt, found in a cache and not computed.
   double prompt_seconds = 0;
-  double decode_seconds = 0;               ///< From the first generated token to the last.
-  size_t kv_bytes = 0;                     ///< Pages of this sequence at the end, shared ones included.
-  uint64_t seed = 0;                       ///< The seed that was used.
+  double decode_seconds = 0;  ///< From the first generated token to the last.
+  size_t kv_bytes = 0;        ///< Pages of this sequence at the end, shared ones included.
+  uint64_t seed = 0;          ///< The seed that was used.
   /// What chose the tokens, first to last and with settings: the stages that ran, and no others. For example
   /// "top_k(40) > temperature(0.8) > draw(seed 42)", or "argmax" where the most likely token is always taken.
   std::string sampling;

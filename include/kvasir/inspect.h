@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -50,6 +51,13 @@ struct CacheSize {
   int64_t tokens_per_gib = 0;
 };
 
+/// How an encoder makes a vector of a text.
+struct EncoderSummary {
+  std::string pooling;  ///< "mean", "first" or "max": which tokens' vectors become the text's.
+  bool normalised = false;
+  int max_tokens = 0;  ///< Of a text.
+};
+
 struct ModelSummary {
   ModelInfo info;
   std::string file_type;  ///< For example "Q4_1", from general.file_type.
@@ -61,10 +69,12 @@ struct ModelSummary {
   /// cache cannot be.
   std::vector<CacheSize> caches;
   bool has_chat_template = false;
+  /// Set for an encoder, of use for embeddings only (kvasir/embedding.h): it has no cache, so neither plan nor caches.
+  std::optional<EncoderSummary> encoder;
   std::string cannot_run;  ///< Why Engine::Load would refuse this file with these options; empty where it would not.
 };
 
-/// Reads a model's headers. Only the mapped pages of metadata are touched.
+/// Reads the headers of a model file, or of an encoder's folder. Only the mapped pages of metadata are touched.
 [[nodiscard]] Result<ModelSummary> InspectModel(const EngineOptions& options);
 
 /// The sizes of `caches` for the context of `options`, or else the one the model was trained for. Errors: those of
@@ -83,6 +93,11 @@ struct CpuReport {
   std::string transparent_huge_pages;
 };
 [[nodiscard]] CpuReport InspectCpu();
+
+/// Whether the environment variable KVASIR_ISA, which forces the kernels, is unset, empty, or names some that this
+/// machine can run. A wish that cannot be granted is an error, not a silent change of speed: kInvalidArgument, with the
+/// names there are and those that this machine can run. Engine::Load and Embedder::Load check it too.
+[[nodiscard]] Status CheckIsaChoice();
 
 /// What this machine can do at most, measured now.
 struct MachineLimits {

@@ -161,7 +161,8 @@ Action DefineRun(CLI::App& app) {
   file->excludes(prompt);
   app.add_flag("--json", options->json, "print one JSON object with the answer and all figures at the end");
   app.add_flag("-q,--quiet", options->quiet, "print no line with figures, and measure nothing for it");
-  app.add_flag("-v,--verbose", options->verbose, "say also which stages chose the tokens, and how many tokens there are")
+  app.add_flag("-v,--verbose", options->verbose,
+               "say also which stages chose the tokens, and how many tokens there are")
       ->excludes("--quiet");
   AddEngineFlags(app, options->engine, options->no_receipt);
   app.add_flag("--ctx-shift", options->shift, "when the context is full, forget the oldest half and go on")
