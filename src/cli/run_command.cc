@@ -78,8 +78,7 @@ Result<std::vector<int32_t>> PromptOf(const Engine& engine, const RunOptions& op
   return EncodeRendered(engine.tokenizer(), rendered);
 }
 
-nlohmann::ordered_json AnswerJson(const Engine& engine, const RunOptions& options, const Generation& answer,
-                                  const AnswerStats& stats) {
+nlohmann::ordered_json AnswerJson(const Engine& engine, const Generation& answer, const AnswerStats& stats) {
   nlohmann::ordered_json json = {{"model", engine.info().name},
                                  {"text", answer.text},
                                  {"finish_reason", FinishReasonName(answer.reason)},
@@ -137,7 +136,7 @@ Result<int> Run(const RunOptions& options) {
     StatsMaker maker(*engine);
     const AnswerStats stats = options.quiet ? maker.MakeUnmeasured(answer) : maker.Make(answer);
     if (options.json) {
-      WriteOut(AnswerJson(*engine, options, answer, stats).dump(2) + "\n");
+      WriteOut(AnswerJson(*engine, answer, stats).dump(2) + "\n");
     } else {
       if (options.verbose) WriteNote(Quiet(SamplingLine(answer)) + "\n" + Quiet(TokensText(stats)) + "\n");
       WriteNote(Quiet(StatsLine(stats)) + "\n");
