@@ -16,8 +16,10 @@ an error where jinja2 raised one.
 import argparse
 import datetime
 import json
+import os
 import pathlib
 import sys
+import time
 
 import jinja2
 import jinja2.ext
@@ -27,6 +29,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 import template_conversations
 import template_snippets
 
+os.environ["TZ"] = "UTC0"  # for %s
+time.tzset()
 NOW = datetime.datetime(2024, 7, 26, 13, 5, 9)
 
 

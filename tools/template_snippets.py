@@ -18,6 +18,7 @@ CONTEXT = {
     "huge": 1e22,
     "whole": 5.0,
     "big": 9007199254740993,
+    "bigger": [9223372036854775807, 9223372036854775808, -9223372036854775809, 18446744073709551616, 10**40 + 1],
     "text": "The quick brown fox\njumps over\n\nthe lazy dog.",
     "unicode": "Straße İstanbul ΣΑΣ ǆ 日本語 🙂 é",
     "html": "<a href=\"x\">'T' & co</a>",
@@ -455,4 +456,23 @@ SNIPPETS = [
     "{{ (users|selectattr('name', 'equalto', 'bob')|list|first).age }} {{ users|map(attribute='name')|select('in', ['Ann', 'dan'])|join(' and ') }}",
     "{% set x = {'a': 1} %}{% set x = dict(x, b=2) %}{{ x }} {% set x = dict(x.items(), c=3) if no else x %}{{ x }}",
     "{%- macro render(v, level=0) -%}{%- if v is mapping -%}{ {%- for k, w in v|dictsort %}{{ '  ' * level }}{{ k }}: {{ render(w, level + 1) }}{%- endfor -%} }{%- elif v is iterable and v is not string -%}[{%- for w in v %}{{ render(w, level + 1) }}{{ ',' if not loop.last }}{%- endfor -%}]{%- else -%}{{ v|tojson }}{%- endif -%}{%- endmacro -%}{{ render({'b': [1, {'c': none}], 'a': 'x'}) }}",
+    # Integers beyond 64 bits, of a request
+    "{{ bigger }} {{ bigger[4] }} {{ bigger|tojson }} {{ bigger[3]|string }} {{ bigger[3] ~ '!' }} {{ '%s' % bigger[4] }} {{ bigger|join(' ') }}",
+    "{% for x in bigger %}{{ x is number }}{{ x is integer }}{{ x is float }}{{ x is string }}{{ x is iterable }}{{ x is mapping }}{{ x is boolean }}{{ not x }} {% endfor %}",
+    "{{ bigger|sort }} {{ bigger|max }} {{ bigger|min }} {{ bigger|unique|list }} {{ (bigger + bigger)|unique|list|length }}",
+    "{{ bigger[1] == 9223372036854775808.0 }} {{ bigger[1] == bigger[1] }} {{ bigger[1] > bigger[0] }} {{ bigger[2] < 0 }} {{ bigger[4] > 1e40 }} {{ bigger[4] >= 1e41 }} {{ bigger[3] == 'x' }} {{ bigger[3] in bigger }} {{ bigger[3] != none }}",
+    "{{ bigger[3]|int }} {{ bigger[3]|float }} {{ {bigger[3]: 1} }} {{ {bigger[3]: 1}|tojson }} {{ +bigger[2] }} {{ [1][bigger[3]] is defined }} {{ '{}|{:}'.format(bigger[3], bigger[3]) }}",
+    "{{ bigger[3] + 'a' }}",
+    "{{ bigger[3]|length }}",
+    "{{ bigger[3] < 'a' }}",
+    # Views of dicts compare as sets
+    "{{ d.items() == d.items() }} {{ d.keys() == d.keys() }} {{ d.values() == d.values() }} {{ d.items() != d.items() }} {{ d.items() == d.keys() }}",
+    "{{ {'a': 1, 'b': 2}.items() == {'b': 2, 'a': 1}.items() }} {{ {'a': 1}.items() == {'a': 2}.items() }} {{ {'a': 1}.keys() == {'a': 2}.keys() }} {{ {'a': 1}.keys() == ['a'] }} {{ {'a': [1]}.items() == {'a': [1]}.items() }} {{ {}.keys() == {}.items() }} {{ {}.values() == {}.values() }}",
+    "{{ {('a', 1): 0}.keys() == {'a': 1}.items() }} {{ {'a': 1}.items() == {('a', 1): 0}.keys() }} {{ {'a': 1}.items() == {('a', 2): 0}.keys() }}",
+    "{{ {d.keys(): 1} }}",
+    "{{ [d.items()] == [d.items()] }} {{ d.items() in [d.items()] }} {{ d.items() is sameas d.items() }}",
+    # Digits of other scripts
+    "{{ '٣'|int }} {{ '٤٢'|int }} {{ '１２'|int }} {{ '-९'|int }} {{ '٣.٥'|float }} {{ '𝟘𝟙𝟡'|int }} {{ '1٣_٠'|int }} {{ '²'|int }} {{ '½'|int }} {{ '٣x'|int }} {{ '０x1F'|int(base=16) }} {{ '٣e٢'|float }} {{ '٣.٩'|int }}",
+    # Dates with glibc's flags and widths
+    "{{ strftime_now('%s') }} {{ strftime_now('%12s') }} {{ strftime_now('%_12s|%-s') }} {{ strftime_now('%^a %^B %#p %#A %P %10Y %_6d %06m %-H %3j') }} {{ strftime_now('%Od %Ey %EY %5% %10F|%12T|%k|%l') }}",
 ]

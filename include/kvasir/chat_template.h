@@ -13,8 +13,8 @@ namespace kvasir {
 /// A parsed Jinja chat template. Immutable and thread-safe.
 class ChatTemplate {
  public:
-  /// Parses template source; the template sees the texts of the two tokens as `bos_token` and `eos_token`. Errors
-  /// name the line.
+  /// Parses template source; the template sees the texts of the two tokens as `bos_token` and `eos_token`. Errors begin
+  /// with the line: "template line 3: ...".
   [[nodiscard]] static Result<ChatTemplate> Parse(std::string_view source, std::string bos_token = "",
                                                   std::string eos_token = "");
   /// The template inside a GGUF file, given as a path or the name of an installed model. Errors: kNotFound for the
@@ -29,7 +29,9 @@ class ChatTemplate {
   [[nodiscard]] std::string_view source() const;
 
   /// Renders a request given as JSON: {"messages": [...], "tools": [...], "add_generation_prompt": true, ...}; further
-  /// members are passed to the template. Bounded in steps and output. Errors name the template's line.
+  /// members are passed to the template. Bounded in steps and output. Integers beyond 64 bits
+  /// keep their digits. Errors begin with the template's line ("template line 3: ..."), or say what is wrong with the
+  /// request, with line and column where it is no JSON.
   [[nodiscard]] Result<std::string> Apply(std::string_view request_json) const;
 
  private:

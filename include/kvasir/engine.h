@@ -150,6 +150,9 @@ struct Generation {
   double decode_seconds = 0;                  ///< From the first generated token to the last.
   size_t kv_bytes = 0;                        ///< Pages of this sequence at the end, shared ones included.
   uint64_t seed = 0;                          ///< The seed that was used.
+  /// What chose the tokens, first to last and with settings: the stages that ran, and no others. For example
+  /// "top_k(40) > temperature(0.8) > draw(seed 42)", or "argmax" where the most likely token is always taken.
+  std::string sampling;
   std::vector<TokenScores> scores;            ///< One per token where Request::logprobs asks for them.
   std::vector<TokenScores> prompt_scores;  ///< Of prompt tokens 1, 2, ... where Request::prompt_logprobs asks for them.
 };

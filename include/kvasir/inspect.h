@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -51,7 +52,14 @@ struct CacheSize {
   int64_t tokens_per_gib = 0;
 };
 
-/// What a model file holds, and what loading it would take.
+/// How an encoder makes a vector of a text.
+struct EncoderSummary {
+  std::string pooling;      ///< "mean", "first" or "max": which tokens' vectors become the text's.
+  bool normalised = false;  ///< Whether vectors have length 1.
+  int max_tokens = 0;       ///< Of a text.
+};
+
+/// What a model holds, and what loading it would take.
 struct ModelSummary {
   ModelInfo info;          ///< Of a file that Kvasir cannot read as a model: path, name, architecture and size only.
   std::string file_type;   ///< For example "Q4_1", from general.file_type.
@@ -63,11 +71,13 @@ struct ModelSummary {
   /// cache cannot be.
   std::vector<CacheSize> caches;
   bool has_chat_template = false;  ///< Whether the file has one, good or not.
+  /// Set for an encoder, of use for embeddings only (kvasir/embedding.h): it has no cache, so neither plan nor caches.
+  std::optional<EncoderSummary> encoder;
   std::string cannot_run;  ///< Why Engine::Load would refuse this file with these options; empty where it would not.
 };
 
-/// Reads a model's headers: of the mapped file only the metadata is touched, but where the cache wants a calibration
-/// all of it. Errors: kNotFound for the model, kCorrupt, kUnsupported for an encoder. A model that cannot be loaded is
+/// Reads the headers of a model file, or of an encoder's folder: of a mapped file only the metadata is touched, but where
+/// the cache wants a calibration all of it. Errors: kNotFound for the model, kCorrupt. A model that cannot be loaded is
 /// none of them: ModelSummary::cannot_run says why.
 [[nodiscard]] Result<ModelSummary> InspectModel(const EngineOptions& options);
 
@@ -88,6 +98,11 @@ struct CpuReport {
 };
 /// Looks at this machine. Measures nothing.
 [[nodiscard]] CpuReport InspectCpu();
+
+/// Whether the environment variable KVASIR_ISA, which forces the kernels, is unset, empty, or names some that this
+/// machine can run. A wish that cannot be granted is an error, not a silent change of speed: kInvalidArgument, with the
+/// names there are and those that this machine can run. Engine::Load and Embedder::Load check it too.
+[[nodiscard]] Status CheckIsaChoice();
 
 /// What this machine can do at most, measured now.
 struct MachineLimits {

@@ -82,6 +82,10 @@ std::string TokensText(const AnswerStats& stats) {
   return fmt::format("{} tokens of prompt{} and {} of answer", prompt, cached, stats.answer_tokens);
 }
 
+std::string SamplingLine(const Generation& answer) {
+  return "sampling: " + answer.sampling;
+}
+
 nlohmann::ordered_json StatsJson(const AnswerStats& stats) {
   const auto known = [](double percent) {
     return percent > 0 ? nlohmann::ordered_json(percent) : nlohmann::ordered_json();

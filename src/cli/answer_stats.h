@@ -45,7 +45,10 @@ class StatsMaker {
 /// "136 tokens of prompt, 95 of them from the cache, and 41 of answer"
 [[nodiscard]] std::string TokensText(const AnswerStats& stats);
 
-/// The same for programs; a percentage that is not known is null.
+/// "sampling: top_k(40) > temperature(0.8) > draw(seed 42)": what chose the tokens, in order.
+[[nodiscard]] std::string SamplingLine(const Generation& answer);
+
+/// The figures for programs; a percentage that is not known is null.
 [[nodiscard]] nlohmann::ordered_json StatsJson(const AnswerStats& stats);
 
 }  // namespace kvasir::cli

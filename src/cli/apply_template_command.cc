@@ -1,7 +1,8 @@
 // kvasir apply-template: the text that a model sees of a conversation.
 #include <CLI/CLI.hpp>
 #include <memory>
-#include <optional>
+#include <string>
+#include <string_view>
 
 #include "base/check.h"
 #include "cli/command_list.h"
@@ -29,11 +30,19 @@ struct ApplyTemplateOptions {
   std::string eos;
 };
 
+// "template line 3: ..." of a template from FILE is "FILE:3: ...", as compilers write it. Other errors are the
+// request's.
+Error InFile(const std::string& file, Error error) {
+  constexpr std::string_view kPlace = "template line ";
+  if (!file.empty() && error.message.starts_with(kPlace)) error.message.replace(0, kPlace.size(), file + ":");
+  return error;
+}
+
 Result<ChatTemplate> LoadTemplate(const ApplyTemplateOptions& options) {
   if (options.file.empty()) return ChatTemplate::Load(options.model);
   KV_ASSIGN(const std::string source, ReadTextFile(options.file));
   auto chat_template = ChatTemplate::Parse(source, options.bos, options.eos);
-  if (!chat_template) return Fail(chat_template.error().code, options.file + ": " + chat_template.error().message);
+  if (!chat_template) return std::unexpected(InFile(options.file, chat_template.error()));
   return chat_template;
 }
 
@@ -45,8 +54,9 @@ Result<int> RunApplyTemplate(const ApplyTemplateOptions& options) {
                 "standard input is empty, but it must be a request such as "
                 R"({"messages": [{"role": "user", "content": "Hi"}]})");
   }
-  KV_ASSIGN(const std::string text, chat_template.Apply(request));
-  WriteOut(text);
+  const auto text = chat_template.Apply(request);
+  if (!text) return std::unexpected(InFile(options.file, text.error()));
+  WriteOut(*text);
   return 0;
 }
 

@@ -189,7 +189,7 @@ void Chat::ShowStats() {
   const MachineLimits& limits = stats_.limits();
   if (last_) {
     const AnswerStats stats = stats_.Make(*last_);
-    Note(fmt::format("last answer: {}\n  {}", TokensText(stats), StatsLine(stats)));
+    Note(fmt::format("last answer: {}\n  {}\n  {}", TokensText(stats), StatsLine(stats), SamplingLine(*last_)));
   }
   Note(fmt::format("conversation: {} messages, {} of {} tokens in the cache", model_.messages().size(),
                    model_.tokens_in_cache(), engine_.options().context_tokens));

@@ -5,7 +5,7 @@
 #include <array>
 #include <vector>
 
-#include "cli/suggest.h"
+#include "base/nearest.h"
 
 namespace kvasir::cli {
 namespace {
@@ -44,7 +44,7 @@ ChatLine ParseChatLine(std::string_view line) {
     known.emplace_back(command.name);
   }
   if (name == "/quit" || name == "/bye") return {.verb = ChatVerb::kExit};
-  const auto nearest = Nearest(name, known);
+  const auto nearest = base::Nearest(name, known);
   return {.error =
               fmt::format("there is no command {}; {}. A message that begins with a slash is written with two: /{}",
                           name, nearest ? fmt::format("did you mean {}?", *nearest) : "/help lists them", name)};

@@ -22,6 +22,8 @@ struct Command {
   const char* group;    ///< Heading in the list of commands.
   const char* summary;  ///< One line, without a full stop.
   Action (*define)(CLI::App& app);
+  /// It computes with a model or measures the machine, so a KVASIR_ISA that this machine cannot grant is its error.
+  bool uses_kernels = false;
 };
 
 /// All commands, in the order of the help.

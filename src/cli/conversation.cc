@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "base/parse_json.h"
 
 namespace kvasir::cli {
 namespace {
@@ -35,8 +36,9 @@ Json MessagesJson(const std::vector<Message>& messages) {
 }
 
 Result<std::vector<Message>> ParseMessages(std::string_view text) {
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) return Fail(ErrorCode::kCorrupt, "it is not JSON");
+  const auto parsed = base::ParseJson<Json>(text);
+  if (!parsed) return Fail(ErrorCode::kCorrupt, "it is not JSON: " + parsed.error().message);
+  const Json& json = *parsed;
   const Json& list = json.is_object() && json.contains("messages") ? json["messages"] : json;
   if (!list.is_array()) return Fail(ErrorCode::kCorrupt, "it holds no list of messages");
   std::vector<Message> messages;

@@ -18,7 +18,7 @@ constexpr const char* kExamples =
     "  kvasir tokenize -m smollm2 --ids --no-special < a.txt | kvasir detokenize -m smollm2 | cmp - a.txt\n"
     "\n"
     "The ids are standard input: a JSON list, or numbers with spaces or newlines between them. The output is exactly\n"
-    "the bytes of the text, without a newline of its own.";
+    "the bytes that they stand for, without a newline of its own.";
 
 struct DetokenizeOptions {
   std::string model;

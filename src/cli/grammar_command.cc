@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/parse_json.h"
 #include "cli/command_list.h"
 #include "cli/flags.h"
 #include "cli/generation_flags.h"
@@ -139,9 +140,10 @@ Result<Json> RunCase(const Json& given, Walker* walker) {
 Result<int> RunCases(const std::string& input, Walker* walker) {
   std::istringstream lines(input);
   for (std::string line; std::getline(lines, line);) {
-    const Json given = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-    const auto result =
-        given.is_object() ? RunCase(given, walker) : Fail(ErrorCode::kInvalidArgument, "the line is no JSON object");
+    const auto given = base::ParseJson<Json>(line);
+    const auto result = !given ? Fail(ErrorCode::kInvalidArgument, "the line is no JSON: " + given.error().message)
+                        : given->is_object() ? RunCase(*given, walker)
+                                             : Fail(ErrorCode::kInvalidArgument, "the line is no JSON object");
     WriteOut((result ? *result : Json({{"error", result.error().message}})).dump() + "\n");
   }
   return 0;

@@ -71,7 +71,8 @@ Result<int> RunInspect(const InspectOptions& options) {
 
 Action DefineInspect(CLI::App& app) {
   auto options = std::make_shared<InspectOptions>();
-  AddText(app, "model", "MODEL", "GGUF file, or the name of an installed model", options->engine.model);
+  AddText(app, "model", "MODEL", "GGUF file, an encoder's folder, or the name of an installed model",
+          options->engine.model);
   app.add_flag("--cpu", options->cpu, "what this processor can do: instruction sets, and limits measured now");
   app.add_flag("--metadata", options->detail.metadata, "list all metadata");
   app.add_flag("--tensors", options->detail.tensors, "list all tensors");

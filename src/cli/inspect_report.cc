@@ -67,6 +67,18 @@ std::string TensorText(const ModelSummary& summary) {
   return text;
 }
 
+Json PlanJson(const ModelSummary& summary) {
+  const MemoryPlan& plan = summary.plan;
+  return {{"context_tokens", plan.context_tokens},
+          {"weight_bytes", plan.weight_bytes},
+          {"kv_bytes", plan.kv_bytes},
+          {"kv_bytes_per_token", plan.kv_bytes_per_token},
+          {"activation_bytes", plan.activation_bytes},
+          {"total_bytes", plan.total_bytes},
+          {"available_bytes", plan.available_bytes},
+          {"fits", summary.cannot_run.empty() && plan.total_bytes <= plan.available_bytes}};
+}
+
 }  // namespace
 
 std::string SummaryText(const ModelSummary& summary, InspectDetail detail) {
@@ -85,10 +97,15 @@ std::string SummaryText(const ModelSummary& summary, InspectDetail detail) {
     text += Row("vocabulary", fmt::format("{} tokens", info.vocabulary));
     text += Row("context", fmt::format("{} tokens in training", info.trained_context));
   }
-  text += Row("chat template", summary.has_chat_template ? "yes" : "no");
-  if (summary.cannot_run.empty()) {
-    text += PlanText(summary);
+  if (const auto& encoder = summary.encoder) {
+    text += Row("pooling", fmt::format("{}{}", encoder->pooling, encoder->normalised ? ", then to length 1" : ""));
+    text += Row("longest text", fmt::format("{} tokens", encoder->max_tokens));
+    text += "\nThis is an encoder: it makes vectors of texts (kvasir embed, kvasir serve) and cannot write any.\n";
   } else {
+    text += Row("chat template", summary.has_chat_template ? "yes" : "no");
+  }
+  if (summary.cannot_run.empty() && !summary.encoder) text += PlanText(summary);
+  if (!summary.cannot_run.empty()) {
     text += fmt::format("\nThis file cannot be run: {}\n", summary.cannot_run);
   }
   if (!summary.caches.empty()) text += CachesText(summary);
@@ -99,7 +116,6 @@ std::string SummaryText(const ModelSummary& summary, InspectDetail detail) {
 
 Json SummaryJson(const ModelSummary& summary, InspectDetail detail) {
   const ModelInfo& info = summary.info;
-  const MemoryPlan& plan = summary.plan;
   const bool both = detail.metadata == detail.tensors;
   Json json = {{"path", info.path},
                {"name", info.name},
@@ -116,14 +132,14 @@ Json SummaryJson(const ModelSummary& summary, InspectDetail detail) {
                {"trained_context", info.trained_context},
                {"has_chat_template", summary.has_chat_template},
                {"cannot_run", summary.cannot_run.empty() ? Json(nullptr) : Json(summary.cannot_run)}};
-  json["plan"] = {{"context_tokens", plan.context_tokens},
-                  {"weight_bytes", plan.weight_bytes},
-                  {"kv_bytes", plan.kv_bytes},
-                  {"kv_bytes_per_token", plan.kv_bytes_per_token},
-                  {"activation_bytes", plan.activation_bytes},
-                  {"total_bytes", plan.total_bytes},
-                  {"available_bytes", plan.available_bytes},
-                  {"fits", summary.cannot_run.empty() && plan.total_bytes <= plan.available_bytes}};
+  json["encoder"] = nullptr;
+  json["plan"] = nullptr;
+  if (const auto& encoder = summary.encoder) {
+    json["encoder"] = {
+        {"pooling", encoder->pooling}, {"normalised", encoder->normalised}, {"max_tokens", encoder->max_tokens}};
+  } else {
+    json["plan"] = PlanJson(summary);
+  }
   json["caches"] = Json::array();
   for (const CacheSize& cache : summary.caches) {
     json["caches"].push_back({{"kv", KvSpecText(cache.kv)},

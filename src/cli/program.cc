@@ -12,10 +12,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/check.h"
+#include "base/nearest.h"
 #include "cli/flags.h"
 #include "cli/help.h"
 #include "cli/output.h"
-#include "cli/suggest.h"
 #include "kvasir/inspect.h"
 
 namespace kvasir::cli {
@@ -34,6 +35,11 @@ std::string VersionLine(const char* version) {
   const CpuReport cpu = InspectCpu();
   return fmt::format("kvasir {} (kernels: {}; this CPU can run {})", version, cpu.chosen_isa,
                      fmt::join(cpu.supported_isa, ", "));
+}
+
+// What computes nothing answers all the same.
+void WarnOfIsaChoice() {
+  if (const Status choice = CheckIsaChoice(); !choice) WriteError("warning: " + choice.error().message);
 }
 
 const CLI::App& Chosen(const CLI::App& app) {
@@ -55,7 +61,7 @@ std::string ExplainExtra(const CLI::App& app, const std::string& extra) {
   }
   const std::string what = is_option ? "option" : known.empty() ? "argument" : "command";
   std::string message = fmt::format("unknown {} '{}'", what, extra);
-  if (const auto nearest = Nearest(extra.substr(0, extra.find('=')), known)) {
+  if (const auto nearest = base::Nearest(extra.substr(0, extra.find('=')), known)) {
     message += fmt::format("; did you mean '{}'?", *nearest);
   } else if (const CLI::Option* prompt = app.get_option_no_throw("--prompt");
              !is_option && prompt != nullptr && prompt->get_type_name() == "TEXT") {
@@ -113,9 +119,11 @@ int Parse(CLI::App& app, int argc, const char* const* argv, const char* version)
     if (const auto extras = chosen.remaining(); !extras.empty() && !chosen.get_subcommands({}).empty()) {
       return UsageError(chosen, ExplainExtra(chosen, extras.front()));
     }
+    WarnOfIsaChoice();
     WriteOut(app.help());
     return FinishOutput(0);
   } catch (const CLI::CallForVersion&) {
+    WarnOfIsaChoice();
     WriteOut(VersionLine(version) + "\n");
     return FinishOutput(0);
   } catch (const CLI::ParseError& error) {
@@ -158,18 +166,22 @@ Action DefineCommands(CLI::App& app, std::span<const Command> commands) {
   struct Entry {
     CLI::App* app;
     Action action;
+    bool uses_kernels;
   };
   auto entries = std::make_shared<std::vector<Entry>>();
   for (const Command& command : commands) {
     CLI::App* sub = app.add_subcommand(command.name, command.summary);
     sub->group(command.group);
-    entries->push_back({sub, command.define(*sub)});
+    entries->push_back({sub, command.define(*sub), command.uses_kernels});
   }
   app.require_subcommand(0, 1);
   return [&app, entries]() -> Result<int> {
     for (const Entry& entry : *entries) {
-      if (entry.app->parsed()) return entry.action();
+      if (!entry.app->parsed()) continue;
+      if (entry.uses_kernels) KV_TRY(CheckIsaChoice());
+      return entry.action();
     }
+    WarnOfIsaChoice();
     WriteOut(app.help());
     return 0;
   };

@@ -44,6 +44,7 @@ struct RunOptions {
   bool shift = false;
   bool json = false;
   bool quiet = false;
+  bool verbose = false;
 };
 
 Result<std::string> ReadPrompt(const RunOptions& options) {
@@ -77,14 +78,13 @@ Result<std::vector<int32_t>> PromptOf(const Engine& engine, const RunOptions& op
   return EncodeRendered(engine.tokenizer(), rendered);
 }
 
-nlohmann::ordered_json AnswerJson(const Engine& engine, const RunOptions& options, const Generation& answer,
-                                  const AnswerStats& stats) {
+nlohmann::ordered_json AnswerJson(const Engine& engine, const Generation& answer, const AnswerStats& stats) {
   nlohmann::ordered_json json = {{"model", engine.info().name},
                                  {"text", answer.text},
                                  {"finish_reason", FinishReasonName(answer.reason)},
                                  {"tokens", answer.tokens},
                                  {"seed", answer.seed},
-                                 {"samplers", options.generation.sampling.order},
+                                 {"sampling", answer.sampling},
                                  {"compute", ComputeModeName(engine.options().compute)},
                                  {"kv", KvSpecText(engine.options().kv)},
                                  {"threads", engine.options().threads},
@@ -136,8 +136,9 @@ Result<int> Run(const RunOptions& options) {
     StatsMaker maker(*engine);
     const AnswerStats stats = options.quiet ? maker.MakeUnmeasured(answer) : maker.Make(answer);
     if (options.json) {
-      WriteOut(AnswerJson(*engine, options, answer, stats).dump(2) + "\n");
+      WriteOut(AnswerJson(*engine, answer, stats).dump(2) + "\n");
     } else {
+      if (options.verbose) WriteNote(Quiet(SamplingLine(answer)) + "\n" + Quiet(TokensText(stats)) + "\n");
       WriteNote(Quiet(StatsLine(stats)) + "\n");
     }
   }
@@ -159,6 +160,9 @@ Action DefineRun(CLI::App& app) {
   file->excludes(prompt);
   app.add_flag("--json", options->json, "print one JSON object with the answer and all figures at the end");
   app.add_flag("-q,--quiet", options->quiet, "print no line with figures, and measure nothing for it");
+  app.add_flag("-v,--verbose", options->verbose,
+               "say also which stages chose the tokens, and how many tokens there are")
+      ->excludes("--quiet");
   AddEngineFlags(app, options->engine, options->no_receipt);
   app.add_flag("--ctx-shift", options->shift, "when the context is full, forget the oldest half and go on")
       ->group("Model");

@@ -5,7 +5,6 @@
 #include "cli/figures.h"
 #include "cli/help.h"
 #include "cli/progress.h"
-#include "cli/suggest.h"
 #include "cli/terminal.h"
 #include "cli/token_list.h"
 #include "cli/utf8_text.h"
@@ -29,28 +28,6 @@ TEST(Figures, AboutThreeDigits) {
   EXPECT_EQ(FormatParameters(134'515'008), "135 M");
   EXPECT_EQ(FormatParameters(1'240'000'000), "1.24 B");
   EXPECT_EQ(FormatParameters(12), "12");
-}
-
-TEST(Suggest, DistanceCountsEdits) {
-  EXPECT_EQ(EditDistance("", "abc"), 3);
-  EXPECT_EQ(EditDistance("bench", "bench"), 0);
-  EXPECT_EQ(EditDistance("bnech", "bench"), 1);
-  EXPECT_EQ(EditDistance("kitten", "sitting"), 3);
-}
-
-TEST(Suggest, NearestIsNearOrNothing) {
-  const std::vector<std::string> known = {"run", "chat", "tokenize", "detokenize", "inspect"};
-  EXPECT_EQ(Nearest("tokenise", known), "tokenize");
-  EXPECT_EQ(Nearest("cht", known), "chat");
-  EXPECT_EQ(Nearest("ins", known), "inspect");
-  EXPECT_EQ(Nearest("serve", known), std::nullopt);
-  EXPECT_EQ(Nearest("", known), std::nullopt);
-}
-
-RC_GTEST_PROP(Suggest, DistanceIsAMetricOnEqualsAndOrder, (const std::string& a, const std::string& b)) {
-  RC_ASSERT(EditDistance(a, a) == 0);
-  RC_ASSERT(EditDistance(a, b) == EditDistance(b, a));
-  RC_ASSERT((EditDistance(a, b) == 0) == (a == b));
 }
 
 TEST(Utf8Text, FindsTheFirstByteThatIsNoText) {

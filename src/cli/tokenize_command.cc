@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/parse_json.h"
 #include "cli/command_list.h"
 #include "cli/flags.h"
 #include "cli/model_flags.h"
@@ -47,12 +48,15 @@ Result<std::vector<std::string>> ReadJsonLines(const std::string& input) {
   std::vector<std::string> texts;
   std::istringstream lines(input);
   for (std::string line; std::getline(lines, line);) {
-    const auto text = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!text.is_string()) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("line {} of standard input must be a text as a JSON string", texts.size() + 1));
+    const auto text = base::ParseJson<nlohmann::json>(line);
+    if (!text || !text->is_string()) {
+      return Fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("line {} of standard input must be a text as a JSON string, {}", texts.size() + 1,
+                      text ? fmt::format("but is {}", text->type_name())
+                           : "but is no JSON: " + text.error().message.substr(text.error().message.find("column"))));
     }
-    texts.push_back(text.get<std::string>());
+    texts.push_back(text->get<std::string>());
   }
   return texts;
 }

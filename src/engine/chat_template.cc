@@ -6,6 +6,7 @@
 #include "engine/memory_plan.h"
 #include "engine/tokenizer_impl.h"
 #include "jinja/chat.h"
+#include "jinja/request_text.h"
 #include "jinja/template.h"
 #include "kvasir/options.h"
 
@@ -53,9 +54,9 @@ std::string_view ChatTemplate::source() const {
 }
 
 Result<std::string> ChatTemplate::Apply(std::string_view request_json) const {
-  const auto request = nlohmann::ordered_json::parse(request_json, nullptr, /*allow_exceptions=*/false);
-  if (request.is_discarded()) return Fail(ErrorCode::kInvalidArgument, "the chat request is not valid JSON");
-  KV_ASSIGN(const jinja::ChatRequest chat, jinja::ParseChatRequest(request));
+  const auto request = jinja::ParseRequestText(request_json);
+  if (!request) return Fail(request.error().code, "the chat request is not valid JSON: " + request.error().message);
+  KV_ASSIGN(const jinja::ChatRequest chat, jinja::ParseChatRequest(*request));
   return jinja::ApplyChatTemplate(impl_->parsed, chat, impl_->bos_token, impl_->eos_token);
 }
 

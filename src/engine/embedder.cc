@@ -10,6 +10,7 @@
 #include "engine/embedding_backend.h"
 #include "engine/engine_impl.h"
 #include "kvasir/embedding.h"
+#include "kvasir/inspect.h"
 
 namespace kvasir {
 
@@ -43,6 +44,7 @@ Result<std::unique_ptr<EmbeddingBackend>> LoadDecoder(const EmbedderOptions& opt
 }  // namespace
 
 Result<std::unique_ptr<Embedder>> Embedder::Load(const EmbedderOptions& given) {
+  KV_TRY(CheckIsaChoice());
   EmbedderOptions options = given;
   KV_ASSIGN(options.model, ResolveModel(given.model));
   if (options.threads < 0 || options.threads > 1024) {

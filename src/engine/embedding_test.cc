@@ -11,6 +11,7 @@
 #include "engine/engine_impl.h"
 #include "engine/sentence_recipe.h"
 #include "engine/step.h"
+#include "kvasir/inspect.h"
 #include "kvcache/kv_sequence.h"
 #include "model/tiny_bert_test_support.h"
 #include "model/tiny_model_test_support.h"
@@ -221,6 +222,40 @@ TEST(Embedder, AnEncoderWritesNoText) {
   EXPECT_EQ((*tokenizer)->Encode("one"), (std::vector<int32_t>{2, 11, 3}));
 }
 
+TEST(InspectModel, DescribesAnEncoder) {
+  const std::string folder = TinyBert().Write("inspect");
+  const auto summary = InspectModel({.model = folder});
+  ASSERT_TRUE(summary) << summary.error().message;
+  EXPECT_EQ(summary->info.architecture, "bert");
+  EXPECT_EQ(summary->info.name, "kvasir-tiny-bert-inspect");
+  EXPECT_EQ(summary->info.layers, 2);
+  EXPECT_EQ(summary->info.head_dim, 16);
+  EXPECT_EQ(summary->info.vocabulary, TinyBert::kTokens);
+  EXPECT_EQ(summary->info.file_bytes, std::filesystem::file_size(folder + "/model.safetensors"));
+  EXPECT_EQ(summary->file_type, "F32");
+  const auto tensors = TinyBert().Tensors();
+  EXPECT_EQ(summary->tensors.size(), tensors.size());
+  size_t values = 0;
+  for (const auto& [name, tensor] : tensors) values += tensor.values.size();
+  EXPECT_EQ(summary->parameters, static_cast<int64_t>(values));
+  ASSERT_TRUE(summary->encoder);
+  EXPECT_EQ(summary->encoder->pooling, "mean");
+  EXPECT_TRUE(summary->encoder->normalised);
+  EXPECT_EQ(summary->encoder->max_tokens, 24);
+  EXPECT_EQ(summary->cannot_run, "");
+  EXPECT_TRUE(summary->caches.empty());
+}
+
+TEST(InspectModel, AnEncoderThatCannotBeComputedIsStillDescribed) {
+  TinyBert tiny;
+  tiny.act = "relu";
+  const auto summary = InspectModel({.model = tiny.Write("inspect-relu")});
+  ASSERT_TRUE(summary) << summary.error().message;
+  EXPECT_THAT(summary->cannot_run, HasSubstr("hidden_act is \"relu\""));
+  EXPECT_EQ(summary->tensors.size(), tiny.Tensors().size());
+  EXPECT_FALSE(summary->encoder);
+}
+
 TEST(SentenceRecipe, SaysWhatItCannotFollow) {
   const auto expect = [](const TinyBert& tiny, ErrorCode code, const std::string& part) {
     const auto embedder = Embedder::Load({.model = tiny.Write("hostile")});
@@ -238,7 +273,7 @@ TEST(SentenceRecipe, SaysWhatItCannotFollow) {
   tiny.modules = "{}";
   expect(tiny, ErrorCode::kCorrupt, "modules.json is no list");
   tiny.modules = "[";
-  expect(tiny, ErrorCode::kCorrupt, "modules.json is no JSON");
+  expect(tiny, ErrorCode::kCorrupt, "modules.json is no JSON: line 1, column 2: the text ends too early");
   tiny = TinyBert();
   tiny.pooling = R"({"pooling_mode_mean_tokens": true, "pooling_mode_cls_token": true})";
   expect(tiny, ErrorCode::kUnsupported, "turns on 2 modes");

@@ -12,21 +12,10 @@
 #include "engine/memory_plan.h"
 #include "engine/peak_memory.h"
 #include "kernels/kernels.h"
+#include "kvasir/inspect.h"
 
 namespace kvasir {
 namespace {
-
-// KVASIR_ISA is a wish; one that cannot be granted is an error, not a silent change of speed.
-Status CheckIsaChoice() {
-  const char* name = std::getenv("KVASIR_ISA");
-  kernels::Isa isa{};
-  if (name == nullptr || *name == '\0') return {};
-  if (kernels::IsaFromName(name, &isa) && kernels::IsaSupported(isa)) return {};
-  return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("KVASIR_ISA is '{}', which this machine cannot run; the best it can is '{}' (there are ref, "
-                          "avx2, avx512, vnni)",
-                          name, kernels::IsaName(kernels::BestIsa())));
-}
 
 Result<EngineOptions> FillOptions(const EngineOptions& given) {
   EngineOptions options = given;

@@ -66,6 +66,7 @@ Generator::Generator(const Engine::Impl& engine, Request request, sampling::Samp
       tokens_(request_.prompt) {
   result_.prompt_tokens = static_cast<int>(request_.prompt.size());
   result_.seed = sampler_.seed();
+  result_.sampling = sampler_.DescribeChain();
 }
 
 int Generator::reusable() const {

@@ -1,6 +1,7 @@
 #include "kvasir/inspect.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/sysinfo.h>
 
 #include <cstdlib>
@@ -10,13 +11,25 @@
 #include "base/thread_pool.h"
 #include "engine/cache_size.h"
 #include "engine/engine_impl.h"
+#include "engine/inspect_encoder.h"
 #include "engine/kv_plan.h"
 #include "engine/memory_plan.h"
 #include "kernels/kernels.h"
+#include "kvasir/embedding.h"
 #include "model/model.h"
 
 namespace kvasir {
 namespace {
+
+constexpr kernels::Isa kIsas[] = {kernels::Isa::kRef, kernels::Isa::kAvx2, kernels::Isa::kAvx512, kernels::Isa::kVnni};
+
+std::vector<std::string> SupportedIsas() {
+  std::vector<std::string> names;
+  for (const kernels::Isa isa : kIsas) {
+    if (kernels::IsaSupported(isa)) names.emplace_back(kernels::IsaName(isa));
+  }
+  return names;
+}
 
 // general.file_type as GGUF files number it; it is only a label.
 std::string FileTypeName(const files::GgufFile& gguf) {
@@ -71,7 +84,7 @@ std::string FirstLineWith(const char* path, std::string_view label) {
 Result<ModelSummary> InspectModel(const EngineOptions& given) {
   EngineOptions options = given;
   KV_ASSIGN(options.model, ResolveModel(given.model));
-  KV_TRY(CheckIsDecoder(options.model));
+  if (IsEncoder(options.model)) return InspectEncoder(options.model);
   options.kv = ResolveKvSpec(options.kv, options.compute);
   KV_ASSIGN(const files::GgufFile gguf, files::GgufFile::Open(options.model));
   ModelSummary summary;
@@ -121,13 +134,24 @@ Result<ModelSummary> InspectModel(const EngineOptions& given) {
   return summary;
 }
 
+Status CheckIsaChoice() {
+  const char* name = std::getenv("KVASIR_ISA");
+  kernels::Isa isa{};
+  if (name == nullptr || *name == '\0') return {};
+  if (kernels::IsaFromName(name, &isa) && kernels::IsaSupported(isa)) return {};
+  std::vector<std::string_view> known;
+  for (const kernels::Isa each : kIsas) known.emplace_back(kernels::IsaName(each));
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("KVASIR_ISA is '{}', but it must be unset or name kernels that this machine can run: {} "
+                          "(there are {})",
+                          name, fmt::join(SupportedIsas(), ", "), fmt::join(known, ", ")));
+}
+
 CpuReport InspectCpu() {
   CpuReport report;
   report.model_name = FirstLineWith("/proc/cpuinfo", "model name");
   report.cpus = base::AvailableCpus();
-  for (const kernels::Isa isa : {kernels::Isa::kRef, kernels::Isa::kAvx2, kernels::Isa::kAvx512, kernels::Isa::kVnni}) {
-    if (kernels::IsaSupported(isa)) report.supported_isa.emplace_back(kernels::IsaName(isa));
-  }
+  report.supported_isa = SupportedIsas();
   report.chosen_isa = kernels::IsaName(kernels::ChosenIsa());
   struct sysinfo info{};
   if (sysinfo(&info) == 0) report.total_memory_bytes = info.totalram * size_t{info.mem_unit};

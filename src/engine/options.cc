@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/nearest.h"
 #include "engine/calibration_file.h"
 #include "engine/engine_impl.h"
 
@@ -127,13 +128,15 @@ Result<std::string> ResolveModel(std::string_view name_or_path) {
   }
   if (here) return path.string();
   const std::vector<std::string> names = ModelsIn(directory);
+  const auto near =
+      is_name ? base::Nearest(path.extension() == ".gguf" ? path.stem().string() : path.string(), names) : std::nullopt;
   const std::string known = names.empty()
                                 ? fmt::format("no models are installed in {}", directory.string())
                                 : fmt::format("installed in {}: {}", directory.string(), fmt::join(names, ", "));
   return Fail(ErrorCode::kNotFound,
-              fmt::format("there is no model '{}': it is neither a file nor an installed name ({}); './dev models' "
+              fmt::format("there is no model '{}'{}: it is neither a file nor an installed name ({}); './dev models' "
                           "installs the default ones",
-                          name_or_path, known));
+                          name_or_path, near ? fmt::format("; did you mean '{}'?", *near) : "", known));
 }
 
 }  // namespace kvasir

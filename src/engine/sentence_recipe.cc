@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/parse_json.h"
 #include "text/tokenizer_json.h"
 
 namespace kvasir {
@@ -27,8 +28,8 @@ Result<Json> ReadJson(const std::string& folder, const std::string& name) {
   auto text = ReadModelText(folder, name);
   if (!text && text.error().code == ErrorCode::kNotFound) return Json();
   if (!text) return std::unexpected(text.error());
-  Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) return Fail(ErrorCode::kCorrupt, fmt::format("{}/{} is no JSON", folder, name));
+  auto json = base::ParseJson<Json>(*text);
+  if (!json) return Fail(ErrorCode::kCorrupt, fmt::format("{}/{} is no JSON: {}", folder, name, json.error().message));
   return json;
 }
 

@@ -6,8 +6,10 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "base/check.h"
+#include "base/parse_json.h"
 #include "eval/distribution.h"
 #include "kvasir/engine.h"
 #include "kvasir/eval.h"
@@ -44,9 +46,13 @@ Result<std::vector<GoldenPrompt>> ReadGolden(const std::string& directory, int v
   const std::string path = directory + "/golden.json";
   std::ifstream file(path);
   if (!file) return Fail(ErrorCode::kNotFound, fmt::format("{} does not exist or cannot be read", path));
-  const auto json = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded() || !json.is_object() || !json.contains("prompts") || !json["prompts"].is_array()) {
-    return std::unexpected(BadGolden(path, "is not JSON with a list 'prompts'"));
+  std::ostringstream text;
+  text << file.rdbuf();
+  const auto parsed = base::ParseJson<nlohmann::json>(text.view());
+  if (!parsed) return std::unexpected(BadGolden(path, "is not JSON: " + parsed.error().message));
+  const nlohmann::json& json = *parsed;
+  if (!json.is_object() || !json.contains("prompts") || !json["prompts"].is_array()) {
+    return std::unexpected(BadGolden(path, "has no list 'prompts'"));
   }
   std::vector<GoldenPrompt> prompts;
   try {

@@ -18,6 +18,7 @@
 #include <unordered_set>
 
 #include "base/check.h"
+#include "base/parse_json.h"
 #include "files/byte_reader.h"
 #include "files/gguf.h"
 
@@ -65,6 +66,8 @@ struct Entry {
 // `problem` then says why.
 class HeaderReader : public nlohmann::json_sax<Json> {
  public:
+  explicit HeaderReader(std::string_view text) : text_(text) {}
+
   std::vector<Entry> entries;
   std::vector<std::pair<std::string, std::string>> metadata;
   std::string problem;
@@ -146,8 +149,10 @@ class HeaderReader : public nlohmann::json_sax<Json> {
     return true;
   }
 
-  bool parse_error(size_t place, const std::string& /*token*/, const nlohmann::detail::exception& /*error*/) override {
-    return Say(fmt::format("it is no JSON from byte {} on", place));
+  bool parse_error(size_t place, const std::string& /*token*/, const nlohmann::detail::exception& error) override {
+    constexpr size_t kShown = 300;
+    const std::string why = Printable(base::ExplainBadJson(text_, place, error.what()), kShown);
+    return Say(fmt::format("it is no JSON from byte {} on: {}", place, why));
   }
 
  private:
@@ -199,6 +204,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
     return true;
   }
 
+  std::string_view text_;
   Place place_ = Place::kStart;
   std::string key_;
   std::unordered_set<std::string> top_keys_;
@@ -295,7 +301,7 @@ Status CheckTiling(std::span<const Entry> entries, uint64_t size) {
 Result<SafetensorsContents> ParseSafetensors(std::span<const std::byte> bytes) {
   ByteReader reader(bytes);
   KV_ASSIGN(const std::string_view text, ReadHeader(reader));
-  HeaderReader header;
+  HeaderReader header(text);
   if (!Json::sax_parse(text.begin(), text.end(), &header)) return Corrupt("in the header, " + header.problem);
 
   std::vector<Entry>& entries = header.entries;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/parse_json.h"
 #include "grammar/schema_shape.h"
 
 namespace kvasir::grammar {
@@ -125,10 +126,10 @@ Result<SchemaDocument> SchemaDocument::Parse(std::string_view text) {
         ErrorCode::kResourceExhausted,
         fmt::format("the schema nests {} levels deep; at most {} are read, so use $ref", depth, kDeepestSchema));
   }
-  Json root = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (root.is_discarded()) return Fail(ErrorCode::kInvalidArgument, "the schema is not valid JSON");
+  auto root = base::ParseJson<Json>(text);
+  if (!root) return Fail(ErrorCode::kInvalidArgument, "the schema is not valid JSON: " + root.error().message);
   SchemaDocument document;
-  document.root_ = std::make_unique<const Json>(std::move(root));
+  document.root_ = std::make_unique<const Json>(std::move(*root));
   return document;
 }
 

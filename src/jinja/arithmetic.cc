@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "jinja/big_integer.h"
 #include "jinja/html.h"
 #include "jinja/operators.h"
 #include "jinja/python_format.h"
@@ -189,6 +190,7 @@ Result<Value> Calculate(Runtime& runtime, ArithmeticOp op, const Value& left, co
   if (op == ArithmeticOp::kModulo && left.is_string()) return FormatPercent(runtime, left, right);
   if (left.is_undefined()) return RaiseUndefined(left);
   if (right.is_undefined()) return RaiseUndefined(right);
+  if (IsBigInteger(left) || IsBigInteger(right)) return RaiseNotComputed(left, right);
   if (op == ArithmeticOp::kAdd) return Add(runtime, left, right);
   if (op == ArithmeticOp::kMultiply) {
     if (left.is_string() || left.is_sequence()) return Repeat(runtime, left, right);
@@ -201,6 +203,7 @@ Result<Value> Negate(const Value& value) {
   if (value.is_integral()) return CalculateIntegers(ArithmeticOp::kSubtract, 0, value.integer());
   if (value.is_float()) return Value::Float(-value.number());
   if (value.is_undefined()) return RaiseUndefined(value);
+  if (IsBigInteger(value)) return RaiseNotComputed(value, value);
   return Raise("bad operand type for unary -: '{}'", value.type_name());
 }
 
@@ -208,6 +211,7 @@ Result<Value> Posit(const Value& value) {
   if (value.is_integral()) return Value::Int(value.integer());
   if (value.is_float()) return value;
   if (value.is_undefined()) return RaiseUndefined(value);
+  if (IsBigInteger(value)) return value;
   return Raise("bad operand type for unary +: '{}'", value.type_name());
 }
 

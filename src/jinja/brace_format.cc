@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "jinja/access.h"
+#include "jinja/big_integer.h"
 #include "jinja/html.h"
 #include "jinja/numbers.h"
 #include "jinja/operators.h"
@@ -289,6 +290,7 @@ class BraceFormatter {
 
 Result<std::string> FormatWithSpec(Runtime& runtime, const Value& value, std::string_view spec) {
   if (spec.empty()) return ToStr(runtime, value);
+  if (IsBigInteger(value)) return RaiseNotComputed(value, value);
   if (!value.is_string() && !value.is_number()) {
     return Raise("unsupported format string passed to {}.__format__", value.type_name());
   }

@@ -1,6 +1,7 @@
 // What may follow `is`.
 
 #include "base/check.h"
+#include "jinja/big_integer.h"
 #include "jinja/builtins.h"
 #include "jinja/iteration.h"
 #include "jinja/operators.h"
@@ -31,13 +32,13 @@ Result<Value> IsFalse(Call& call) {
   return Value::Bool(call.self.is_bool() && !call.self.boolean());
 }
 Result<Value> IsInteger(Call& call) {
-  return Value::Bool(call.self.kind() == Kind::kInt);
+  return Value::Bool(call.self.kind() == Kind::kInt || IsBigInteger(call.self));
 }
 Result<Value> IsFloatNumber(Call& call) {
   return Value::Bool(call.self.is_float());
 }
 Result<Value> IsNumber(Call& call) {
-  return Value::Bool(call.self.is_number());
+  return Value::Bool(call.self.is_number() || IsBigInteger(call.self));
 }
 Result<Value> IsString(Call& call) {
   return Value::Bool(call.self.is_string());

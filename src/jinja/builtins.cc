@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "jinja/big_integer.h"
 #include "jinja/operators.h"
 #include "jinja/raise.h"
 
@@ -63,6 +64,7 @@ Result<int64_t> Call::Int(size_t index, int64_t fallback) const {
   const Value* value = bound_[index];
   if (value == nullptr) return fallback;
   if (value->is_undefined()) return RaiseUndefined(*value);
+  if (IsBigInteger(*value)) return RaiseNotComputed(*value, *value);
   if (!value->is_integral()) return Raise("'{}' object cannot be interpreted as an integer", value->type_name());
   return value->integer();
 }

@@ -10,9 +10,14 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// As JSON's users call it: the binary data that ParseRequestText makes are numbers.
+std::string_view TypeName(const Json& value) {
+  return value.is_binary() ? "number" : value.type_name();
+}
+
 std::unexpected<Error> WrongType(std::string_view member, std::string_view wanted, const Json& value) {
   return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("the member '{}' of a chat request must be {}, not {}", member, wanted, value.type_name()));
+              fmt::format("the member '{}' of a chat request must be {}, not {}", member, wanted, TypeName(value)));
 }
 
 Status ReadMember(const std::string& name, const Json& value, ChatRequest& chat) {
@@ -38,9 +43,8 @@ Status ReadMember(const std::string& name, const Json& value, ChatRequest& chat)
 
 Result<ChatRequest> ParseChatRequest(const Json& request) {
   if (!request.is_object()) {
-    return Fail(
-        ErrorCode::kInvalidArgument,
-        fmt::format("a chat request must be an object with the member 'messages', not {}", request.type_name()));
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("a chat request must be an object with the member 'messages', not {}", TypeName(request)));
   }
   if (!request.contains("messages")) {
     return Fail(ErrorCode::kInvalidArgument, "a chat request needs the member 'messages', a list of messages");

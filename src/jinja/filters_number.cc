@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "jinja/big_integer.h"
 #include "jinja/builtins.h"
 #include "jinja/numbers.h"
 #include "jinja/operators.h"
@@ -15,6 +16,7 @@ namespace {
 Result<Value> Abs(Call& call) {
   if (call.self.is_integral()) return call.self.integer() < 0 ? Negate(call.self) : Posit(call.self);
   if (call.self.is_float()) return Value::Float(std::fabs(call.self.number()));
+  if (IsBigInteger(call.self)) return RaiseNotComputed(call.self, call.self);
   return Raise("bad operand type for abs(): '{}'", call.self.type_name());
 }
 
@@ -30,6 +32,7 @@ Result<Value> ToInt(Call& call) {
   const Value& value = call.self;
   if (value.is_undefined()) return RaiseUndefined(value);
   if (value.is_integral()) return Value::Int(value.integer());
+  if (IsBigInteger(value)) return value;
   if (value.is_float()) {
     if (std::isnan(value.number())) return fallback;
     KV_ASSIGN(const int64_t integer, TruncateToInt(value.number()));
@@ -52,6 +55,7 @@ Result<Value> ToFloat(Call& call) {
   const Value& value = call.self;
   if (value.is_undefined()) return RaiseUndefined(value);
   if (value.is_number()) return Value::Float(value.number());
+  if (const auto* big = value.As<BigInteger>()) return Value::Float(big->number());
   if (value.is_string()) {
     if (const auto number = ParseFloat(value.text())) return Value::Float(*number);
   }
@@ -79,6 +83,7 @@ Result<Value> Round(Call& call) {
   const Value& value = call.self;
   if (method != "common" && method != "ceil" && method != "floor") return Raise("method must be common, ceil or floor");
   if (value.is_undefined()) return RaiseUndefined(value);
+  if (IsBigInteger(value)) return RaiseNotComputed(value, value);
   if (!value.is_number()) return Raise("type {} doesn't define __round__ method", value.type_name());
   if (method == "common") {
     if (value.is_integral()) return RoundInteger(value.integer(), precision);
@@ -93,6 +98,7 @@ Result<Value> Round(Call& call) {
 Result<Value> FileSize(Call& call) {
   KV_ASSIGN(const bool binary, call.Flag(0, false));
   double bytes = 0;
+  if (IsBigInteger(call.self)) return RaiseNotComputed(call.self, call.self);
   if (call.self.is_number()) {
     bytes = call.self.number();
   } else {

@@ -4,9 +4,11 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "jinja/big_integer.h"
 #include "jinja/dict.h"
 #include "jinja/numbers.h"
 #include "jinja/raise.h"
+#include "jinja/request_text.h"
 #include "jinja/sorting.h"
 #include "jinja/unicode.h"
 
@@ -15,6 +17,10 @@ namespace kvasir::jinja {
 namespace {
 
 Result<Value> FromJson(Runtime& runtime, const nlohmann::ordered_json& json, uint32_t depth);
+
+Value MakeBigInteger(Runtime& runtime, std::string digits) {
+  return runtime.MakeObject(std::make_shared<BigInteger>(std::move(digits), &runtime.meter()));
+}
 
 Result<Value> ListFromJson(Runtime& runtime, const nlohmann::ordered_json& json, uint32_t depth) {
   std::vector<Value> items;
@@ -46,14 +52,20 @@ Result<Value> FromJson(Runtime& runtime, const nlohmann::ordered_json& json, uin
     case nlohmann::ordered_json::value_t::boolean: return Value::Bool(json.get<bool>());
     case nlohmann::ordered_json::value_t::number_integer: return Value::Int(json.get<int64_t>());
     case nlohmann::ordered_json::value_t::number_unsigned:
-      if (json.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) return RaiseTooLarge();
+      if (json.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) {
+        return MakeBigInteger(runtime, std::to_string(json.get<uint64_t>()));
+      }
       return Value::Int(json.get<int64_t>());
     case nlohmann::ordered_json::value_t::number_float: return Value::Float(json.get<double>());
     case nlohmann::ordered_json::value_t::string:
       return runtime.String(ToValidUtf8(json.get_ref<const std::string&>()));
     case nlohmann::ordered_json::value_t::array: return ListFromJson(runtime, json, depth);
     case nlohmann::ordered_json::value_t::object: return DictFromJson(runtime, json, depth);
-    case nlohmann::ordered_json::value_t::binary:
+    case nlohmann::ordered_json::value_t::binary: {
+      const auto& bytes = json.get_binary();
+      if (!bytes.has_subtype() || bytes.subtype() != kBigIntegerSubtype) break;
+      return MakeBigInteger(runtime, std::string(bytes.begin(), bytes.end()));
+    }
     case nlohmann::ordered_json::value_t::discarded: break;
   }
   return Raise("a variable of the template is binary data, which no template can print");
@@ -76,7 +88,12 @@ class Writer {
       case Kind::kList:
       case Kind::kTuple: return WriteList(value.items());
       case Kind::kDict: return WriteDict(value.dict());
-      default: return Raise("Object of type {} is not JSON serializable", value.type_name());
+      default:
+        if (const auto* big = value.As<BigInteger>()) {
+          out += big->digits();
+          return {};
+        }
+        return Raise("Object of type {} is not JSON serializable", value.type_name());
     }
   }
 
@@ -156,6 +173,10 @@ class Writer {
   }
 
   Status WriteKey(const Value& key) {
+    if (const auto* big = key.As<BigInteger>()) {
+      WriteString(big->digits());
+      return {};
+    }
     switch (key.kind()) {
       case Kind::kString: WriteString(key.text()); return {};
       case Kind::kNone:

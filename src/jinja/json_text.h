@@ -9,8 +9,8 @@
 
 namespace kvasir::jinja {
 
-/// A JSON document as a Value; invalid UTF-8 becomes U+FFFD.
-/// Errors: kUnsupported for an integer beyond 64 bits, kResourceExhausted when it nests too deeply.
+/// A JSON document as a Value, with the integers of any length that ParseRequestText keeps; invalid UTF-8 becomes
+/// U+FFFD. Errors: kInvalidArgument for other binary data, kResourceExhausted when it nests too deeply.
 [[nodiscard]] Result<Value> FromJson(Runtime& runtime, const nlohmann::ordered_json& json);
 
 struct JsonStyle {

@@ -66,8 +66,9 @@ std::string FormatFloat(double value) {
   return result;
 }
 
-Result<std::optional<int64_t>> ParseInt(std::string_view text, int base) {
-  text = StripLeft(StripRight(text));
+Result<std::optional<int64_t>> ParseInt(std::string_view given, int base) {
+  const std::string ascii = WithAsciiDigits(StripLeft(StripRight(given)));
+  std::string_view text = ascii;
   bool negative = false;
   if (!text.empty() && (text[0] == '-' || text[0] == '+')) {
     negative = text[0] == '-';
@@ -98,8 +99,7 @@ Result<std::optional<int64_t>> ParseInt(std::string_view text, int base) {
 }
 
 std::optional<double> ParseFloat(std::string_view text) {
-  text = StripLeft(StripRight(text));
-  const auto plain = WithoutUnderscores(text, 10);
+  const auto plain = WithoutUnderscores(WithAsciiDigits(StripLeft(StripRight(text))), 10);
   if (!plain || plain->empty()) return std::nullopt;
   std::string_view digits = *plain;
   const bool negative = digits[0] == '-';

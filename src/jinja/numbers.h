@@ -14,7 +14,8 @@ namespace kvasir::jinja {
 [[nodiscard]] std::string FormatFloat(double value);
 
 /// int(text, base): surrounding whitespace, sign, underscores and, for base 0 or a matching one, the prefix are read.
-/// Nothing when `text` is no integer. Errors: kUnsupported beyond 64 bits.
+/// Decimal digits of all
+/// scripts count. Nothing when `text` is no integer. Errors: kUnsupported beyond 64 bits.
 [[nodiscard]] Result<std::optional<int64_t>> ParseInt(std::string_view text, int base);
 
 /// float(text), or nothing.

@@ -70,6 +70,17 @@ Value DictView::At(Runtime& runtime, size_t index) const {
   return runtime.MakeTuple({entry.first, entry.second});
 }
 
+Result<bool> DictView::ContainsItem(Runtime& runtime, const Value& item) const {
+  if (what_ == What::kKeys) {
+    KV_ASSIGN(const Value* found, dict_.dict().Find(runtime, item));
+    return found != nullptr;
+  }
+  if (!item.is_tuple() || item.items().size() != 2) return false;
+  KV_ASSIGN(const Value* found, dict_.dict().Find(runtime, item.items()[0]));
+  if (found == nullptr) return false;
+  return Equal(runtime, *found, item.items()[1]);
+}
+
 Result<IteratorPtr> DictView::Iterate(Runtime&) {
   // The iterator keeps the dict through its own view.
   auto view = std::make_shared<DictView>(dict_, what_);

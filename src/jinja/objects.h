@@ -57,6 +57,11 @@ class DictView final : public Object {
 
   /// Entry `index` as this view shows it.
   [[nodiscard]] Value At(Runtime& runtime, size_t index) const;
+  [[nodiscard]] size_t size() const { return dict_.dict().size(); }
+  /// Keys and items are compared as sets, values are not.
+  [[nodiscard]] bool is_set() const { return what_ != What::kValues; }
+  /// `item in view`, of a view that is a set. Errors: a key that is not hashable.
+  [[nodiscard]] Result<bool> ContainsItem(Runtime& runtime, const Value& item) const;
 
  private:
   Value dict_;

@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "base/check.h"
+#include "jinja/big_integer.h"
 #include "jinja/dict.h"
 #include "jinja/iteration.h"
 #include "jinja/objects.h"
@@ -18,6 +19,7 @@ namespace {
 
 /// -1, 0, 1; 2 when one is NaN. The x87 format holds every int64 and every double exactly.
 int CompareNumbers(const Value& left, const Value& right) {
+  if (IsBigInteger(left) || IsBigInteger(right)) return CompareBigIntegers(left, right);
   if (left.is_integral() && right.is_integral()) {
     return left.integer() < right.integer() ? -1 : left.integer() > right.integer() ? 1 : 0;
   }
@@ -28,6 +30,10 @@ int CompareNumbers(const Value& left, const Value& right) {
   const long double b = widen(right);
   if (std::isnan(a) || std::isnan(b)) return 2;
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+bool IsNumber(const Value& value) {
+  return value.is_number() || IsBigInteger(value);
 }
 
 bool Holds(CompareOp op, int order) {
@@ -68,7 +74,7 @@ Result<bool> OrderSequences(Runtime& runtime, CompareOp op, const Value& left, c
 
 Result<bool> Order(Runtime& runtime, CompareOp op, const Value& left, const Value& right) {
   KV_TRY(runtime.Step());
-  if (left.is_number() && right.is_number()) return Holds(op, CompareNumbers(left, right));
+  if (IsNumber(left) && IsNumber(right)) return Holds(op, CompareNumbers(left, right));
   if (left.is_string() && right.is_string()) {
     // UTF-8 sorts as its code points do.
     return Holds(op, Sign(left.text().compare(right.text())));
@@ -98,6 +104,16 @@ Result<bool> EqualDicts(Runtime& runtime, const Dict& left, const Dict& right) {
     if (other == nullptr) return false;
     KV_ASSIGN(const bool equal, Equal(runtime, value, *other));
     if (!equal) return false;
+  }
+  return true;
+}
+
+/// Views of keys and of items are equal as sets; each view of values is only equal to itself.
+Result<bool> EqualViews(Runtime& runtime, const DictView& left, const DictView& right) {
+  if (!left.is_set() || !right.is_set() || left.size() != right.size()) return false;
+  for (size_t i = 0; i < left.size(); ++i) {
+    KV_ASSIGN(const bool contains, right.ContainsItem(runtime, left.At(runtime, i)));
+    if (!contains) return false;
   }
   return true;
 }
@@ -136,7 +152,7 @@ Result<bool> Truth(Runtime& runtime, const Value& value) {
 
 Result<bool> Equal(Runtime& runtime, const Value& left, const Value& right) {
   KV_TRY(runtime.Step());
-  if (left.is_number() && right.is_number()) return CompareNumbers(left, right) == 0;
+  if (IsNumber(left) && IsNumber(right)) return CompareNumbers(left, right) == 0;
   if (left.is_undefined() || left.is_none()) return left.kind() == right.kind();
   if (left.kind() != right.kind()) return false;
   if (left.shared() == right.shared()) return true;
@@ -147,6 +163,10 @@ Result<bool> Equal(Runtime& runtime, const Value& left, const Value& right) {
     case Kind::kDict: return EqualDicts(runtime, left.dict(), right.dict());
     case Kind::kObject: break;
     default: return false;
+  }
+  if (const auto* view = left.As<DictView>()) {
+    const auto* other = right.As<DictView>();
+    return other == nullptr ? Result<bool>(false) : EqualViews(runtime, *view, *other);
   }
   const auto* range = left.As<Range>();
   const auto* other = right.As<Range>();
@@ -239,6 +259,11 @@ Result<size_t> Hash(Runtime& runtime, const Value& value) {
     case Kind::kDict: return Raise("unhashable type: '{}'", value.type_name());
     case Kind::kObject:
       if (const auto* range = value.As<Range>()) return range->HashOfItems();
+      // As a float that it may be equal to.
+      if (const auto* big = value.As<BigInteger>()) return std::hash<double>{}(big->number());
+      if (const auto* view = value.As<DictView>(); view != nullptr && view->is_set()) {
+        return Raise("unhashable type: '{}'", value.type_name());
+      }
       return std::hash<const void*>{}(value.object());
     case Kind::kMissing:
     case Kind::kUndefined:

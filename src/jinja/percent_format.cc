@@ -1,6 +1,7 @@
 // `"%-5s %03d" % (a, b)`
 
 #include "base/check.h"
+#include "jinja/big_integer.h"
 #include "jinja/dict.h"
 #include "jinja/html.h"
 #include "jinja/numbers.h"
@@ -181,6 +182,7 @@ class PercentFormatter {
   }
 
   Status ConvertCharacter(const Conversion& conversion, const Value& value) {
+    if (IsBigInteger(value)) return RaiseNotComputed(value, value);
     if (value.is_integral()) {
       if (value.integer() < 0 || value.integer() > 0x10FFFF) return Raise("%c arg not in range(0x110000)");
       std::string character;
@@ -194,6 +196,7 @@ class PercentFormatter {
   Status ConvertInteger(const Conversion& conversion, const Value& value) {
     int64_t number = 0;
     if (value.is_undefined()) return RaiseUndefined(value);
+    if (IsBigInteger(value)) return RaiseNotComputed(value, value);
     if (value.is_integral()) {
       number = value.integer();
     } else if (value.is_float() && conversion.style.type == 'd') {
@@ -207,6 +210,7 @@ class PercentFormatter {
 
   Status ConvertReal(const Conversion& conversion, const Value& value) {
     if (value.is_undefined()) return RaiseUndefined(value);
+    if (IsBigInteger(value)) return RaiseNotComputed(value, value);
     if (!value.is_number()) return Raise("must be real number, not {}", value.type_name());
     KV_ASSIGN(const NumberText text, FormatReal(runtime_, value.number(), conversion.style));
     return PadNumber(conversion, text);

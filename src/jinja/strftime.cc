@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <ctime>
+#include <optional>
 
 namespace kvasir::jinja {
 
@@ -49,64 +52,134 @@ std::pair<int, int> IsoWeek(const Fields& f) {
   return {f.year, thursday / 7 + 1};
 }
 
-/// A number of `width` digits, filled with zeros, or as the glibc flag says: '-' nothing, '_' blanks.
-std::string Number(int value, int width, char flag, char fill = '0') {
-  if (flag == '-') return fmt::format("{}", value);
-  if (flag == '_') fill = ' ';
-  if (flag == '0') fill = '0';
-  return fill == ' ' ? fmt::format("{:>{}}", value, width) : fmt::format("{:0{}}", value, width);
+/// What stands between % and the letter.
+struct Style {
+  char padding = 0;  ///< '-' nothing, '_' blanks, '0' zeros; 0 is the directive's own
+  bool upper = false;
+  bool change_case = false;
+  size_t width = 0;
+  bool too_wide = false;  ///< The width has more than three digits.
+  char modifier = 0;      ///< 'E', 'O', or none
+};
+
+/// A text, which blanks or, when asked for, zeros make wider.
+std::string Words(std::string text, const Style& style, bool upper) {
+  if (upper) {
+    for (char& c : text) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  }
+  if (text.size() >= style.width) return text;
+  return text.insert(0, style.width - text.size(), style.padding == '0' ? '0' : ' ');
 }
 
-std::string Directive(const Fields& f, char directive, char flag) {
+/// A number of `digits` digits, filled with zeros unless `fill` or the style says otherwise.
+std::string Number(int64_t value, size_t digits, const Style& style, char fill = '0') {
+  std::string text = fmt::format("{}", value);
+  if (style.padding == '-') return Words(std::move(text), style, false);
+  if (style.padding == '_') fill = ' ';
+  if (style.padding == '0') fill = '0';
+  const size_t width = std::max(digits, style.width);
+  return text.size() >= width ? text : text.insert(0, width - text.size(), fill);
+}
+
+/// The directives that take no E, and those that take no O.
+bool TakesModifier(char directive, char modifier) {
+  if (modifier == 'E') return std::string_view("aAbBdDeFgGhHIjklmMSUVwW").find(directive) == std::string_view::npos;
+  if (modifier == 'O') return std::string_view("aAcDFxXY").find(directive) == std::string_view::npos;
+  return true;
+}
+
+/// Seconds since 1970 of a local time.
+int64_t Epoch(const Fields& f) {
+  std::tm local{};
+  local.tm_year = f.year - 1900;
+  local.tm_mon = f.month - 1;
+  local.tm_mday = f.day;
+  local.tm_hour = f.hour;
+  local.tm_min = f.minute;
+  local.tm_sec = f.second;
+  local.tm_isdst = -1;
+  return std::mktime(&local);
+}
+
+/// One directive, or nothing when there is no such.
+std::optional<std::string> Directive(const Fields& f, char directive, const Style& style) {
+  if (style.too_wide || !TakesModifier(directive, style.modifier)) return std::nullopt;
   const int hour12 = f.hour % 12 == 0 ? 12 : f.hour % 12;
   const auto weekday = kWeekdays[f.weekday];
   const auto month = kMonths[f.month - 1];
+  const char* half = f.hour < 12 ? "am" : "pm";
+  const auto number = [&](int64_t value, size_t digits, char fill = '0') { return Number(value, digits, style, fill); };
+  const auto name = [&](std::string_view text) {
+    return Words(std::string(text), style, style.upper || style.change_case);
+  };
+  const auto words = [&](std::string text) { return Words(std::move(text), style, style.upper); };
   switch (directive) {
-    case 'a': return std::string(weekday.substr(0, 3));
-    case 'A': return std::string(weekday);
+    case 'a': return name(weekday.substr(0, 3));
+    case 'A': return name(weekday);
     case 'b':
-    case 'h': return std::string(month.substr(0, 3));
-    case 'B': return std::string(month);
+    case 'h': return name(month.substr(0, 3));
+    case 'B': return name(month);
     case 'c':
-      return fmt::format("{} {} {:>2} {:02}:{:02}:{:02} {}", weekday.substr(0, 3), month.substr(0, 3), f.day, f.hour,
-                         f.minute, f.second, f.year);
-    case 'C': return Number(f.year / 100, 2, flag);
-    case 'd': return Number(f.day, 2, flag);
+      return words(fmt::format("{} {} {:>2} {:02}:{:02}:{:02} {}", weekday.substr(0, 3), month.substr(0, 3), f.day,
+                               f.hour, f.minute, f.second, f.year));
+    case 'C': return number(f.year / 100, 2);
+    case 'd': return number(f.day, 2);
     case 'D':
-    case 'x': return fmt::format("{:02}/{:02}/{:02}", f.month, f.day, f.year % 100);
-    case 'e': return Number(f.day, 2, flag, ' ');
-    case 'f': return "000000";
-    case 'F': return fmt::format("{}-{:02}-{:02}", f.year, f.month, f.day);
-    case 'g': return Number(IsoWeek(f).first % 100, 2, flag);
-    case 'G': return fmt::format("{}", IsoWeek(f).first);
-    case 'H': return Number(f.hour, 2, flag);
-    case 'I': return Number(hour12, 2, flag);
-    case 'j': return Number(f.year_day + 1, 3, flag);
-    case 'k': return Number(f.hour, 2, flag, ' ');
-    case 'l': return Number(hour12, 2, flag, ' ');
-    case 'm': return Number(f.month, 2, flag);
-    case 'M': return Number(f.minute, 2, flag);
-    case 'n': return "\n";
-    case 'p': return f.hour < 12 ? "AM" : "PM";
-    case 'P': return f.hour < 12 ? "am" : "pm";
-    case 'r': return fmt::format("{:02}:{:02}:{:02} {}", hour12, f.minute, f.second, f.hour < 12 ? "AM" : "PM");
-    case 'R': return fmt::format("{:02}:{:02}", f.hour, f.minute);
-    case 'S': return Number(f.second, 2, flag);
-    case 't': return "\t";
+    case 'x': return words(fmt::format("{:02}/{:02}/{:02}", f.month, f.day, f.year % 100));
+    case 'e': return number(f.day, 2, ' ');
+    case 'F': return words(fmt::format("{}-{:02}-{:02}", f.year, f.month, f.day));
+    case 'g': return number(IsoWeek(f).first % 100, 2);
+    case 'G': return number(IsoWeek(f).first, 1);
+    case 'H': return number(f.hour, 2);
+    case 'I': return number(hour12, 2);
+    case 'j': return number(f.year_day + 1, 3);
+    case 'k': return number(f.hour, 2, ' ');
+    case 'l': return number(hour12, 2, ' ');
+    case 'm': return number(f.month, 2);
+    case 'M': return number(f.minute, 2);
+    case 'n': return words("\n");
+    case 'p': return Words(half, style, !style.change_case);
+    case 'P': return Words(half, style, false);
+    case 'r': return words(fmt::format("{:02}:{:02}:{:02} {}", hour12, f.minute, f.second, f.hour < 12 ? "AM" : "PM"));
+    case 'R': return words(fmt::format("{:02}:{:02}", f.hour, f.minute));
+    case 's': return words(fmt::format("{}", Epoch(f)));
+    case 'S': return number(f.second, 2);
+    case 't': return words("\t");
     case 'T':
-    case 'X': return fmt::format("{:02}:{:02}:{:02}", f.hour, f.minute, f.second);
-    case 'u': return fmt::format("{}", f.weekday == 0 ? 7 : f.weekday);
-    case 'U': return Number((f.year_day + 7 - f.weekday) / 7, 2, flag);
-    case 'V': return Number(IsoWeek(f).second, 2, flag);
-    case 'w': return fmt::format("{}", f.weekday);
-    case 'W': return Number((f.year_day + 7 - (f.weekday + 6) % 7) / 7, 2, flag);
-    case 'y': return Number(f.year % 100, 2, flag);
-    case 'Y': return fmt::format("{}", f.year);
-    case 'z':
-    case 'Z': return "";
-    case '%': return "%";
-    default: return flag == 0 ? fmt::format("%{}", directive) : fmt::format("%{}{}", flag, directive);
+    case 'X': return words(fmt::format("{:02}:{:02}:{:02}", f.hour, f.minute, f.second));
+    case 'u': return number(f.weekday == 0 ? 7 : f.weekday, 1);
+    case 'U': return number((f.year_day + 7 - f.weekday) / 7, 2);
+    case 'V': return number(IsoWeek(f).second, 2);
+    case 'w': return number(f.weekday, 1);
+    case 'W': return number((f.year_day + 7 - (f.weekday + 6) % 7) / 7, 2);
+    case 'y': return number(f.year % 100, 2);
+    case 'Y': return number(f.year, 1);
+    case '%': return words("%");
+    default: return std::nullopt;
   }
+}
+
+/// Reads what stands between the % before `at` and the letter, and moves `at` to that.
+Style ReadStyle(std::string_view format, size_t& at) {
+  constexpr size_t kMostDigits = 3;
+  Style style;
+  const auto here = [&] { return at < format.size() ? format[at] : '\0'; };
+  for (; here() != '\0' && std::string_view("-_0^#").find(here()) != std::string_view::npos; ++at) {
+    if (here() == '^') {
+      style.upper = true;
+    } else if (here() == '#') {
+      style.change_case = true;
+    } else {
+      style.padding = here();
+    }
+  }
+  for (size_t i = 0; here() >= '0' && here() <= '9'; ++i, ++at) {
+    style.too_wide = i >= kMostDigits;
+    if (!style.too_wide) style.width = style.width * 10 + static_cast<size_t>(here() - '0');
+  }
+  if (style.too_wide) style.width = 0;
+  if (here() == 'E' || here() == 'O') style.modifier = format[at++];
+  return style;
 }
 
 }  // namespace
@@ -115,14 +188,21 @@ std::string Strftime(const CivilTime& time, std::string_view format) {
   const Fields fields = Resolve(time);
   std::string out;
   for (size_t i = 0; i < format.size(); ++i) {
-    if (format[i] != '%' || i + 1 >= format.size()) {
+    if (format[i] != '%') {
       out += format[i];
       continue;
     }
-    char flag = 0;
-    ++i;
-    if ((format[i] == '-' || format[i] == '_' || format[i] == '0') && i + 1 < format.size()) flag = format[i++];
-    out += Directive(fields, format[i], flag);
+    size_t at = i + 1;
+    // Python answers these itself, and only where nothing stands between % and the letter. The time has no zone.
+    if (at < format.size() && (format[at] == 'f' || format[at] == 'z' || format[at] == 'Z')) {
+      if (format[at] == 'f') out += "000000";
+      i = at;
+      continue;
+    }
+    const Style style = ReadStyle(format, at);
+    const auto text = at < format.size() ? Directive(fields, format[at], style) : std::nullopt;
+    out += text ? *text : Words(std::string(format.substr(i, at + 1 - i)), style, style.upper);
+    i = at;
   }
   return out;
 }

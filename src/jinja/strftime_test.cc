@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <ctime>
+#include <string>
+#include <string_view>
 
 namespace kvasir::jinja {
 namespace {
@@ -30,10 +33,55 @@ TEST(Strftime, AgreesWithTheCLibrary) {
   }
 }
 
+/// Every flag, width and modifier before every directive that takes one.
+TEST(Strftime, FlagsAndWidthsAgreeWithTheCLibrary) {
+  const CivilTime time{2024, 7, 6, 3, 5, 9};
+  std::tm tm{};
+  tm.tm_year = 124;
+  tm.tm_mon = 6;
+  tm.tm_mday = 6;
+  tm.tm_hour = 3;
+  tm.tm_min = 5;
+  tm.tm_sec = 9;
+  timegm(&tm);
+  tm.tm_isdst = -1;
+  for (const char* flags : {"", "-", "_", "0", "^", "#", "_^", "0^", "-_", "0-", "^#"}) {
+    for (const char* width : {"", "1", "2", "7", "30"}) {
+      for (const char* modifier : {"", "E", "O"}) {
+        for (const char directive : std::string("aAbBcCdDeFgGhHIjklmMnpPrRsStTuUVwWxXyYQ%")) {
+          // What glibc refuses it keeps, but these in upper case.
+          const bool odd = *modifier == 'E' && std::string_view("bBh").find(directive) != std::string_view::npos;
+          if (odd && std::string_view(flags).find('#') != std::string_view::npos) continue;
+          const std::string format = std::string("%") + flags + width + modifier + directive;
+          char expected[512];
+          const size_t size = std::strftime(expected, sizeof(expected), format.c_str(), &tm);
+          EXPECT_EQ(Strftime(time, format), std::string(expected, size)) << format;
+        }
+      }
+    }
+  }
+}
+
+TEST(Strftime, SecondsSince1970AreThoseOfTheTimeZone) {
+  const char* before = std::getenv("TZ");
+  const std::string kept = before == nullptr ? "" : before;
+  const auto in_zone = [](const char* zone, const CivilTime& time) {
+    setenv("TZ", zone, 1);
+    tzset();
+    return Strftime(time, "%s");
+  };
+  EXPECT_EQ(in_zone("UTC0", {2024, 7, 26, 13, 5, 9}), "1721999109");
+  EXPECT_EQ(in_zone("EST5EDT,M3.2.0,M11.1.0", {2024, 7, 26, 13, 5, 9}), "1722013509");  // summer: 4 hours
+  EXPECT_EQ(in_zone("EST5EDT,M3.2.0,M11.1.0", {2024, 1, 26, 13, 5, 9}), "1706292309");  // winter: 5 hours
+  EXPECT_EQ(in_zone("UTC0", {1969, 12, 31, 23, 59, 59}), "-1");
+  before == nullptr ? unsetenv("TZ") : setenv("TZ", kept.c_str(), 1);
+  tzset();
+}
+
 TEST(Strftime, KeepsWhatItDoesNotKnow) {
   const CivilTime time{2024, 7, 26, 13, 5, 9};
   EXPECT_EQ(Strftime(time, "%f %z %"), "000000  %");
-  EXPECT_EQ(Strftime(time, "%Q"), "%Q");
+  EXPECT_EQ(Strftime(time, "%Q %-Q %_5Q %12345d %E"), "%Q %-Q  %_5Q %12345d %E");
 }
 
 TEST(Strftime, CarriesFieldsOutOfRange) {

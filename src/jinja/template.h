@@ -27,7 +27,8 @@ class Template {
   /// Renders with the members of the object `context` as variables.
   ///
   /// Errors: kInvalidArgument with the template line for whatever the template does wrong or refuses with
-  /// raise_exception(); kResourceExhausted for a limit of `options`; kUnsupported for an integer beyond 64 bits.
+  /// raise_exception(); kResourceExhausted for a limit of `options`; kUnsupported for calculating with, or
+  /// to, an integer beyond 64 bits.
   [[nodiscard]] Result<std::string> Render(const nlohmann::ordered_json& context,
                                            const RenderOptions& options = {}) const;
 

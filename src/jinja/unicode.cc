@@ -191,6 +191,23 @@ bool IsAlpha(char32_t c) {
 bool IsDecimal(char32_t c) {
   return Category(c) == UTF8PROC_CATEGORY_ND;
 }
+std::string WithAsciiDigits(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    const CodePoint c = DecodeAt(text, i);
+    if (c.value >= 0x80 && IsDecimal(c.value)) {
+      // The digits of a script follow each other from its zero on, and so do those scripts that touch.
+      char32_t zero = c.value;
+      while (IsDecimal(zero - 1)) --zero;
+      out += static_cast<char>('0' + (c.value - zero) % 10);
+    } else {
+      out += text.substr(i, c.bytes);
+    }
+    i += c.bytes;
+  }
+  return out;
+}
+
 bool IsDigit(char32_t c) {
   return IsDecimal(c) || Contains(kOtherDigits, c);
 }

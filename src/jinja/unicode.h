@@ -33,6 +33,8 @@ void AppendUtf8(std::string& out, char32_t code_point);
 [[nodiscard]] bool IsLineBreak(char32_t c);  ///< where str.splitlines cuts
 [[nodiscard]] bool IsAlpha(char32_t c);
 [[nodiscard]] bool IsDecimal(char32_t c);
+/// `text` with a decimal digit of any script as 0 to 9, which is what int() and float() read.
+[[nodiscard]] std::string WithAsciiDigits(std::string_view text);
 [[nodiscard]] bool IsDigit(char32_t c);
 [[nodiscard]] bool IsNumeric(char32_t c);
 [[nodiscard]] bool IsAlnum(char32_t c);

@@ -46,6 +46,26 @@ TEST(Unicode, ClassifiesAsPythonDoes) {
   EXPECT_TRUE(IsIdentifierStart(U'é') && !IsIdentifierStart(U'1') && IsIdentifierPart(U'1'));
 }
 
+TEST(Unicode, ReadsTheDigitsOfEveryScript) {
+  EXPECT_EQ(WithAsciiDigits("\u0663\u06f5 x\uff10\U0001d7ff7\u00b2"), "35 x097\u00b2");
+  // Whole scripts of ten digits touch each other, or the value of a digit would not follow from its place.
+  size_t run = 0;
+  size_t digits = 0;
+  for (char32_t c = 0; c <= 0x10FFFF; ++c) {
+    if (IsDecimal(c)) {
+      std::string text;
+      AppendUtf8(text, c);
+      EXPECT_EQ(WithAsciiDigits(text), std::to_string(run % 10)) << static_cast<uint32_t>(c);
+      ++run;
+      ++digits;
+    } else {
+      EXPECT_EQ(run % 10, 0u) << static_cast<uint32_t>(c);
+      run = 0;
+    }
+  }
+  EXPECT_GE(digits, 600u);
+}
+
 TEST(Unicode, StripsWholeCharacters) {
   EXPECT_EQ(StripLeft(" \u3000\u00a0é "), "é ");
   EXPECT_EQ(StripRight(" é\u2003\n"), " é");

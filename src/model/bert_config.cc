@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "base/parse_json.h"
 #include "model/bert.h"
 
 namespace kvasir::model {
@@ -40,7 +41,9 @@ Status CheckText(const Json& config, const char* name, std::string_view wanted) 
 }  // namespace
 
 Result<BertConfig> ReadBertConfig(std::string_view json) {
-  const Json config = Json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
+  const auto parsed = base::ParseJson<Json>(json);
+  if (!parsed) return Fail(ErrorCode::kCorrupt, "config.json is no JSON: " + parsed.error().message);
+  const Json& config = *parsed;
   if (!config.is_object()) return Fail(ErrorCode::kCorrupt, "config.json is no JSON object");
   if (config.value("model_type", Json()) != "bert") {
     return Fail(ErrorCode::kUnsupported,

@@ -9,13 +9,14 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/parse_json.h"
 
 namespace kvasir::server {
 namespace {
 
 class Checker : public nlohmann::json_sax<Json> {
  public:
-  explicit Checker(const JsonLimits& limits) : limits_(limits) {}
+  Checker(std::string_view text, const JsonLimits& limits) : text_(text), limits_(limits) {}
 
   [[nodiscard]] const std::string& problem() const { return problem_; }
 
@@ -43,11 +44,8 @@ class Checker : public nlohmann::json_sax<Json> {
     return Count();
   }
 
-  bool parse_error(size_t /*place*/, const std::string& /*token*/, const nlohmann::detail::exception& error) override {
-    // "[json.exception.parse_error.101] parse error at line 1, column 2: ..."
-    const std::string_view text = error.what();
-    const size_t end = text.find("] ");
-    problem_ = end == std::string_view::npos ? text : text.substr(end + 2);
+  bool parse_error(size_t position, const std::string& /*token*/, const nlohmann::detail::exception& error) override {
+    problem_ = base::ExplainBadJson(text_, position, error.what());
     return false;
   }
 
@@ -72,6 +70,7 @@ class Checker : public nlohmann::json_sax<Json> {
     return true;
   }
 
+  std::string_view text_;
   JsonLimits limits_;
   size_t values_ = 0;
   std::vector<std::unordered_set<std::string>> names_;  // of each object that is open
@@ -81,7 +80,7 @@ class Checker : public nlohmann::json_sax<Json> {
 }  // namespace
 
 Result<Json> ParseJson(std::string_view text, const JsonLimits& limits) {
-  Checker checker(limits);
+  Checker checker(text, limits);
   if (!Json::sax_parse(text.begin(), text.end(), &checker)) {
     return Fail(ErrorCode::kInvalidArgument, "this is not acceptable JSON: " + checker.problem());
   }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/parse_json.h"
 #include "text/utf8.h"
 
 namespace kvasir::text {
@@ -138,8 +139,9 @@ Result<std::vector<std::string>> ReadTokens(const Json& vocab) {
 }  // namespace
 
 Result<Vocabulary> VocabularyFromTokenizerJson(std::string_view json) {
-  const Json file = Json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
-  if (file.is_discarded()) return Fail(ErrorCode::kCorrupt, "tokenizer.json is no JSON");
+  const auto parsed = base::ParseJson<Json>(json);
+  if (!parsed) return Fail(ErrorCode::kCorrupt, "tokenizer.json is no JSON: " + parsed.error().message);
+  const Json& file = *parsed;
   KV_TRY(CheckType(file, "model", "WordPiece"));
   const Json& model = Member(file, "model");
   if (const Json& prefix = Member(model, "continuing_subword_prefix"); prefix != Json(kGoesOn)) {

@@ -43,6 +43,13 @@ def tokens(screen) -> tuple[int, int]:
     return int(found[1]), int(found[2] or 0)
 
 
+def test_stats_say_which_stages_chose_the_tokens(kvasir, small_model):
+    say = "One\n/stats\n"
+    stats = lambda *flags: kvasir("chat", "-m", small_model, "-n", "2", *flags, stdin=say).stderr.decode()  # noqa: E731
+    assert "sampling: argmax\n" in stats("--greedy")
+    assert "sampling: temperature(0.8) > mirostat2(tau 5, eta 0.1) > draw(seed " in stats("--mirostat", "2")
+
+
 def test_through_a_pipe_it_answers_each_line(kvasir, smollm2):
     done = kvasir("chat", "-m", smollm2, *GREEDY, stdin="What is the capital of France?\n\nAnd of Italy?\n")
     assert done.returncode == 0 and done.stderr == b""

@@ -1,6 +1,7 @@
 """inspect, bench and eval: figures for people and for programs."""
 
 import json
+import math
 import re
 
 import pytest
@@ -42,6 +43,27 @@ def test_inspect_json_has_tensors_and_metadata(kvasir, smollm2):
 def test_inspect_a_vocabulary(kvasir, data):
     text = kvasir.ok("inspect", str(data / "tokenizers/ggml-vocab-gpt-2.gguf"))
     assert "cannot be run" in text
+
+
+def test_inspect_an_encoder(kvasir, minilm):
+    text = kvasir.ok("inspect", minilm)
+    for expected in ("architecture  bert", "parameters    22.7 M, stored as F32", "layers        6 of width 384", "pooling       mean, then to length 1",
+                     "longest text  256 tokens", "kvasir embed"):
+        assert expected in text, text
+    assert "Memory for" not in text and "cannot be run" not in text
+    assert "encoder.layer.0.attention.self.query.weight" in kvasir.ok("inspect", minilm, "--tensors")
+    got = json.loads(kvasir.ok("inspect", minilm, "--json"))
+    assert got["encoder"] == {"pooling": "mean", "normalised": True, "max_tokens": 256} and got["plan"] is None
+    assert got["parameters"] == sum(math.prod(tensor["shape"]) for tensor in got["tensors"])
+    assert sum(tensor["bytes"] for tensor in got["tensors"]) < got["file_bytes"]
+
+
+def test_a_model_that_is_not_there(kvasir, smollm2):
+    message = kvasir.fails("inspect", "smolm2")
+    assert "there is no model 'smolm2'; did you mean 'smollm2'?" in message and "./dev models" in message
+    assert "did you mean" not in kvasir.fails("inspect", "something-else") and "smollm2" in kvasir.fails("inspect", "something-else")
+    assert "did you mean 'smollm2'?" in kvasir.fails("run", "-m", "smollm.gguf", "-p", "x")
+    assert "did you mean" not in kvasir.fails("run", "-m", "folder/smolm2", "-p", "x")
 
 
 def test_inspect_the_processor(kvasir):

@@ -63,6 +63,26 @@ def test_version_names_the_kernels(kvasir):
     assert "kernels: ref;" in kvasir.ok("--version", env={"KVASIR_ISA": "ref"})
 
 
+@pytest.mark.parametrize("args", [["run", "-p", "x", "-m", "x"], ["chat", "-m", "x"], ["serve", "-m", "x"], ["embed", "-m", "x", "x"],
+                                  ["inspect", "x"], ["inspect", "--cpu"], ["bench", "-m", "x"], ["tune", "-m", "x", "-f", "x"],
+                                  ["calibrate", "-m", "x", "-f", "x"], ["eval", "ppl", "-m", "x", "-f", "x"],
+                                  ["eval", "golden", "-m", "x", "--golden", "x"]],
+                         ids=lambda args: " ".join(args[:2]))
+def test_kernels_that_cannot_be_are_an_error_of_what_would_use_them(kvasir, args):
+    message = kvasir.fails(*args, env={"KVASIR_ISA": "foo"})
+    assert "KVASIR_ISA is 'foo'" in message and "can run: ref" in message and "(there are ref, avx2, avx512, vnni)" in message
+
+
+def test_what_computes_nothing_only_warns_of_kernels_that_cannot_be(kvasir):
+    for args in (["--version"], ["--help"], ["run", "--help"], []):
+        done = kvasir(*args, env={"KVASIR_ISA": "foo"})
+        assert done.returncode == 0 and done.stdout == kvasir(*args).stdout
+        assert done.stderr.decode().startswith("kvasir: warning: KVASIR_ISA is 'foo'") and done.stderr.count(b"\n") == 1
+    assert kvasir("--version", env={"KVASIR_ISA": ""}).stderr == b""
+    assert kvasir("--version", env={"KVASIR_ISA": "ref"}).stderr == b""
+    assert kvasir("completion", "bash", env={"KVASIR_ISA": "foo"}).stderr == b""
+
+
 @pytest.mark.parametrize("args, expected", [
     (["tokenise"], "did you mean 'tokenize'?"),
     (["frobnicate"], "unknown command 'frobnicate'"),

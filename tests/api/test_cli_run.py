@@ -35,7 +35,7 @@ def test_json_has_everything(kvasir, smollm2):
     common = ["-m", smollm2, "-p", "Name a colour.", "-n", "8", "--seed", "5", "--samplers", "top_k;temperature"]
     got = json.loads(kvasir.ok("run", "--json", *common))
     assert got["seed"] == 5
-    assert got["samplers"] == ["top_k", "temperature"]
+    assert got["sampling"] == "top_k(40) > temperature(0.8) > draw(seed 5) (not in the order: top_p, min_p)"
     assert 0 < len(got["tokens"]) <= 8 and got["generated_tokens"] == len(got["tokens"])
     assert got["finish_reason"] in ("stop", "length")
     assert got["prompt_tokens"] > 0 and got["cached_tokens"] == 0
@@ -149,6 +149,24 @@ def test_a_token_that_is_banned_never_comes(kvasir, smollm2):
 def test_no_tokens_at_all(kvasir, smollm2):
     got = answer(kvasir, "-m", smollm2, "-p", "Hello", "-n", "0")
     assert got["text"] == "" and got["finish_reason"] == "length"
+
+
+@pytest.mark.parametrize("flags, expected", [
+    (["--greedy"], "argmax"),
+    (["--temp", "0", "--top-k", "5", "--repeat-penalty", "1.5"],
+     "penalties(last 64: repeat 1.5, presence 0, frequency 0) > argmax"),
+    (["--seed", "3"], "top_k(40) > top_p(0.95) > min_p(0.05) > temperature(0.8) > draw(seed 3)"),
+    (["--seed", "3", "--mirostat", "2"], "temperature(0.8) > mirostat2(tau 5, eta 0.1) > draw(seed 3)"),
+    (["--seed", "3", "--samplers", "temperature;top_k", "--top-p", "1", "--min-p", "0"],
+     "temperature(0.8) > top_k(40) > draw(seed 3)"),
+    (["--seed", "3", "--temp", "1", "--top-k", "0", "--top-p", "1", "--min-p", "0"], "draw(seed 3)"),
+])
+def test_it_says_which_stages_really_chose_the_tokens(kvasir, small_model, flags, expected):
+    common = ["-m", small_model, "--raw", "-p", "One", "-n", "2", *flags]
+    assert answer(kvasir, *common)["sampling"] == expected
+    lines = kvasir("run", *common, "--verbose").stderr.decode().splitlines()
+    assert lines[0] == f"sampling: {expected}"
+    assert re.fullmatch(r"\d+ tokens of prompt and \d of answer", lines[1]) and len(lines) == 3, lines
 
 
 def test_quiet(kvasir, smollm2):

@@ -81,6 +81,11 @@ def test_bodies_that_are_no_request(server, path, body):
     assert answer.status == 400 and answer.error["type"] == "invalid_request_error"
 
 
+def test_a_body_that_is_no_json_is_told_its_place(server):
+    error = server.request("POST", CHAT, b'{\n  "messages": [],\n}').error
+    assert "line 3, column 1: a comma stands before '}'" in error["message"]
+
+
 def test_messages(server):
     for messages in ([], {}, "x", None, [1], [[]], [{}], [{"role": "user"}], [{"role": "king", "content": "x"}],
                      [{"role": 1, "content": "x"}], [{"role": "user", "content": 1}], [{"role": "user", "content": [1]}],

@@ -1,12 +1,12 @@
 // The distance is Damerau's with the restriction that no part is edited twice ("optimal string alignment"): a row of
 // the table depends on the two rows before it, so three rows are kept. Names are short, so nothing faster is needed.
-#include "cli/suggest.h"
+#include "base/nearest.h"
 
 #include <algorithm>
 #include <numeric>
 #include <vector>
 
-namespace kvasir::cli {
+namespace kvasir::base {
 
 int EditDistance(std::string_view a, std::string_view b) {
   std::vector<int> before(b.size() + 1);
@@ -42,4 +42,4 @@ std::optional<std::string> Nearest(std::string_view typed, std::span<const std::
   return *best;
 }
 
-}  // namespace kvasir::cli
+}  // namespace kvasir::base
