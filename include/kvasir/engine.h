@@ -153,7 +153,7 @@ struct Generation {
   /// What chose the tokens, first to last and with settings: the stages that ran, and no others. For example
   /// "top_k(40) > temperature(0.8) > draw(seed 42)", or "argmax" where the most likely token is always taken.
   std::string sampling;
-  std::vector<TokenScores> scores;            ///< One per token where Request::logprobs asks for them.
+  std::vector<TokenScores> scores;         ///< One per token where Request::logprobs asks for them.
   std::vector<TokenScores> prompt_scores;  ///< Of prompt tokens 1, 2, ... where Request::prompt_logprobs asks for them.
 };
 

@@ -76,9 +76,9 @@ struct ModelSummary {
   std::string cannot_run;  ///< Why Engine::Load would refuse this file with these options; empty where it would not.
 };
 
-/// Reads the headers of a model file, or of an encoder's folder: of a mapped file only the metadata is touched, but where
-/// the cache wants a calibration all of it. Errors: kNotFound for the model, kCorrupt. A model that cannot be loaded is
-/// none of them: ModelSummary::cannot_run says why.
+/// Reads the headers of a model file, or of an encoder's folder: of a mapped file only the metadata is touched, but
+/// where the cache wants a calibration all of it. Errors: kNotFound for the model, kCorrupt. A model that cannot be
+/// loaded is none of them: ModelSummary::cannot_run says why.
 [[nodiscard]] Result<ModelSummary> InspectModel(const EngineOptions& options);
 
 /// The sizes of `caches` for the context of `options`, or else the one the model was trained for. Errors: those of

@@ -172,7 +172,7 @@ Result<std::vector<int64_t>> GgufMetadata::GetIntegers(std::string_view key) con
   for (int64_t& value : values) {
     VisitInteger(type, bytes, [&](auto stored) {
       fits = fits && std::in_range<int64_t>(stored);
-      value = static_cast<int64_t>(stored);
+      value = static_cast<int64_t>(+stored);
     });
     bytes += GgufTypeBytes(type);
   }

@@ -12,7 +12,6 @@ namespace kvasir::files {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
 
 class GgufMetadataTest : public testing::Test {
  protected:

@@ -31,7 +31,7 @@ std::string Data() {
 }
 
 // Expects an error whose message contains all of `parts`.
-void ExpectError(std::string_view header, std::string_view data, std::vector<std::string> parts,
+void ExpectError(std::string_view header, std::string_view data, const std::vector<std::string>& parts,
                  ErrorCode code = ErrorCode::kCorrupt) {
   const auto bytes = SafetensorsBytes(header, data);
   const auto contents = ParseSafetensors(bytes);
