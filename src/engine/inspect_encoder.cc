@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <span>
 
 #include "base/check.h"
 #include "engine/pooling.h"
@@ -17,12 +19,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// "F32" where all tensors are of that type.
+// The type that most bytes are of: beside its weights such a file may hold a list of positions as integers.
 std::string TypeOf(std::span<const TensorEntry> tensors) {
-  if (tensors.empty()) return "";
-  const std::string& type = tensors.front().type;
-  const bool same = std::ranges::all_of(tensors, [&](const TensorEntry& tensor) { return tensor.type == type; });
-  return same ? type : "mixed";
+  std::map<std::string, size_t> bytes;
+  for (const TensorEntry& tensor : tensors) bytes[tensor.type] += tensor.bytes;
+  const auto most = std::ranges::max_element(bytes, {}, [](const auto& entry) { return entry.second; });
+  return most == bytes.end() ? "" : most->first;
 }
 
 void AddTensors(const files::SafetensorsFile& file, ModelSummary& summary) {

@@ -27,7 +27,7 @@ TEST(ParseJson, TakesWhatIsJson) {
 TEST(ParseJson, NamesWhatIsNot) {
   EXPECT_THAT(Problem(R"({"a": 1, "a": 2})"), HasSubstr("'a' appears twice"));
   EXPECT_THAT(Problem(R"({"a": {"a": 1}})"), "");
-  EXPECT_THAT(Problem(R"({"a": NaN})"), HasSubstr("line 1, column 8: invalid literal"));
+  EXPECT_THAT(Problem(R"({"a": NaN})"), HasSubstr("line 1, column 7: invalid literal"));
   EXPECT_EQ(
       Problem("{\n \"a\": 1,\n}"),
       "this is not acceptable JSON: line 3, column 1: a comma stands before '}', but JSON allows none after the last "
