@@ -1,5 +1,4 @@
 // kvasir apply-template: the text that a model sees of a conversation.
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -64,12 +63,12 @@ Result<int> RunApplyTemplate(const ApplyTemplateOptions& options) {
 
 Action DefineApplyTemplate(CLI::App& app) {
   auto options = std::make_shared<ApplyTemplateOptions>();
-  CLI::Option* model = AddModelFlag(app, options->model)->required(false);
-  CLI::Option* file = AddText(app, "-f,--file", "FILE", "a Jinja file instead of a model's template", options->file);
-  file->excludes(model);
-  AddText(app, "--bos", "TEXT", "beginning-of-text token for -f", options->bos)->needs(file);
-  AddText(app, "--eos", "TEXT", "end-of-text token for -f", options->eos)->needs(file);
-  app.footer(kExamples);
+  const Flag model = AddModelFlag(app, options->model).Required(false);
+  const Flag file = AddText(app, "-f,--file", "FILE", "a Jinja file instead of a model's template", options->file);
+  file.Excludes(model);
+  AddText(app, "--bos", "TEXT", "beginning-of-text token for -f", options->bos).Needs(file);
+  AddText(app, "--eos", "TEXT", "end-of-text token for -f", options->eos).Needs(file);
+  SetFooter(app, kExamples);
   return [&app, options]() -> Result<int> {
     if (options->model.empty() && options->file.empty()) {
       return UsageError(app, "there is no template: give -m MODEL or -f FILE");

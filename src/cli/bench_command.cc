@@ -1,7 +1,6 @@
 // kvasir bench: speed, beside the limits of the machine.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -123,9 +122,9 @@ Action DefineBench(CLI::App& app) {
   AddCounts(app, "-d,--depth", "tokens in the cache before (default 0)", options->plan.depths, 0, kMaxTokens);
   AddCount(app, "-r,--repetitions", "measurements of each row (default 3)", options->plan.repetitions, 1,
            kMaxRepetitions);
-  app.add_flag("--json", options->json, "print one JSON object");
+  AddSwitch(app, "--json", options->json, "print one JSON object");
   AddEngineFlags(app, options->engine, options->no_receipt);
-  app.footer(kExamples);
+  SetFooter(app, kExamples);
   return [&app, options]() -> Result<int> {
     if (CountRows(options->plan) == 0) return UsageError(app, "there is nothing to measure: -p and -n are both 0");
     return RunBenchCommand(*options);

@@ -1,7 +1,6 @@
 // kvasir calibrate: learn what errors in the cache cost a model.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -69,14 +68,14 @@ Action DefineCalibrate(CLI::App& app) {
   auto options = std::make_shared<CalibrateCommandOptions>();
   AddModelFlag(app, options->calibrate.engine.model);
   AddThreadsFlag(app, options->calibrate.engine.threads);
-  AddText(app, "-f,--file", "FILE", "the text to learn from; - is standard input", options->file)->required();
+  AddText(app, "-f,--file", "FILE", "the text to learn from; - is standard input", options->file).Required();
   AddCount(app, "-c,--ctx", "tokens of a chunk (default 2048)", options->calibrate.context, kMinContext, kMaxContext);
   AddCount(app, "--chunks", "chunks of the text that are read (default 4)", options->calibrate.chunks, 1, kMaxChunks);
-  app.add_flag("--layers", options->calibrate.layers,
-               "measure what each layer's bits are worth, too, for --kv auto:3.3bits; takes some minutes more");
+  AddSwitch(app, "--layers", options->calibrate.layers,
+            "measure what each layer's bits are worth, too, for --kv auto:3.3bits; takes some minutes more");
   AddText(app, "-o,--output", "FILE", "write here (default: where the engine looks for it)", options->calibrate.output);
-  app.add_flag("--json", options->json, "print one JSON object");
-  app.footer(kExamples);
+  AddSwitch(app, "--json", options->json, "print one JSON object");
+  SetFooter(app, kExamples);
   return [options] { return RunCalibrate(*options); };
 }
 

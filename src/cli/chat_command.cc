@@ -1,7 +1,6 @@
 // kvasir chat: a conversation in the terminal, or line by line through a pipe.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <memory>
 #include <optional>
@@ -12,6 +11,7 @@
 #include "cli/chat_model.h"
 #include "cli/command_list.h"
 #include "cli/figures.h"
+#include "cli/flags.h"
 #include "cli/interrupt.h"
 #include "cli/line_reader.h"
 #include "cli/load.h"
@@ -252,7 +252,7 @@ Action DefineChat(CLI::App& app) {
   auto options = std::make_shared<ChatOptions>();
   AddEngineFlags(app, options->engine, options->no_receipt);
   AddGenerationFlags(app, options->generation);
-  app.footer(kExamples);
+  SetFooter(app, kExamples);
   return [options] { return RunChat(*options); };
 }
 

@@ -42,8 +42,8 @@ Action DefineCompletion(CLI::App& app) {
   auto what = std::make_shared<std::string>();
   AddChoice(app, "shell", {"bash", "zsh", "fish", "models"}, "the shell, or models", [what](std::string_view choice) {
     *what = choice;
-  })->required();
-  app.footer(kExamples);
+  }).Required();
+  SetFooter(app, kExamples);
   return [what]() -> Result<int> {
     WriteOut(Completion(*what));
     return 0;

@@ -1,9 +1,9 @@
 // kvasir detokenize: tokens to text.
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "base/check.h"
 #include "cli/command_list.h"
+#include "cli/flags.h"
 #include "cli/model_flags.h"
 #include "cli/output.h"
 #include "cli/token_list.h"
@@ -39,8 +39,8 @@ Result<int> RunDetokenize(const DetokenizeOptions& options) {
 Action DefineDetokenize(CLI::App& app) {
   auto options = std::make_shared<DetokenizeOptions>();
   AddModelFlag(app, options->model);
-  app.add_flag("--special", options->special, "also write the names of special tokens, such as <|im_end|>");
-  app.footer(kExamples);
+  AddSwitch(app, "--special", options->special, "also write the names of special tokens, such as <|im_end|>");
+  SetFooter(app, kExamples);
   return [options] { return RunDetokenize(*options); };
 }
 

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -138,16 +137,15 @@ Action DefineEmbed(CLI::App& app) {
   AddThreadsFlag(app, options->embedder.threads);
   AddCount(app, "-c,--ctx", "tokens of the longest text; 0 is what the model was trained for, 2048 at most (default 0)",
            options->embedder.max_tokens, 0, kMaxTokens)
-      ->group("Model");
+      .Group("Model");
   AddChoice(app, "--compute", {"fast", "balanced", "precise", "exact"},
             "precision of a GGUF model's arithmetic (default balanced); an encoder is computed in f32",
             [options](std::string_view name) { options->embedder.compute = ParseComputeMode(name).value(); })
-      ->group("Model");
+      .Group("Model");
   AddTexts(app, "text", "TEXT...", "the texts (default: each line of standard input)", options->texts)
-      ->expected(0, kMostTexts)
-      ->allow_extra_args();
-  app.add_flag("--json", options->json, "print one JSON object: the model, and each text's tokens and vector");
-  app.footer(kExamples);
+      .Many(0, kMostTexts);
+  AddSwitch(app, "--json", options->json, "print one JSON object: the model, and each text's tokens and vector");
+  SetFooter(app, kExamples);
   return [options] { return RunEmbed(*options); };
 }
 

@@ -1,7 +1,6 @@
 // kvasir eval: how good a configuration is.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <array>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -66,7 +65,8 @@ Result<int> RunGolden(const GoldenOptions& options) {
 Action DefinePerplexity(CLI::App& app) {
   auto options = std::make_shared<TextEvalOptions>();
   AddTextEvalFlags(app, *options, kSecondHalf);
-  app.footer(
+  SetFooter(
+      app,
       "Examples:\n"
       "  kvasir eval ppl -m smollm2 -f wikitext2-test.txt -c 512 --chunks 4\n"
       "\n"
@@ -77,12 +77,13 @@ Action DefinePerplexity(CLI::App& app) {
 
 Action DefineGolden(CLI::App& app) {
   auto options = std::make_shared<GoldenOptions>();
-  AddText(app, "--golden", "DIR", "folder with golden.json and the reference logits", options->directory)->required();
-  app.add_flag("--json", options->json, "print one JSON object");
+  AddText(app, "--golden", "DIR", "folder with golden.json and the reference logits", options->directory).Required();
+  AddSwitch(app, "--json", options->json, "print one JSON object");
   AddModelFlag(app, options->engine.model);
   AddThreadsFlag(app, options->engine.threads);
   AddPrecisionFlags(app, options->engine);
-  app.footer("Examples:\n  kvasir eval golden -m smollm2 --golden ../shared/data/golden/smollm2-135m --compute exact");
+  SetFooter(app,
+            "Examples:\n  kvasir eval golden -m smollm2 --golden ../shared/data/golden/smollm2-135m --compute exact");
   return [options] { return RunGolden(*options); };
 }
 
@@ -97,13 +98,13 @@ Action DefineEval(CLI::App& app) {
       {"evict", "Measures", "what eviction policies cost: divergence and what is still found", DefineEvalEvict},
       {"golden", "Measures", "distance from logits that another program computed", DefineGolden},
   });
-  app.footer(
-      "Examples:\n"
-      "  kvasir eval ppl -m smollm2 -f wikitext2-test.txt --chunks 4\n"
-      "  kvasir eval kld -m smollm2 -f wikitext2-test.txt --chunks 4 --compute fast\n"
-      "  kvasir eval ruler -m smollm2 -c 1024 --kv q8\n"
-      "\n"
-      "Each measure explains itself: kvasir eval ppl --help");
+  SetFooter(app,
+            "Examples:\n"
+            "  kvasir eval ppl -m smollm2 -f wikitext2-test.txt --chunks 4\n"
+            "  kvasir eval kld -m smollm2 -f wikitext2-test.txt --chunks 4 --compute fast\n"
+            "  kvasir eval ruler -m smollm2 -c 1024 --kv q8\n"
+            "\n"
+            "Each measure explains itself: kvasir eval ppl --help");
   return DefineCommands(app, kCommands);
 }
 

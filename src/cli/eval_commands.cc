@@ -1,6 +1,5 @@
 #include "cli/eval_commands.h"
 
-#include <CLI/CLI.hpp>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -16,12 +15,12 @@ constexpr int kMaxContext = 1 << 24;
 }  // namespace
 
 void AddTextEvalFlags(CLI::App& app, TextEvalOptions& options, const std::string& scored, std::vector<KvSpec>* caches) {
-  AddText(app, "-f,--file", "FILE", "the text; - is standard input", options.file)->required();
+  AddText(app, "-f,--file", "FILE", "the text; - is standard input", options.file).Required();
   AddCount(app, "-c,--ctx", fmt::format("tokens of a chunk; {} (default 512)", scored), options.text.context,
            kMinContext, kMaxContext);
   AddCount(app, "--chunks", "use the first N chunks only; 0 uses all (default 0)", options.text.max_chunks, 0);
   AddSeedFlag(app, "seed of the bootstrap's draws", options.text.seed);
-  app.add_flag("--json", options.json, "print one JSON object");
+  AddSwitch(app, "--json", options.json, "print one JSON object");
   AddModelFlag(app, options.engine.model);
   AddThreadsFlag(app, options.engine.threads);
   if (caches == nullptr) return AddPrecisionFlags(app, options.engine);

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -180,19 +179,20 @@ Action DefineEvalEvict(CLI::App& app) {
   AddTasksFlag(app, options->ruler.tasks);
   AddCount(app, "--samples", "prompts for each task; 0 asks nothing (default 5)", options->ruler.samples, 0,
            kMaxSamples);
-  app.add_flag("--raw", options->ruler.raw, "plain text, even if the model has a chat template");
-  app.add_flag("--query-aware", options->ruler.query_aware, "let the cache see the question before it forgets");
+  AddSwitch(app, "--raw", options->ruler.raw, "plain text, even if the model has a chat template");
+  AddSwitch(app, "--query-aware", options->ruler.query_aware, "let the cache see the question before it forgets");
   AddPlotFlag(app, "mean KLD against what is found, a panel for each budget", options->plot);
-  app.footer(fmt::format(
-      "Examples:\n"
-      "  kvasir eval evict -m smollm2 -f wikitext2-test.txt -c 2048 --chunks 4\n"
-      "  kvasir eval evict -m smollm2 -f wikitext2-test.txt -c 2048 --policies tova,snapkv,random --budgets "
-      "25% --tasks niah --query-aware\n"
-      "\n"
-      "Every text and every prompt is computed once, with all tokens kept. Then each policy forgets, and its\n"
-      "predictions are compared with those of the whole cache, and its answers with what is asked for.\n"
-      "Policies: {}.",
-      fmt::join(EvictionPolicyList(), ", ")));
+  SetFooter(
+      app, fmt::format(
+               "Examples:\n"
+               "  kvasir eval evict -m smollm2 -f wikitext2-test.txt -c 2048 --chunks 4\n"
+               "  kvasir eval evict -m smollm2 -f wikitext2-test.txt -c 2048 --policies tova,snapkv,random --budgets "
+               "25% --tasks niah --query-aware\n"
+               "\n"
+               "Every text and every prompt is computed once, with all tokens kept. Then each policy forgets, and its\n"
+               "predictions are compared with those of the whole cache, and its answers with what is asked for.\n"
+               "Policies: {}.",
+               fmt::join(EvictionPolicyList(), ", ")));
   return [options] { return RunEvict(*options); };
 }
 

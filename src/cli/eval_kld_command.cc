@@ -1,7 +1,6 @@
 // kvasir eval kld: the distance of one configuration from exact mode, or of several caches over one exact pass.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -134,7 +133,8 @@ Action DefineEvalKld(CLI::App& app) {
   auto options = std::make_shared<KldOptions>();
   AddTextEvalFlags(app, *options, kSecondHalf, &options->caches);
   AddPlotFlag(app, "bits per element against mean KLD, of several --kv", options->plot);
-  app.footer(
+  SetFooter(
+      app,
       "Examples:\n"
       "  kvasir eval kld -m smollm2 -f wikitext2-test.txt -c 512 --chunks 8\n"
       "  kvasir eval kld -m smollm2 -f wikitext2-test.txt --compute fast --json\n"

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -136,14 +135,15 @@ Action DefineEvalRuler(CLI::App& app) {
   AddSeedFlag(app, "same seed, same prompts and intervals", options->plan.seed);
   AddText(app, "-f,--file", "FILE",
           "the text that needles are hidden in; - is standard input (default: made-up sentences)", options->file);
-  app.add_flag("--raw", options->plan.raw, "plain text, even if the model has a chat template");
-  app.add_flag("--query-aware", options->plan.query_aware, "let the cache see the question before it may compress");
+  AddSwitch(app, "--raw", options->plan.raw, "plain text, even if the model has a chat template");
+  AddSwitch(app, "--query-aware", options->plan.query_aware, "let the cache see the question before it may compress");
   AddPlotFlag(app, "the scores", options->plot);
-  app.add_flag("--json", options->json, "print one JSON object, with every answer");
+  AddSwitch(app, "--json", options->json, "print one JSON object, with every answer");
   AddModelFlag(app, options->engine.model);
   AddThreadsFlag(app, options->engine.threads);
   AddPrecisionFlags(app, options->engine);
-  app.footer(
+  SetFooter(
+      app,
       fmt::format("Examples:\n"
                   "  kvasir eval ruler -m smollm2 -c 1024 --kv q8\n"
                   "  kvasir eval ruler -m smollm2 -c 4096 --tasks niah_single,vt --samples 50 --plot ruler.svg\n"

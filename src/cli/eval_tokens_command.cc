@@ -1,7 +1,6 @@
 // kvasir eval tokens: divergence from exact mode by depth in the context.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -93,13 +92,13 @@ Action DefineEvalTokens(CLI::App& app) {
   AddCount(app, "--buckets", fmt::format("cut a chunk into N ranges of positions (default {})", kUsualBuckets),
            options->buckets, 1, kMaxBuckets);
   AddPlotFlag(app, "mean KLD against depth", options->plot);
-  app.footer(
-      "Examples:\n"
-      "  kvasir eval tokens -m smollm2 -f wikitext2-test.txt -c 2048 --chunks 4 --kv q8\n"
-      "  kvasir eval tokens -m smollm2 -f wikitext2-test.txt -c 2048 --chunks 4 --kv q8 --plot depth.svg --json\n"
-      "\n"
-      "Like eval kld, but at every position of a chunk, and by the number of tokens before it: where in a long\n"
-      "context a cache begins to cost quality.");
+  SetFooter(app,
+            "Examples:\n"
+            "  kvasir eval tokens -m smollm2 -f wikitext2-test.txt -c 2048 --chunks 4 --kv q8\n"
+            "  kvasir eval tokens -m smollm2 -f wikitext2-test.txt -c 2048 --chunks 4 --kv q8 --plot depth.svg --json\n"
+            "\n"
+            "Like eval kld, but at every position of a chunk, and by the number of tokens before it: where in a long\n"
+            "context a cache begins to cost quality.");
   return [options] { return RunTokens(*options); };
 }
 

@@ -34,8 +34,8 @@ std::string FlagName(const std::string& names) {
   return best;
 }
 
-CLI::Option* AddValue(CLI::App& app, const std::string& names, const std::string& type, const std::string& help,
-                      Setter set, bool repeat) {
+Flag AddValue(CLI::App& app, const std::string& names, const std::string& type, const std::string& help, Setter set,
+              bool repeat) {
   const std::string flag = FlagName(names);
   // CLI11 reports what is wrong with a value by exceptions; Parse in program.cc catches them.
   const CLI::callback_t read = [flag, set = std::move(set)](const CLI::results_t& values) {
@@ -49,19 +49,55 @@ CLI::Option* AddValue(CLI::App& app, const std::string& names, const std::string
   CLI::Option* option = app.add_option(names, read, help);
   option->type_name(type)->type_size(1)->expected(1);
   option->multi_option_policy(repeat ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::TakeLast);
-  return option->allow_extra_args(false);
+  return Flag(option->allow_extra_args(false));
 }
 
-CLI::Option* AddText(CLI::App& app, const std::string& names, const std::string& type, const std::string& help,
-                     std::string& target) {
+Flag AddSwitch(CLI::App& app, const std::string& names, bool& target, const std::string& help) {
+  return Flag(app.add_flag(names, target, help));
+}
+
+Flag AddSwitch(CLI::App& app, const std::string& names, const std::function<void()>& act, const std::string& help) {
+  return Flag(app.add_flag_callback(names, act, help));
+}
+
+void SetFooter(CLI::App& app, const std::string& text) {
+  app.footer(text);
+}
+
+Flag Flag::Group(const std::string& heading) const {
+  return Flag(option_->group(heading));
+}
+
+Flag Flag::Required(bool required) const {
+  return Flag(option_->required(required));
+}
+
+Flag Flag::Excludes(const Flag& other) const {
+  return Flag(option_->excludes(other.option_));
+}
+
+Flag Flag::Excludes(const std::string& names) const {
+  return Flag(option_->excludes(names));
+}
+
+Flag Flag::Needs(const Flag& other) const {
+  return Flag(option_->needs(other.option_));
+}
+
+Flag Flag::Many(int least, int most) const {
+  return Flag(option_->expected(least, most)->allow_extra_args());
+}
+
+Flag AddText(CLI::App& app, const std::string& names, const std::string& type, const std::string& help,
+             std::string& target) {
   return AddValue(app, names, type, help, [&target](std::string_view text) -> Status {
     target = text;
     return {};
   });
 }
 
-CLI::Option* AddTexts(CLI::App& app, const std::string& names, const std::string& type, const std::string& help,
-                      std::vector<std::string>& target) {
+Flag AddTexts(CLI::App& app, const std::string& names, const std::string& type, const std::string& help,
+              std::vector<std::string>& target) {
   const Setter add = [&target](std::string_view text) -> Status {
     if (text.empty()) return Fail(ErrorCode::kInvalidArgument, "is empty, but it must be some text");
     target.emplace_back(text);
@@ -70,8 +106,7 @@ CLI::Option* AddTexts(CLI::App& app, const std::string& names, const std::string
   return AddValue(app, names, type, help, add, /*repeat=*/true);
 }
 
-CLI::Option* AddCount(CLI::App& app, const std::string& names, const std::string& help, int& target, int low,
-                      int high) {
+Flag AddCount(CLI::App& app, const std::string& names, const std::string& help, int& target, int low, int high) {
   return AddValue(app, names, "N", help, [&target, low, high](std::string_view text) -> Status {
     KV_ASSIGN(const int64_t value, ParseCount(text, low, high));
     target = static_cast<int>(value);
@@ -79,8 +114,8 @@ CLI::Option* AddCount(CLI::App& app, const std::string& names, const std::string
   });
 }
 
-CLI::Option* AddCounts(CLI::App& app, const std::string& names, const std::string& help, std::vector<int>& target,
-                       int low, int high) {
+Flag AddCounts(CLI::App& app, const std::string& names, const std::string& help, std::vector<int>& target, int low,
+               int high) {
   return AddValue(app, names, "N,...", help, [&target, low, high](std::string_view text) -> Status {
     std::vector<int> values;
     for (size_t begin = 0; begin <= text.size();) {
@@ -99,8 +134,8 @@ CLI::Option* AddCounts(CLI::App& app, const std::string& names, const std::strin
   });
 }
 
-CLI::Option* AddChoice(CLI::App& app, const std::string& names, std::initializer_list<const char*> choices,
-                       const std::string& help, const std::function<void(std::string_view)>& set) {
+Flag AddChoice(CLI::App& app, const std::string& names, std::initializer_list<const char*> choices,
+               const std::string& help, const std::function<void(std::string_view)>& set) {
   const std::vector<std::string> allowed(choices.begin(), choices.end());
   const Setter check = [allowed, set](std::string_view text) -> Status {
     if (std::find(allowed.begin(), allowed.end(), text) == allowed.end()) {

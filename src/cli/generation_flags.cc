@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <limits>
 
 #include "base/check.h"
@@ -28,14 +27,14 @@ void AddFormFlags(CLI::App& app, GenerationOptions& options, const char* group) 
                       options.grammar = std::move(*grammar);
                       return {};
                     })
-        ->group(group);
+        .Group(group);
   };
-  CLI::Option* schema =
+  const Flag schema =
       add("--json-schema", "FILE", "the answer is a JSON document of the schema in FILE", Grammar::FromJsonSchema);
-  CLI::Option* regex = add("--regex", "REGEX", "the answer matches the regular expression", Grammar::FromRegex);
-  CLI::Option* gbnf = add("--grammar", "FILE", "the answer is a text of the GBNF grammar in FILE", Grammar::FromGbnf);
-  schema->excludes(regex)->excludes(gbnf);
-  regex->excludes(gbnf);
+  const Flag regex = add("--regex", "REGEX", "the answer matches the regular expression", Grammar::FromRegex);
+  const Flag gbnf = add("--grammar", "FILE", "the answer is a text of the GBNF grammar in FILE", Grammar::FromGbnf);
+  schema.Excludes(regex).Excludes(gbnf);
+  regex.Excludes(gbnf);
 }
 
 void AddGenerationFlags(CLI::App& app, GenerationOptions& options) {
@@ -49,15 +48,15 @@ void AddGenerationFlags(CLI::App& app, GenerationOptions& options) {
            fmt::format("tokens at most; -1 is no limit (default: until the model ends its answer, {} with --raw)",
                        GenerationOptions::kContinuationTokens),
            set_max)
-      ->group(kGroup);
+      .Group(kGroup);
   const Setter set_system = [&options](std::string_view text) -> Status {
     if (!CheckUtf8(text, "")) return Fail(ErrorCode::kInvalidArgument, "is not UTF-8 text");
     options.system = text;
     return {};
   };
-  AddValue(app, "--system", "TEXT", "what the model is told before the conversation", set_system)->group(kGroup);
-  AddTexts(app, "--stop", "TEXT", "end the answer before TEXT; may be repeated", options.stop)->group(kGroup);
-  app.add_flag("--raw", options.raw, "continue the text as it is, without the model's chat template")->group(kGroup);
+  AddValue(app, "--system", "TEXT", "what the model is told before the conversation", set_system).Group(kGroup);
+  AddTexts(app, "--stop", "TEXT", "end the answer before TEXT; may be repeated", options.stop).Group(kGroup);
+  AddSwitch(app, "--raw", options.raw, "continue the text as it is, without the model's chat template").Group(kGroup);
   AddFormFlags(app, options, kGroup);
   AddSamplingFlags(app, options.sampling);
 }

@@ -6,7 +6,6 @@
 // text that got long, prefer tokens that begin with what closes something.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <istream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -181,8 +180,8 @@ Action DefineGrammar(CLI::App& app) {
   AddText(app, "-m,--model", "MODEL", "whose tokens samples are made of", options->model);
   AddCount(app, "--samples", "print N random texts instead of judging one", options->samples, 1, 100'000);
   AddCount(app, "--seed", "of the samples (default 1)", options->seed, 0);
-  app.add_flag("--cases", options->cases, "standard input holds cases, one JSON object per line");
-  app.footer(kExamples);
+  AddSwitch(app, "--cases", options->cases, "standard input holds cases, one JSON object per line");
+  SetFooter(app, kExamples);
   return [&app, options]() -> Result<int> {
     if (!options->cases && !options->form.grammar) {
       return UsageError(app, "there is no form: give one with --json-schema, --regex or --grammar");

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -73,16 +72,16 @@ Action DefineInspect(CLI::App& app) {
   auto options = std::make_shared<InspectOptions>();
   AddText(app, "model", "MODEL", "GGUF file, an encoder's folder, or the name of an installed model",
           options->engine.model);
-  app.add_flag("--cpu", options->cpu, "what this processor can do: instruction sets, and limits measured now");
-  app.add_flag("--metadata", options->detail.metadata, "list all metadata");
-  app.add_flag("--tensors", options->detail.tensors, "list all tensors");
-  app.add_flag("--json", options->json, "print one JSON object, with metadata and tensors");
+  AddSwitch(app, "--cpu", options->cpu, "what this processor can do: instruction sets, and limits measured now");
+  AddSwitch(app, "--metadata", options->detail.metadata, "list all metadata");
+  AddSwitch(app, "--tensors", options->detail.tensors, "list all tensors");
+  AddSwitch(app, "--json", options->json, "print one JSON object, with metadata and tensors");
   AddThreadsFlag(app, options->engine.threads);
   AddContextFlag(app, options->engine.context_tokens, 0,
                  "plan the memory for a context of N tokens (default: the model's own)");
   AddPrecisionFlags(app, options->engine);
   AddReceiptFlag(app, options->no_receipt);
-  app.footer(kExamples);
+  SetFooter(app, kExamples);
   return [&app, options]() -> Result<int> {
     if (options->engine.model.empty() && !options->cpu)
       return UsageError(app, "there is nothing to inspect: name a MODEL, or give --cpu");

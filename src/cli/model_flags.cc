@@ -2,10 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "base/check.h"
-#include "cli/flags.h"
 
 namespace kvasir::cli {
 namespace {
@@ -22,20 +19,20 @@ Result<KvSpec> ParseCache(std::string_view text) {
 
 }  // namespace
 
-CLI::Option* AddModelFlag(CLI::App& app, std::string& model) {
+Flag AddModelFlag(CLI::App& app, std::string& model) {
   const Setter set = [&model](std::string_view text) -> Status {
     if (text.empty()) return Fail(ErrorCode::kInvalidArgument, "is empty, but it must be a file or an installed name");
     model = text;
     return {};
   };
   return AddValue(app, "-m,--model", "MODEL", "GGUF file, or the name of an installed model", set)
-      ->required()
-      ->group(kGroup);
+      .Required()
+      .Group(kGroup);
 }
 
-CLI::Option* AddThreadsFlag(CLI::App& app, int& threads) {
+Flag AddThreadsFlag(CLI::App& app, int& threads) {
   return AddCount(app, "-t,--threads", "CPU threads; 0 takes one per CPU (default 0)", threads, 0, kMaxThreads)
-      ->group(kGroup);
+      .Group(kGroup);
 }
 
 void AddComputeFlag(CLI::App& app, ComputeMode& compute) {
@@ -44,7 +41,7 @@ void AddComputeFlag(CLI::App& app, ComputeMode& compute) {
       "precision of the arithmetic: from 8-bit activations to plain f32 (default balanced: 8 bits, and 15 where it "
       "buys most)",
       [&compute](std::string_view name) { compute = ParseComputeMode(name).value(); })
-      ->group(kGroup);
+      .Group(kGroup);
 }
 
 void AddCachesFlag(CLI::App& app, const std::string& help, std::vector<KvSpec>& caches) {
@@ -53,7 +50,7 @@ void AddCachesFlag(CLI::App& app, const std::string& help, std::vector<KvSpec>& 
     caches.push_back(std::move(spec));
     return {};
   };
-  AddValue(app, "--kv", "SPEC", help, add, /*repeat=*/true)->group(kGroup);
+  AddValue(app, "--kv", "SPEC", help, add, /*repeat=*/true).Group(kGroup);
 }
 
 void AddPrecisionFlags(CLI::App& app, EngineOptions& options) {
@@ -67,16 +64,16 @@ void AddPrecisionFlags(CLI::App& app, EngineOptions& options) {
            "k=ch4,v=ch3; with evict=snapkv,budget=50% tokens are forgotten (default auto: f16, or f32 with --compute "
            "exact)",
            set_kv)
-      ->group(kGroup);
+      .Group(kGroup);
 }
 
 void AddReceiptFlag(CLI::App& app, bool& no_receipt) {
-  app.add_flag("--no-receipt", no_receipt, "without --kv, do not look for the cache that kvasir tune has chosen")
-      ->group(kGroup);
+  AddSwitch(app, "--no-receipt", no_receipt, "without --kv, do not look for the cache that kvasir tune has chosen")
+      .Group(kGroup);
 }
 
-CLI::Option* AddContextFlag(CLI::App& app, int& context, int low, const std::string& help) {
-  return AddCount(app, "-c,--ctx", help, context, low, kMaxContext)->group(kGroup);
+Flag AddContextFlag(CLI::App& app, int& context, int low, const std::string& help) {
+  return AddCount(app, "-c,--ctx", help, context, low, kMaxContext).Group(kGroup);
 }
 
 void AddEngineFlags(CLI::App& app, EngineOptions& options, bool& no_receipt) {
@@ -86,9 +83,9 @@ void AddEngineFlags(CLI::App& app, EngineOptions& options, bool& no_receipt) {
                  "tokens that fit the context; 0 is what the model was trained for (default 0)");
   AddPrecisionFlags(app, options);
   AddReceiptFlag(app, no_receipt);
-  app.add_flag("--packed-cache", options.packed_cache,
-               "keep the packed weights in a file, as large as the model, and start from it the next time")
-      ->group(kGroup);
+  AddSwitch(app, "--packed-cache", options.packed_cache,
+            "keep the packed weights in a file, as large as the model, and start from it the next time")
+      .Group(kGroup);
 }
 
 }  // namespace kvasir::cli

@@ -4,20 +4,16 @@
 #include <string>
 #include <vector>
 
+#include "cli/flags.h"
 #include "kvasir/options.h"
-
-namespace CLI {
-class App;
-class Option;
-}  // namespace CLI
 
 namespace kvasir::cli {
 
 /// -m/--model, required.
-CLI::Option* AddModelFlag(CLI::App& app, std::string& model);
+Flag AddModelFlag(CLI::App& app, std::string& model);
 
 /// -t/--threads.
-CLI::Option* AddThreadsFlag(CLI::App& app, int& threads);
+Flag AddThreadsFlag(CLI::App& app, int& threads);
 
 /// --compute.
 void AddComputeFlag(CLI::App& app, ComputeMode& compute);
@@ -29,7 +25,7 @@ void AddCachesFlag(CLI::App& app, const std::string& help, std::vector<KvSpec>& 
 void AddPrecisionFlags(CLI::App& app, EngineOptions& options);
 
 /// -c/--ctx. `help` says what the context means for the command.
-CLI::Option* AddContextFlag(CLI::App& app, int& context, int low, const std::string& help);
+Flag AddContextFlag(CLI::App& app, int& context, int low, const std::string& help);
 
 /// --no-receipt: what WithReceipt (receipt_use.h) is told.
 void AddReceiptFlag(CLI::App& app, bool& no_receipt);

@@ -1,7 +1,6 @@
 // kvasir run: one prompt, one answer.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -153,21 +152,20 @@ Action DefineRun(CLI::App& app) {
     options->prompt = text;
     return {};
   };
-  CLI::Option* prompt =
+  const Flag prompt =
       AddValue(app, "-p,--prompt", "TEXT", "the prompt (default: what standard input holds)", set_prompt);
-  CLI::Option* file =
-      AddText(app, "-f,--file", "FILE", "read the prompt from FILE; - is standard input", options->file);
-  file->excludes(prompt);
-  app.add_flag("--json", options->json, "print one JSON object with the answer and all figures at the end");
-  app.add_flag("-q,--quiet", options->quiet, "print no line with figures, and measure nothing for it");
-  app.add_flag("-v,--verbose", options->verbose,
-               "say also which stages chose the tokens, and how many tokens there are")
-      ->excludes("--quiet");
+  const Flag file = AddText(app, "-f,--file", "FILE", "read the prompt from FILE; - is standard input", options->file);
+  file.Excludes(prompt);
+  AddSwitch(app, "--json", options->json, "print one JSON object with the answer and all figures at the end");
+  AddSwitch(app, "-q,--quiet", options->quiet, "print no line with figures, and measure nothing for it");
+  AddSwitch(app, "-v,--verbose", options->verbose,
+            "say also which stages chose the tokens, and how many tokens there are")
+      .Excludes("--quiet");
   AddEngineFlags(app, options->engine, options->no_receipt);
-  app.add_flag("--ctx-shift", options->shift, "when the context is full, forget the oldest half and go on")
-      ->group("Model");
+  AddSwitch(app, "--ctx-shift", options->shift, "when the context is full, forget the oldest half and go on")
+      .Group("Model");
   AddGenerationFlags(app, options->generation);
-  app.footer(kExamples);
+  SetFooter(app, kExamples);
   return [&app, options]() -> Result<int> {
     if (!options->prompt && options->file.empty() && InputIsTerminal()) {
       return UsageError(app, "there is no prompt: give one with -p TEXT or -f FILE, or pipe it in");

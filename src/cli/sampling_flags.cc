@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -47,7 +46,7 @@ void AddMember(CLI::App& app, const std::string& names, T SamplingOptions::* mem
     return {};
   };
   const char* type = std::is_integral_v<T> ? "N" : "X";
-  AddValue(app, names, type, fmt::format("{} (default {})", help, defaults.*member), set)->group(kGroup);
+  AddValue(app, names, type, fmt::format("{} (default {})", help, defaults.*member), set).Group(kGroup);
 }
 
 void AddSeed(CLI::App& app, SamplingOptions& options) {
@@ -61,7 +60,7 @@ void AddSeed(CLI::App& app, SamplingOptions& options) {
     options.seed = seed;
     return {};
   };
-  AddValue(app, "-s,--seed", "N", "same seed, same text (default: a new one each time)", set)->group(kGroup);
+  AddValue(app, "-s,--seed", "N", "same seed, same text (default: a new one each time)", set).Group(kGroup);
 }
 
 void AddOrder(CLI::App& app, SamplingOptions& options) {
@@ -73,7 +72,7 @@ void AddOrder(CLI::App& app, SamplingOptions& options) {
   };
   const std::string help =
       fmt::format("the stages that run, in order (default {})", fmt::join(DefaultSamplingOrder(), "; "));
-  AddValue(app, "--samplers", "A;B;...", help, set)->group(kGroup);
+  AddValue(app, "--samplers", "A;B;...", help, set).Group(kGroup);
 }
 
 void AddBias(CLI::App& app, SamplingOptions& options) {
@@ -89,7 +88,7 @@ void AddBias(CLI::App& app, SamplingOptions& options) {
   };
   AddValue(app, "--logit-bias", "ID:X", "add X to the logit of token ID; -inf bans it; may be repeated", set,
            /*repeat=*/true)
-      ->group(kGroup);
+      .Group(kGroup);
 }
 
 void AddBreakers(CLI::App& app, SamplingOptions& options) {
@@ -104,7 +103,7 @@ void AddBreakers(CLI::App& app, SamplingOptions& options) {
   AddValue(app, "--dry-sequence-breaker", "TEXT",
            "DRY does not look back over TEXT; may be repeated; 'none' has none (default: newline : \" *)", set,
            /*repeat=*/true)
-      ->group(kGroup);
+      .Group(kGroup);
 }
 
 }  // namespace
@@ -113,10 +112,10 @@ void AddSamplingFlags(CLI::App& app, SamplingOptions& options) {
   using O = SamplingOptions;
   AddMember(app, "--temp,--temperature", &O::temperature, options,
             "0 always takes the likeliest token; more is wilder");
-  app.add_flag_callback(
-         "--greedy", [&options] { options.temperature = 0; }, "same as --temp 0")
-      ->group(kGroup)
-      ->excludes("--temp");
+  AddSwitch(
+      app, "--greedy", [&options] { options.temperature = 0; }, "same as --temp 0")
+      .Group(kGroup)
+      .Excludes("--temp");
   AddSeed(app, options);
   AddMember(app, "--top-k", &O::top_k, options, "keep the N likeliest tokens; 0 is off");
   AddMember(app, "--top-p", &O::top_p, options, "keep the likeliest tokens that together reach X; 1 is off");

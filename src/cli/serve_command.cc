@@ -1,7 +1,6 @@
 // kvasir serve: the settings of src/server as flags, and what is said while it runs.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -44,9 +43,9 @@ void AddSetting(CLI::App& app, const server::Setting& setting, ServeOptions& opt
   const std::string names = *setting.short_flag == '\0' ? flag : fmt::format("{},{}", setting.short_flag, flag);
   const std::string name = setting.name;
   if (setting.kind == server::SettingKind::kFlag) {
-    app.add_flag_callback(
-           names, [&options, name] { options.given.emplace_back(name, "on"); }, setting.help)
-        ->group(setting.group);
+    AddSwitch(
+        app, names, [&options, name] { options.given.emplace_back(name, "on"); }, setting.help)
+        .Group(setting.group);
     return;
   }
   // Checked at once, on settings of its own, so that the message names the flag.
@@ -58,7 +57,7 @@ void AddSetting(CLI::App& app, const server::Setting& setting, ServeOptions& opt
   };
   const bool list = setting.kind == server::SettingKind::kList;
   AddValue(app, names, setting.type, list ? fmt::format("{}; may be repeated", setting.help) : setting.help, set, list)
-      ->group(setting.group);
+      .Group(setting.group);
 }
 
 void Announce(const server::ReadyServer& ready, bool keys) {
@@ -100,10 +99,10 @@ Result<int> RunServe(const CLI::App& app, const ServeOptions& options, const std
 Action DefineServe(CLI::App& app) {
   auto options = std::make_shared<ServeOptions>();
   for (const server::Setting& setting : server::Settings()) AddSetting(app, setting, *options);
-  AddText(app, "--config", "FILE", "a TOML file of settings", options->config)->group("Operation");
-  app.add_flag("--print-config", options->print_config, "print the settings in effect as TOML, and end")
-      ->group("Operation");
-  app.footer(kExamples);
+  AddText(app, "--config", "FILE", "a TOML file of settings", options->config).Group("Operation");
+  AddSwitch(app, "--print-config", options->print_config, "print the settings in effect as TOML, and end")
+      .Group("Operation");
+  SetFooter(app, kExamples);
   return [&app, options]() -> Result<int> { return RunServe(app, *options, KVASIR_VERSION); };
 }
 

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -84,12 +83,12 @@ Result<int> RunTokenize(const TokenizeOptions& options) {
 Action DefineTokenize(CLI::App& app) {
   auto options = std::make_shared<TokenizeOptions>();
   AddModelFlag(app, options->model);
-  app.add_flag("--ids", options->ids, "print one JSON list of ids");
-  app.add_flag("--lines", options->lines,
-               "each line of standard input is a text as a JSON string, each line of the output its list of ids");
-  app.add_flag("--no-special", options->no_special,
-               "add no token of its own (such as BOS), and read <|im_end|> and the like as plain text");
-  app.footer(kExamples);
+  AddSwitch(app, "--ids", options->ids, "print one JSON list of ids");
+  AddSwitch(app, "--lines", options->lines,
+            "each line of standard input is a text as a JSON string, each line of the output its list of ids");
+  AddSwitch(app, "--no-special", options->no_special,
+            "add no token of its own (such as BOS), and read <|im_end|> and the like as plain text");
+  SetFooter(app, kExamples);
   return [options] { return RunTokenize(*options); };
 }
 

@@ -2,7 +2,6 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -211,13 +210,13 @@ void AddGoalFlags(CLI::App& app, TuneGoal& goal) {
     KV_ASSIGN(goal.kv_bytes, server::ParseBytes(text));
     return {};
   };
-  CLI::Option* kld = AddValue(app, "--max-kld", "X",
-                              "choose the fewest bytes whose mean KLD is at most X nats, at the "
-                              "upper end of its interval",
-                              set_kld);
+  const Flag kld = AddValue(app, "--max-kld", "X",
+                            "choose the fewest bytes whose mean KLD is at most X nats, at the "
+                            "upper end of its interval",
+                            set_kld);
   AddValue(app, "--kv-bytes", "SIZE", "choose the lowest KLD of those that hold the context in SIZE, such as 4G",
            set_bytes)
-      ->excludes(kld);
+      .Excludes(kld);
 }
 
 }  // namespace
@@ -228,7 +227,7 @@ Action DefineTune(CLI::App& app) {
   tune.text.context = kUsualContext;
   tune.text.max_chunks = kUsualChunks;
   AddText(app, "-f,--file,--text", "FILE", "a text like what the model will read; - is standard input", options->file)
-      ->required();
+      .Required();
   AddCount(app, "-c,--ctx,--context",
            fmt::format("tokens of a chunk: the context that is tuned for (default {})", kUsualContext),
            tune.text.context, kMinContext, kMaxContext);
@@ -250,14 +249,14 @@ Action DefineTune(CLI::App& app) {
           options->calibrate);
   AddText(app, "-o,--output", "FILE", "write the receipt here (default: where run and serve look for it)",
           options->output);
-  app.add_flag("--no-receipt", options->no_receipt, "write no receipt");
+  AddSwitch(app, "--no-receipt", options->no_receipt, "write no receipt");
   AddPlotFlag(app, "bits per element against mean KLD and against speed", options->plot);
-  app.add_flag("--json", options->json, "print one JSON object");
+  AddSwitch(app, "--json", options->json, "print one JSON object");
   AddModelFlag(app, tune.engine.model);
   AddThreadsFlag(app, tune.engine.threads);
   AddComputeFlag(app, tune.engine.compute);
   AddCachesFlag(app, "try this cache in place of the usual ones; may be repeated", tune.caches);
-  app.footer(kExamples);
+  SetFooter(app, kExamples);
   return [&app, options]() -> Result<int> {
     if (!options->tune.goal.max_kld && !options->tune.goal.kv_bytes) {
       return UsageError(app, "what is the cache to satisfy? give --max-kld X or --kv-bytes SIZE");
