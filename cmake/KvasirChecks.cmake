@@ -37,9 +37,9 @@ endforeach()
 # that begins last runs on alone.
 set_tests_properties(python.cli PROPERTIES COST 120)
 set_tests_properties(python.serve PROPERTIES COST 100)
-set_tests_properties(python.api PROPERTIES COST 140)
+set_tests_properties(python.api PROPERTIES COST 100)
 set_tests_properties(python.web PROPERTIES COST 60)
-set_tests_properties(python.reference PROPERTIES COST 80)
+set_tests_properties(python.reference PROPERTIES COST 50)
 set_tests_properties(check.tools PROPERTIES COST 20)
 
 kvasir_check(install.embed install tools/test_install.sh ${CMAKE_BINARY_DIR} ${CMAKE_CXX_COMPILER})

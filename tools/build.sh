@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # ./dev build [PRESET [TARGET...]]: configures build/PRESET if needed and builds it (default: release).
 #
-# The presets are in CMakePresets.json: release, dev (with tests), debug, asan, tsan, tidy, fuzz, bench.
+# The presets are in CMakePresets.json: release, dev (with tests), ci, debug, asan, tsan, tidy, fuzz, bench.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/say.sh

@@ -13,7 +13,7 @@
 namespace kvasir::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kApplyTemplateExamples =
     "Examples:\n"
     "  echo '{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}], \"add_generation_prompt\": true}' |\n"
     "    kvasir apply-template -m smollm2\n"
@@ -68,7 +68,7 @@ Action DefineApplyTemplate(CLI::App& app) {
   file.Excludes(model);
   AddText(app, "--bos", "TEXT", "beginning-of-text token for -f", options->bos).Needs(file);
   AddText(app, "--eos", "TEXT", "end-of-text token for -f", options->eos).Needs(file);
-  SetFooter(app, kExamples);
+  SetFooter(app, kApplyTemplateExamples);
   return [&app, options]() -> Result<int> {
     if (options->model.empty() && options->file.empty()) {
       return UsageError(app, "there is no template: give -m MODEL or -f FILE");

@@ -19,7 +19,7 @@
 namespace kvasir::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kBenchExamples =
     "Examples:\n"
     "  kvasir bench -m smollm2\n"
     "  kvasir bench -m smollm2 -p 512 -n 128 -d 0,2048,8000 -r 5\n"
@@ -124,7 +124,7 @@ Action DefineBench(CLI::App& app) {
            kMaxRepetitions);
   AddSwitch(app, "--json", options->json, "print one JSON object");
   AddEngineFlags(app, options->engine, options->no_receipt);
-  SetFooter(app, kExamples);
+  SetFooter(app, kBenchExamples);
   return [&app, options]() -> Result<int> {
     if (CountRows(options->plan) == 0) return UsageError(app, "there is nothing to measure: -p and -n are both 0");
     return RunBenchCommand(*options);

@@ -16,7 +16,7 @@
 namespace kvasir::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kCalibrateExamples =
     "Examples:\n"
     "  kvasir calibrate -m smollm2 -f book.txt\n"
     "  kvasir run -m smollm2 --kv ch3 -p \"Tell me a story.\"\n"
@@ -26,8 +26,8 @@ constexpr const char* kExamples =
     "engine finds it from then on. Any text like what the model will read does; a few thousand tokens are enough.\n"
     "With --layers, --kv auto:3.3bits can spend the bits where they matter most.";
 
-constexpr int kMinContext = 256;
-constexpr int kMaxContext = 1 << 20;
+constexpr int kMinCalibrateContext = 256;
+constexpr int kMaxCalibrateContext = 1 << 20;
 constexpr int kMaxChunks = 1 << 20;
 
 struct CalibrateCommandOptions {
@@ -69,13 +69,14 @@ Action DefineCalibrate(CLI::App& app) {
   AddModelFlag(app, options->calibrate.engine.model);
   AddThreadsFlag(app, options->calibrate.engine.threads);
   AddText(app, "-f,--file", "FILE", "the text to learn from; - is standard input", options->file).Required();
-  AddCount(app, "-c,--ctx", "tokens of a chunk (default 2048)", options->calibrate.context, kMinContext, kMaxContext);
+  AddCount(app, "-c,--ctx", "tokens of a chunk (default 2048)", options->calibrate.context, kMinCalibrateContext,
+           kMaxCalibrateContext);
   AddCount(app, "--chunks", "chunks of the text that are read (default 4)", options->calibrate.chunks, 1, kMaxChunks);
   AddSwitch(app, "--layers", options->calibrate.layers,
             "measure what each layer's bits are worth, too, for --kv auto:3.3bits; takes some minutes more");
   AddText(app, "-o,--output", "FILE", "write here (default: where the engine looks for it)", options->calibrate.output);
   AddSwitch(app, "--json", options->json, "print one JSON object");
-  SetFooter(app, kExamples);
+  SetFooter(app, kCalibrateExamples);
   return [options] { return RunCalibrate(*options); };
 }
 

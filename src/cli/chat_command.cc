@@ -26,7 +26,7 @@
 namespace kvasir::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kChatExamples =
     "Examples:\n"
     "  kvasir chat -m smollm2\n"
     "  kvasir chat -m smollm2 --system \"You are a patient teacher.\" --temp 0.3\n"
@@ -252,7 +252,7 @@ Action DefineChat(CLI::App& app) {
   auto options = std::make_shared<ChatOptions>();
   AddEngineFlags(app, options->engine, options->no_receipt);
   AddGenerationFlags(app, options->generation);
-  SetFooter(app, kExamples);
+  SetFooter(app, kChatExamples);
   return [options] { return RunChat(*options); };
 }
 

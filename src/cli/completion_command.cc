@@ -15,7 +15,7 @@
 namespace kvasir::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kCompletionExamples =
     "Examples:\n"
     "  kvasir completion bash > ~/.local/share/bash-completion/completions/kvasir\n"
     "  kvasir completion zsh > ~/.zfunc/_kvasir        (a folder of your $fpath)\n"
@@ -43,7 +43,7 @@ Action DefineCompletion(CLI::App& app) {
   AddChoice(app, "shell", {"bash", "zsh", "fish", "models"}, "the shell, or models", [what](std::string_view choice) {
     *what = choice;
   }).Required();
-  SetFooter(app, kExamples);
+  SetFooter(app, kCompletionExamples);
   return [what]() -> Result<int> {
     WriteOut(Completion(*what));
     return 0;

@@ -12,7 +12,7 @@
 namespace kvasir::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kDetokenizeExamples =
     "Examples:\n"
     "  echo '[19556, 905]' | kvasir detokenize -m smollm2\n"
     "  kvasir tokenize -m smollm2 --ids --no-special < a.txt | kvasir detokenize -m smollm2 | cmp - a.txt\n"
@@ -40,7 +40,7 @@ Action DefineDetokenize(CLI::App& app) {
   auto options = std::make_shared<DetokenizeOptions>();
   AddModelFlag(app, options->model);
   AddSwitch(app, "--special", options->special, "also write the names of special tokens, such as <|im_end|>");
-  SetFooter(app, kExamples);
+  SetFooter(app, kDetokenizeExamples);
   return [options] { return RunDetokenize(*options); };
 }
 

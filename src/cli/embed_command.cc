@@ -20,7 +20,7 @@
 namespace kvasir::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kEmbedExamples =
     "Examples:\n"
     "  kvasir embed -m minilm \"A man is eating food.\" \"Somebody has lunch.\"\n"
     "  kvasir embed -m minilm < sentences.txt > vectors.txt\n"
@@ -35,7 +35,7 @@ constexpr const char* kExamples =
 // Texts that are computed, and written, at a time: output comes early, and a million lines need no more memory.
 constexpr size_t kTextsAtATime = 256;
 constexpr int kMostTexts = 1 << 20;  // on the command line
-constexpr int kMaxTokens = 1 << 24;
+constexpr int kMaxTextTokens = 1 << 24;
 
 struct EmbedOptions {
   EmbedderOptions embedder;
@@ -136,7 +136,7 @@ Action DefineEmbed(CLI::App& app) {
   AddModelFlag(app, options->embedder.model);
   AddThreadsFlag(app, options->embedder.threads);
   AddCount(app, "-c,--ctx", "tokens of the longest text; 0 is what the model was trained for, 2048 at most (default 0)",
-           options->embedder.max_tokens, 0, kMaxTokens)
+           options->embedder.max_tokens, 0, kMaxTextTokens)
       .Group("Model");
   AddChoice(app, "--compute", {"fast", "balanced", "precise", "exact"},
             "precision of a GGUF model's arithmetic (default balanced); an encoder is computed in f32",
@@ -145,7 +145,7 @@ Action DefineEmbed(CLI::App& app) {
   AddTexts(app, "text", "TEXT...", "the texts (default: each line of standard input)", options->texts)
       .Many(0, kMostTexts);
   AddSwitch(app, "--json", options->json, "print one JSON object: the model, and each text's tokens and vector");
-  SetFooter(app, kExamples);
+  SetFooter(app, kEmbedExamples);
   return [options] { return RunEmbed(*options); };
 }
 

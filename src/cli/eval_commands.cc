@@ -9,15 +9,15 @@
 namespace kvasir::cli {
 namespace {
 
-constexpr int kMinContext = 8;
-constexpr int kMaxContext = 1 << 24;
+constexpr int kMinTextContext = 8;
+constexpr int kMaxTextContext = 1 << 24;
 
 }  // namespace
 
 void AddTextEvalFlags(CLI::App& app, TextEvalOptions& options, const std::string& scored, std::vector<KvSpec>* caches) {
   AddText(app, "-f,--file", "FILE", "the text; - is standard input", options.file).Required();
   AddCount(app, "-c,--ctx", fmt::format("tokens of a chunk; {} (default 512)", scored), options.text.context,
-           kMinContext, kMaxContext);
+           kMinTextContext, kMaxTextContext);
   AddCount(app, "--chunks", "use the first N chunks only; 0 uses all (default 0)", options.text.max_chunks, 0);
   AddSeedFlag(app, "seed of the bootstrap's draws", options.text.seed);
   AddSwitch(app, "--json", options.json, "print one JSON object");
@@ -71,6 +71,10 @@ plot::ScatterPoint KldPoint(const KvSpec& kv, double bits_per_element, const Div
 
 std::string IntervalText(const std::optional<Interval>& interval, int digits) {
   return interval ? fmt::format(" [{:.{}g}, {:.{}g}]", interval->low, digits, interval->high, digits) : "";
+}
+
+std::string PercentRange(const std::optional<Interval>& interval) {
+  return interval ? fmt::format("[{:.0f}, {:.0f}]", 100 * interval->low, 100 * interval->high) : "";
 }
 
 std::string IntervalNote(const char* unit) {

@@ -52,6 +52,9 @@ void AddInterval(nlohmann::ordered_json& json, const std::string& name, const st
 /// " [0.12, 0.34]" with `digits` significant digits, or nothing.
 [[nodiscard]] std::string IntervalText(const std::optional<Interval>& interval, int digits = 4);
 
+/// "[12, 34]" for shares of 0.12 and 0.34, or nothing.
+[[nodiscard]] std::string PercentRange(const std::optional<Interval>& interval);
+
 /// The fields of a divergence that `eval kld` and `tune` both print.
 void AddDivergence(nlohmann::ordered_json& json, const DivergenceReport& report);
 

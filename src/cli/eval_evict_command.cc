@@ -88,10 +88,6 @@ Json ToJson(const EvictionReport& report, const EvictOptions& options) {
   return json;
 }
 
-std::string PercentRange(const std::optional<Interval>& interval) {
-  return interval ? fmt::format("[{:.0f}, {:.0f}]", 100 * interval->low, 100 * interval->high) : "";
-}
-
 std::string RulerColumns(const EvictionCost& cost, bool solved) {
   std::string text = fmt::format("  {:>7.1f}", 100 * cost.ruler.score);
   if (solved) text += fmt::format("  {:>8.1f} {:<9}", 100 * cost.solved_score, PercentRange(cost.solved_interval));

@@ -17,9 +17,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kMinContext = 64;
-constexpr int kMaxContext = 1 << 24;
-constexpr int kMaxSamples = 100000;
+constexpr int kMinRulerContext = 64;
+constexpr int kMaxRulerContext = 1 << 24;
+constexpr int kMaxRulerSamples = 100000;
 
 struct RulerOptions {
   EngineOptions engine;
@@ -66,10 +66,6 @@ Json ToJson(const RulerReport& report, const RulerOptions& options) {
 
 std::string Percent(double share) {
   return fmt::format("{:.1f}", 100 * share);
-}
-
-std::string PercentRange(const std::optional<Interval>& interval) {
-  return interval ? fmt::format("[{:.0f}, {:.0f}]", 100 * interval->low, 100 * interval->high) : "";
 }
 
 std::string Table(const RulerReport& report, const RulerOptions& options) {
@@ -129,9 +125,9 @@ Result<int> RunRuler(const RulerOptions& options) {
 Action DefineEvalRuler(CLI::App& app) {
   auto options = std::make_shared<RulerOptions>();
   AddCount(app, "-c,--ctx,--context", "tokens of a prompt and its answer (default 2048)", options->plan.context,
-           kMinContext, kMaxContext);
+           kMinRulerContext, kMaxRulerContext);
   AddTasksFlag(app, options->plan.tasks);
-  AddCount(app, "--samples", "prompts for each task (default 10)", options->plan.samples, 1, kMaxSamples);
+  AddCount(app, "--samples", "prompts for each task (default 10)", options->plan.samples, 1, kMaxRulerSamples);
   AddSeedFlag(app, "same seed, same prompts and intervals", options->plan.seed);
   AddText(app, "-f,--file", "FILE",
           "the text that needles are hidden in; - is standard input (default: made-up sentences)", options->file);

@@ -30,7 +30,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kExamples =
+constexpr const char* kGrammarExamples =
     "Examples:\n"
     "  kvasir grammar --json-schema person.json < answer.json\n"
     "  kvasir grammar --regex \"[a-c]{2}\" --samples 5 -m smollm2\n"
@@ -181,7 +181,7 @@ Action DefineGrammar(CLI::App& app) {
   AddCount(app, "--samples", "print N random texts instead of judging one", options->samples, 1, 100'000);
   AddCount(app, "--seed", "of the samples (default 1)", options->seed, 0);
   AddSwitch(app, "--cases", options->cases, "standard input holds cases, one JSON object per line");
-  SetFooter(app, kExamples);
+  SetFooter(app, kGrammarExamples);
   return [&app, options]() -> Result<int> {
     if (!options->cases && !options->form.grammar) {
       return UsageError(app, "there is no form: give one with --json-schema, --regex or --grammar");

@@ -16,14 +16,14 @@
 namespace kvasir::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kInspectExamples =
     "Examples:\n"
     "  kvasir inspect smollm2\n"
     "  kvasir inspect smollm2 -c 2048 --kv ch4\n"
     "  kvasir inspect smollm2 --json | jq .plan.total_bytes\n"
     "  kvasir inspect --cpu";
 
-constexpr double kMeasureSeconds = 1.0;
+constexpr double kLimitsSeconds = 1.0;
 constexpr size_t kMeasureBytes = size_t{128} << 20;
 
 struct InspectOptions {
@@ -51,7 +51,7 @@ Result<int> RunInspect(const InspectOptions& options) {
   if (options.cpu) {
     const CpuReport cpu = InspectCpu();
     const int threads = options.engine.threads > 0 ? options.engine.threads : cpu.cpus;
-    const MachineLimits limits = MeasureLimits(threads, kMeasureBytes, kMeasureSeconds);
+    const MachineLimits limits = MeasureLimits(threads, kMeasureBytes, kLimitsSeconds);
     if (options.json) {
       json["cpu"] = CpuJson(cpu);
       json["limits"] = LimitsJson(limits);
@@ -81,7 +81,7 @@ Action DefineInspect(CLI::App& app) {
                  "plan the memory for a context of N tokens (default: the model's own)");
   AddPrecisionFlags(app, options->engine);
   AddReceiptFlag(app, options->no_receipt);
-  SetFooter(app, kExamples);
+  SetFooter(app, kInspectExamples);
   return [&app, options]() -> Result<int> {
     if (options->engine.model.empty() && !options->cpu)
       return UsageError(app, "there is nothing to inspect: name a MODEL, or give --cpu");

@@ -22,7 +22,7 @@
 namespace kvasir::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kRunExamples =
     "Examples:\n"
     "  kvasir run -m smollm2 -p \"Why is the sky blue?\"\n"
     "  kvasir run -m smollm2 --system \"Answer like a pirate.\" -p \"Who are you?\" -n 60\n"
@@ -165,7 +165,7 @@ Action DefineRun(CLI::App& app) {
   AddSwitch(app, "--ctx-shift", options->shift, "when the context is full, forget the oldest half and go on")
       .Group("Model");
   AddGenerationFlags(app, options->generation);
-  SetFooter(app, kExamples);
+  SetFooter(app, kRunExamples);
   return [&app, options]() -> Result<int> {
     if (!options->prompt && options->file.empty() && InputIsTerminal()) {
       return UsageError(app, "there is no prompt: give one with -p TEXT or -f FILE, or pipe it in");

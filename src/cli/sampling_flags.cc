@@ -15,7 +15,7 @@
 namespace kvasir::cli {
 namespace {
 
-constexpr const char* kGroup = "Sampling (how the next token is chosen)";
+constexpr const char* kSamplingGroup = "Sampling (how the next token is chosen)";
 
 // Checks one changed member with everything else at its default. The library's message begins with the member's name;
 // the flag takes its place.
@@ -46,7 +46,7 @@ void AddMember(CLI::App& app, const std::string& names, T SamplingOptions::* mem
     return {};
   };
   const char* type = std::is_integral_v<T> ? "N" : "X";
-  AddValue(app, names, type, fmt::format("{} (default {})", help, defaults.*member), set).Group(kGroup);
+  AddValue(app, names, type, fmt::format("{} (default {})", help, defaults.*member), set).Group(kSamplingGroup);
 }
 
 void AddSeed(CLI::App& app, SamplingOptions& options) {
@@ -60,7 +60,7 @@ void AddSeed(CLI::App& app, SamplingOptions& options) {
     options.seed = seed;
     return {};
   };
-  AddValue(app, "-s,--seed", "N", "same seed, same text (default: a new one each time)", set).Group(kGroup);
+  AddValue(app, "-s,--seed", "N", "same seed, same text (default: a new one each time)", set).Group(kSamplingGroup);
 }
 
 void AddOrder(CLI::App& app, SamplingOptions& options) {
@@ -72,7 +72,7 @@ void AddOrder(CLI::App& app, SamplingOptions& options) {
   };
   const std::string help =
       fmt::format("the stages that run, in order (default {})", fmt::join(DefaultSamplingOrder(), "; "));
-  AddValue(app, "--samplers", "A;B;...", help, set).Group(kGroup);
+  AddValue(app, "--samplers", "A;B;...", help, set).Group(kSamplingGroup);
 }
 
 void AddBias(CLI::App& app, SamplingOptions& options) {
@@ -88,7 +88,7 @@ void AddBias(CLI::App& app, SamplingOptions& options) {
   };
   AddValue(app, "--logit-bias", "ID:X", "add X to the logit of token ID; -inf bans it; may be repeated", set,
            /*repeat=*/true)
-      .Group(kGroup);
+      .Group(kSamplingGroup);
 }
 
 void AddBreakers(CLI::App& app, SamplingOptions& options) {
@@ -103,7 +103,7 @@ void AddBreakers(CLI::App& app, SamplingOptions& options) {
   AddValue(app, "--dry-sequence-breaker", "TEXT",
            "DRY does not look back over TEXT; may be repeated; 'none' has none (default: newline : \" *)", set,
            /*repeat=*/true)
-      .Group(kGroup);
+      .Group(kSamplingGroup);
 }
 
 }  // namespace
@@ -114,7 +114,7 @@ void AddSamplingFlags(CLI::App& app, SamplingOptions& options) {
             "0 always takes the likeliest token; more is wilder");
   AddSwitch(
       app, "--greedy", [&options] { options.temperature = 0; }, "same as --temp 0")
-      .Group(kGroup)
+      .Group(kSamplingGroup)
       .Excludes("--temp");
   AddSeed(app, options);
   AddMember(app, "--top-k", &O::top_k, options, "keep the N likeliest tokens; 0 is off");

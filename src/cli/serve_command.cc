@@ -18,7 +18,7 @@
 namespace kvasir::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kServeExamples =
     "Examples:\n"
     "  kvasir serve -m smollm2\n"
     "  kvasir serve -m smollm2 --host 0.0.0.0 --api-key-file keys.txt\n"
@@ -102,7 +102,7 @@ Action DefineServe(CLI::App& app) {
   AddText(app, "--config", "FILE", "a TOML file of settings", options->config).Group("Operation");
   AddSwitch(app, "--print-config", options->print_config, "print the settings in effect as TOML, and end")
       .Group("Operation");
-  SetFooter(app, kExamples);
+  SetFooter(app, kServeExamples);
   return [&app, options]() -> Result<int> { return RunServe(app, *options, KVASIR_VERSION); };
 }
 

@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view kSpace = " \t\r\n\f\v";
 constexpr size_t kShownBytes = 20;
 
-std::string_view Trim(std::string_view text) {
+std::string_view TrimBlanks(std::string_view text) {
   const size_t begin = text.find_first_not_of(kSpace);
   if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
@@ -26,7 +26,7 @@ std::string Shown(std::string_view item) {
 }  // namespace
 
 Result<std::vector<int32_t>> ParseTokenList(std::string_view text) {
-  text = Trim(text);
+  text = TrimBlanks(text);
   if (text.starts_with('[')) {
     if (!text.ends_with(']'))
       return Fail(ErrorCode::kInvalidArgument, "the list of token ids begins with [ but does not end with ]");

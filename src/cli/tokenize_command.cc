@@ -21,7 +21,7 @@
 namespace kvasir::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kTokenizeExamples =
     "Examples:\n"
     "  printf 'Hello world' | kvasir tokenize -m smollm2\n"
     "  kvasir tokenize -m smollm2 --ids --no-special < book.txt > book.json\n"
@@ -88,7 +88,7 @@ Action DefineTokenize(CLI::App& app) {
             "each line of standard input is a text as a JSON string, each line of the output its list of ids");
   AddSwitch(app, "--no-special", options->no_special,
             "add no token of its own (such as BOS), and read <|im_end|> and the like as plain text");
-  SetFooter(app, kExamples);
+  SetFooter(app, kTokenizeExamples);
   return [options] { return RunTokenize(*options); };
 }
 

@@ -21,7 +21,7 @@
 namespace kvasir::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kTuneExamples =
     "Examples:\n"
     "  kvasir tune -m smollm2 --text book.txt --context 2048 --max-kld 0.005\n"
     "  kvasir tune -m smollm2 --text book.txt --context 8192 --kv-bytes 64M --plot frontier.svg\n"
@@ -256,7 +256,7 @@ Action DefineTune(CLI::App& app) {
   AddThreadsFlag(app, tune.engine.threads);
   AddComputeFlag(app, tune.engine.compute);
   AddCachesFlag(app, "try this cache in place of the usual ones; may be repeated", tune.caches);
-  SetFooter(app, kExamples);
+  SetFooter(app, kTuneExamples);
   return [&app, options]() -> Result<int> {
     if (!options->tune.goal.max_kld && !options->tune.goal.kv_bytes) {
       return UsageError(app, "what is the cache to satisfy? give --max-kld X or --kv-bytes SIZE");

@@ -6,15 +6,12 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/seconds_since.h"
 #include "engine/tokenizer_impl.h"
 #include "sampling/logprobs.h"
 
 namespace kvasir {
 namespace {
-
-double SecondsSince(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 Result<TokenScores> ScoresOf(std::span<const float> logits, int32_t token, int32_t count) {
   KV_ASSIGN(const sampling::RowLogprobs row, sampling::ComputeLogprobs(logits, token, count));
@@ -130,10 +127,10 @@ Result<std::optional<FinishReason>> Generator::FinishStep(int computed) {
   }
   if (static_cast<size_t>(computed) < tokens_.size()) return std::nullopt;
   if (generated() == 0) {
-    result_.prompt_seconds = SecondsSince(begin_);
+    result_.prompt_seconds = base::SecondsSince(begin_);
     first_token_ = Clock::now();
   } else {
-    result_.decode_seconds = SecondsSince(first_token_);
+    result_.decode_seconds = base::SecondsSince(first_token_);
   }
   if (request_.max_tokens == 0) return FinishReason::kLength;
   return TakeChosen();

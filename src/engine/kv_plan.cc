@@ -15,7 +15,7 @@
 namespace kvasir {
 namespace {
 
-constexpr int kMostOutliers = 255;  // of half a page
+constexpr int kMostOutliersOfHalf = 255;  // of half a page
 
 Status CheckLayers(const KvSpec& spec, int layers) {
   for (const KvSpec::Layers& each : spec.layers) {
@@ -51,10 +51,10 @@ Result<kernels::CompactHalf> HalfOf(const KvSpec& spec, const kvcache::HalfCodec
   kernels::CompactHalf half = keys ? codec.keys : codec.values;
   const double share = spec.outliers.value_or(keys ? codec.key_outliers : codec.value_outliers);
   const auto count = std::lround(share * head_dim * kernels::kPageTokens);
-  if (count > kMostOutliers) {
+  if (count > kMostOutliersOfHalf) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("{} of the {} elements of a page's half are to be outliers, but it holds at most {}", count,
-                            head_dim * kernels::kPageTokens, kMostOutliers));
+                            head_dim * kernels::kPageTokens, kMostOutliersOfHalf));
   }
   half.outliers = static_cast<uint8_t>(count);
   if (codec.fitted && calibration != nullptr) {

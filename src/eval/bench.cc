@@ -14,6 +14,7 @@
 #include <numeric>
 
 #include "base/check.h"
+#include "base/seconds_since.h"
 #include "engine/engine_impl.h"
 #include "kvasir/engine.h"
 
@@ -23,10 +24,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr double kLimitSeconds = 1.5;
 constexpr double kReadSeconds = 0.5;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // The work of one step of `rows` tokens behind `depth`.
 struct StepCost {
@@ -80,12 +77,12 @@ class Stopwatch {
   Result<double> Prompt(int tokens) {
     const Clock::time_point start = Clock::now();
     KV_TRY(Compute(tokens, 0));
-    return SecondsSince(start);
+    return base::SecondsSince(start);
   }
   Result<double> Decode(int tokens) {
     const Clock::time_point start = Clock::now();
     KV_TRY(Compute(tokens, 1));
-    return SecondsSince(start);
+    return base::SecondsSince(start);
   }
 
  private:

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/seconds_since.h"
 #include "engine/kv_plan.h"
 #include "eval/chunks.h"
 #include "kvasir/inspect.h"
@@ -14,10 +15,6 @@ namespace kvasir::eval {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 EngineOptions ExactOf(EngineOptions options) {
   options.compute = ComputeMode::kExact;
@@ -66,9 +63,9 @@ Status Runner::Run(std::span<const int32_t> tokens, int first, const OnLogits& o
   const Status status = session_->Evaluate(tokens, first, step, [&](int index, std::span<const float> logits) {
     const Clock::time_point begin = Clock::now();
     on_logits(index, logits);
-    inside += SecondsSince(begin);
+    inside += base::SecondsSince(begin);
   });
-  seconds_ += SecondsSince(start) - inside;
+  seconds_ += base::SecondsSince(start) - inside;
   return status;
 }
 

@@ -13,6 +13,7 @@
 #include <memory>
 
 #include "base/check.h"
+#include "base/seconds_since.h"
 #include "eval/chunks.h"
 #include "eval/decode_race.h"
 #include "eval/divergence_meter.h"
@@ -27,10 +28,6 @@ using Clock = std::chrono::steady_clock;
 constexpr int kDecodeTail = 3 * eval::Lockstep::kDecodeTokens;
 constexpr int kProbeTokens = 128;
 constexpr double kQualityShare = 0.9;  // of the progress
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 Status CheckOptions(const TuneOptions& options) {
   const TuneGoal& goal = options.goal;
@@ -260,7 +257,7 @@ Result<TuneReport> Tuning::Run() {
   if (!report_.interrupted && !Active().empty()) KV_TRY(MeasureSpeed());
   eval::MarkFrontier(report_.rows);
   report_.chosen = eval::Choose(report_.rows, options_.goal);
-  report_.seconds = SecondsSince(start);
+  report_.seconds = base::SecondsSince(start);
   return std::move(report_);
 }
 

@@ -8,11 +8,10 @@
 #include <cmath>
 #include <numeric>
 
+#include "sampling/float_limits_testing.h"
+
 namespace kvasir::sampling {
 namespace {
-
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInf = std::numeric_limits<float>::infinity();
 
 /// Logits with many ties and some impossible ones.
 std::vector<float> LogitsWithTies(size_t size) {

@@ -8,13 +8,11 @@
 #include <cmath>
 #include <limits>
 
+#include "sampling/float_limits_testing.h"
 #include "sampling/naive_sampling.h"
 
 namespace kvasir::sampling {
 namespace {
-
-constexpr float kInf = std::numeric_limits<float>::infinity();
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 RC_GTEST_PROP(LogprobsTest, AreTheLogarithmOfTheSoftmax, ()) {
   const auto steps = *rc::gen::nonEmpty(rc::gen::container<std::vector<int>>(rc::gen::inRange(-300, 300)));

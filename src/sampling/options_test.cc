@@ -6,16 +6,17 @@
 #include <limits>
 
 #include "kvasir/sampling.h"
+#include "sampling/float_limits_testing.h"
 
 namespace kvasir {
 namespace {
 
+using sampling::kInf;
+using sampling::kNan;
+
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-constexpr float kInf = std::numeric_limits<float>::infinity();
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 TEST(ValidateTest, TheDefaultsAreValidAndLlamaCpps) {
   const SamplingOptions options;

@@ -8,11 +8,10 @@
 #include <cmath>
 #include <vector>
 
+#include "sampling/float_limits_testing.h"
+
 namespace kvasir::sampling {
 namespace {
-
-constexpr float kInf = std::numeric_limits<float>::infinity();
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 TEST(ExpOfNegativeTest, IsWithin1e15OfTheTrueValue) {
   for (int i = 0; i < 2000000; ++i) {

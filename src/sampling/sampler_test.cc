@@ -10,15 +10,13 @@
 #include <thread>
 
 #include "base/rng.h"
+#include "sampling/float_limits_testing.h"
 #include "sampling/naive_sampling.h"
 
 namespace kvasir::sampling {
 namespace {
 
 using ::testing::HasSubstr;
-
-constexpr float kInf = std::numeric_limits<float>::infinity();
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 /// Options of a plain draw at temperature 1: every stage off.
 SamplingOptions Plain(uint64_t seed = 1) {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <functional>
 
+#include "sampling/float_limits_testing.h"
 #include "sampling/naive_sampling.h"
 #include "sampling/registry.h"
 #include "sampling/stage.h"
@@ -15,8 +16,6 @@ namespace kvasir::sampling {
 namespace {
 
 using ::testing::ElementsAre;
-
-constexpr float kInf = std::numeric_limits<float>::infinity();
 
 std::unique_ptr<Stage> MakeStage(std::string_view name, const SamplingOptions& options, int32_t vocab_size,
                                  TokenText token_text = {}) {

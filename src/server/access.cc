@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kShortestKey = 8;
 
-bool IsSpace(char c) {
+bool IsBlank(char c) {
   return c == ' ' || c == '\t' || c == '\r';
 }
 
@@ -21,12 +21,12 @@ std::vector<std::string_view> Words(std::string_view line) {
   std::vector<std::string_view> words;
   for (size_t i = 0; i < line.size();) {
     if (line[i] == '#') break;
-    if (IsSpace(line[i])) {
+    if (IsBlank(line[i])) {
       ++i;
       continue;
     }
     const size_t begin = i;
-    while (i < line.size() && !IsSpace(line[i])) ++i;
+    while (i < line.size() && !IsBlank(line[i])) ++i;
     words.push_back(line.substr(begin, i - begin));
   }
   return words;

@@ -10,15 +10,15 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http.hpp>
 #include <exception>
 #include <utility>
+
+#include "server/no_throw.h"
 
 namespace kvasir::server {
 namespace {
@@ -28,7 +28,6 @@ namespace http = boost::beast::http;
 using boost::system::error_code;
 using std::chrono::milliseconds;
 
-constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 constexpr size_t kReadBytes = 16 << 10;
 constexpr size_t kMaxAheadBytes = 256 << 10;  // of further requests, read while one is being answered
 constexpr size_t kWriteBytes = 64 << 10;      // each such piece has the write time-out for itself

@@ -7,13 +7,11 @@
 #include <sys/resource.h>
 
 #include <atomic>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/strand.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <condition_variable>
 #include <list>
 #include <mutex>
@@ -22,6 +20,7 @@
 
 #include "base/check.h"
 #include "server/connection.h"
+#include "server/no_throw.h"
 #include "server/tls.h"
 
 namespace kvasir::server {
@@ -30,8 +29,6 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
-
-constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 
 // Each stream is a descriptor; the usual soft limit of 1024 is far below the hard one.
 void RaiseDescriptorLimit() {

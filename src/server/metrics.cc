@@ -17,7 +17,7 @@ constexpr auto kRequestBounds = std::to_array<double>(
 constexpr auto kTokenBounds = std::to_array<double>(
     {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10'000, 20'000, 50'000, 100'000, 200'000});
 
-std::string Escaped(std::string_view value) {
+std::string EscapedLabel(std::string_view value) {
   std::string out;
   for (const char c : value) {
     if (c == '\\' || c == '"') out += '\\';
@@ -176,7 +176,7 @@ void Metrics::WriteHistograms(std::string& out, std::string_view model, bool ali
 std::string Metrics::Text(const SchedulerStats* stats, std::string_view model, int connections, bool aliases,
                           bool ready) const {
   std::string out;
-  const std::string name = Escaped(model);
+  const std::string name = EscapedLabel(model);
   Header(out, "kvasir_ready", "gauge", "1 when the model is loaded.");
   fmt::format_to(std::back_inserter(out), "kvasir_ready {}\n", ready ? 1 : 0);
   Header(out, "kvasir_http_connections", "gauge", "Open connections.");
@@ -236,7 +236,7 @@ void AppendEmbeddingMetrics(std::string& out, const EmbeddingStats& s, std::stri
       {"kvasir_embedding_batches_total", nullptr, "counter", "Batches in which they were computed.", number(s.batches)},
       {"kvasir_embedding_seconds_total", nullptr, "counter", "Time spent in batches.", s.seconds},
   };
-  const std::string labels = fmt::format("model_name=\"{}\"", Escaped(model));
+  const std::string labels = fmt::format("model_name=\"{}\"", EscapedLabel(model));
   for (const Single& metric : metrics) WriteSingle(out, metric.name, metric, labels);
 }
 

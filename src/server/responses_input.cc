@@ -9,7 +9,7 @@
 namespace kvasir::server {
 namespace {
 
-void Finish(Fields& item, Fields& fields) {
+void FinishItem(Fields& item, Fields& fields) {
   item.FinishInto(fields);
 }
 
@@ -27,7 +27,7 @@ void ReadCall(const Json& value, const std::string& path, Fields& fields, Json& 
       {"type", "function"},
       {"id", id},
       {"function", {{"name", name}, {"arguments", CallArguments(item.Text("arguments").value_or("{}"))}}}};
-  Finish(item, fields);
+  FinishItem(item, fields);
   if (messages.empty() || messages.back()["role"] != "assistant") {
     messages.push_back({{"role", "assistant"}, {"content", nullptr}});
   }
@@ -43,7 +43,7 @@ void ReadOutput(const Json& value, const std::string& path, Fields& fields, Json
   if (id.empty()) item.Problem("call_id", "is missing");
   Json content = ReadContent(item, "output", path);
   if (content.is_null()) item.Problem("output", "is missing");
-  Finish(item, fields);
+  FinishItem(item, fields);
   messages.push_back({{"role", "tool"}, {"tool_call_id", id}, {"content", std::move(content)}});
 }
 

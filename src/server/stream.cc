@@ -1,16 +1,10 @@
 #include "server/stream.h"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include "server/no_throw.h"
 
 namespace kvasir::server {
-namespace {
 
 namespace asio = boost::asio;
-
-constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
-
-}  // namespace
 
 asio::awaitable<bool> Stream::Open() {
   if (!tls_) co_return true;

@@ -143,9 +143,10 @@ class ForgetfulModel(Model):
         return logits.reshape(len(policies), self.late, -1)
 
     def dropped(self) -> int:
-        """StreamingLLM: whole pages behind the first one. What a window sees stays, because all layers number alike."""
+        """StreamingLLM: whole pages behind the first one, but not the recent ones. What a window sees stays, because all layers number alike."""
         least = self.config.window + 2 * PAGE if any(self.config.is_local) else 0
-        return max(0, -((max(self.budget, least) - self.first) // PAGE) * PAGE)
+        over = -((max(self.budget, least) - self.first) // PAGE) * PAGE
+        return max(0, min(over, (self.first - PAGE - WINDOW) // PAGE * PAGE))
 
     def block(self, layer: int, x: np.ndarray, positions: np.ndarray, context: int) -> np.ndarray:
         c, prefix = self.config, f"blk.{layer}."

@@ -11,7 +11,7 @@ import pytest
 from eviction import POLICIES, ForgetfulModel
 from program import DATA
 
-CONTEXT = 512
+CONTEXT = 256
 FIRST = CONTEXT * 3 // 4
 
 
@@ -24,23 +24,24 @@ def program(kvasir, *args: str, text: bytes | None = None) -> bytes:
     return subprocess.run([kvasir, *args], input=text, check=True, capture_output=True, timeout=600).stdout
 
 
-@pytest.mark.parametrize("name, budget", [("smollm2", 50), ("gemma3-270m", 55)])
-def test_divergence_is_that_of_the_formulas(kvasir, real_model, name, budget):
+# gemma3 is there for its layers with windows, whose tokens all stay; for that some policies are enough.
+@pytest.mark.parametrize("name, budget, policies", [("smollm2", 50, POLICIES), ("gemma3-270m", 55, ("recent", "adakv", "expected"))])
+def test_divergence_is_that_of_the_formulas(kvasir, real_model, name, budget, policies):
     path = str(real_model(name))
     file = DATA / "text/wikitext2-test.txt"
     if not file.exists():
         pytest.skip("the shared texts are not beside this checkout")
     # Precise arithmetic and a cache of 32 bits: what differs from numpy is the policy or nothing.
     got = json.loads(program(kvasir, "eval", "evict", "-m", path, "-f", str(file), "-c", str(CONTEXT), "--chunks", "1", "--samples", "0",
-                             "--kv", "f32", "--compute", "precise", "--policies", ",".join(POLICIES), "--budgets", f"{budget}%", "--json"))
+                             "--kv", "f32", "--compute", "precise", "--policies", ",".join(policies), "--budgets", f"{budget}%", "--json"))
     rows = {row["policy"]: row for row in got["rows"]}
     text = file.read_bytes()[: 16 * CONTEXT]  # bytes: read as text, its line ends would change, and with them the tokens
     tokens = json.loads(program(kvasir, "tokenize", "-m", path, "--ids", "--no-special", text=text))[:CONTEXT]
     model = ForgetfulModel(path, np.float32)
     if model.metadata.get("tokenizer.ggml.add_bos_token", False):
         tokens = [int(model.metadata["tokenizer.ggml.bos_token_id"]), *tokens[:-1]]
-    whole, *forgetful = log_softmax(model.branches(tokens[:-1], FIRST, round(FIRST * budget / 100), (None, *POLICIES)))
-    for policy, each in zip(POLICIES, forgetful):
+    whole, *forgetful = log_softmax(model.branches(tokens[:-1], FIRST, round(FIRST * budget / 100), (None, *policies)))
+    for policy, each in zip(policies, forgetful):
         divergence = (np.exp(whole) * (whole - each)).sum(axis=-1).mean()
         assert rows[policy]["mean_kld"] == pytest.approx(divergence, rel=0.03), policy
         # A few of 127 positions have two tokens so near to each other that rounding decides.

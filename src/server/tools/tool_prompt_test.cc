@@ -27,7 +27,7 @@ Json Message(const char* role, Json content) {
   return {{"role", role}, {"content", std::move(content)}};
 }
 
-Json Call(const char* id, Json arguments) {
+Json CallOf(const char* id, Json arguments) {
   return {
       {"id", id}, {"type", "function"}, {"function", {{"name", "get_weather"}, {"arguments", std::move(arguments)}}}};
 }
@@ -37,7 +37,7 @@ Json Conversation(bool calls, bool results) {
   Json messages = Json::array({Message("user", "How is Oslo?")});
   if (calls) {
     Json answer = Message("assistant", nullptr);
-    answer["tool_calls"] = Json::array({Call("call_1234567890", {{"city", "Oslo"}})});
+    answer["tool_calls"] = Json::array({CallOf("call_1234567890", {{"city", "Oslo"}})});
     messages.push_back(answer);
   }
   if (results) {
