@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from program import BINARY
 
-ISAS = ["ref", "avx2", "avx512", "vnni"]
 GOLDEN = {"smollm2": "smollm2-135m", "gemma3-270m": "gemma3-270m"}
 # The whole of the reference would take minutes, above all with plain C++. What comes later in a prompt changes nothing of
 # what came before, so a prompt may be cut.
@@ -40,9 +39,9 @@ def cut(golden, folder, tokens: int):
     return folder
 
 
-@pytest.mark.parametrize("model", GOLDEN)
-@pytest.mark.parametrize("isa", ISAS)
-def test_every_set_of_kernels_computes_the_same_model(kvasir, data, tmp_path, smollm2, gemma3, isa, model):
+@pytest.mark.parametrize("model, isa", [
+    ("smollm2", "ref"), ("smollm2", "avx2"), ("smollm2", "avx512"), ("smollm2", "vnni"), ("gemma3-270m", "avx2"), ("gemma3-270m", "vnni")])
+def test_every_set_of_kernels_computes_the_same_model(kvasir, data, tmp_path, smollm2, gemma3, model, isa):
     if isa not in supported().split("can run")[-1]:
         pytest.skip(f"this processor cannot run {isa}: {supported().strip()}")
     golden = cut(data / "golden" / GOLDEN[model], tmp_path, TOKENS_OF_REF if isa == "ref" else TOKENS[model])

@@ -131,7 +131,7 @@ def test_the_lowest_loss_within_so_many_bytes(kvasir, model, wikitext, tmp_path)
 def test_a_receipt_that_cannot_be_written_costs_no_table(kvasir, model, wikitext, tmp_path):
     (tmp_path / "file").write_text("")
     receipt = tmp_path / "file" / "receipt.toml"
-    done = kvasir(*tune(model, wikitext, "--kv", "f16", "--kv", "q8", "--max-kld", "1", "--context", "256", "--output", str(receipt)))
+    done = kvasir(*tune(model, wikitext, "--kv", "q8", "--max-kld", "1", "--context", "256", "--output", str(receipt)))
     assert done.returncode == 1
     assert re.search(r"\bq8 +8\.50 ", done.stdout.decode()), done.stdout
     assert str(receipt.parent) in done.stderr.decode() and "Receipt:" not in done.stdout.decode()
@@ -186,7 +186,7 @@ def test_wrong_calls(kvasir, args, expected):
 
 
 def test_several_caches_against_one_exact_pass(kvasir, smollm2, wikitext, tmp_path):
-    call = ["eval", "kld", "-m", smollm2, "-f", wikitext, "-c", "512", "--chunks", "2", "--compute", "precise"]
+    call = ["eval", "kld", "-m", smollm2, "-f", wikitext, "-c", "256", "--chunks", "2", "--compute", "precise"]
     svg = tmp_path / "caches.svg"
     got = json.loads(kvasir.ok(*call, "--kv", "q8", "--kv", "ch4", "--kv", "f16", "--json", "--plot", str(svg)))
     alone = json.loads(kvasir.ok(*call, "--kv", "ch4", "--json"))
@@ -201,7 +201,7 @@ def test_several_caches_against_one_exact_pass(kvasir, smollm2, wikitext, tmp_pa
     assert figures(got) == figures(got["configurations"][0])
     assert set(got) == set(alone) | {"configurations"}
     picture = "".join(ElementTree.fromstring(svg.read_text()).itertext())
-    for words in ("Divergence from exact mode by cache", "ch4", "q8", "f16", "2 chunks of 512 tokens"):
+    for words in ("Divergence from exact mode by cache", "ch4", "q8", "f16", "2 chunks of 256 tokens"):
         assert words in picture
     table = kvasir.ok(*call, "--kv", "q8", "--kv", "ch4").splitlines()
     assert re.match(r"--kv +bits +mean KLD", table[0])
