@@ -17,7 +17,7 @@
 namespace kvasir::grammar {
 namespace {
 
-constexpr int kDeepest = 200;
+constexpr int kDeepestGroup = 200;
 constexpr int kMostStacked = 4;  // repeats of one part: a*+?
 constexpr int kMostTimes = 65'535;
 constexpr size_t kLongestGrammar = 1 << 20;
@@ -109,7 +109,7 @@ class GbnfParser : TextCursor {
   }
 
   Result<Expr> Alternatives(bool nested) {
-    if (++depth_ > kDeepest) return Wrong(fmt::format("groups nest deeper than {}", kDeepest));
+    if (++depth_ > kDeepestGroup) return Wrong(fmt::format("groups nest deeper than {}", kDeepestGroup));
     std::vector<Expr> parts;
     while (true) {
       KV_ASSIGN(Expr sequence, InOneLine(nested));

@@ -26,7 +26,7 @@
 namespace kvasir::grammar {
 namespace {
 
-constexpr int kDeepest = 200;
+constexpr int kDeepestList = 200;
 constexpr int kMostLists = 5'000;  // lists of schemas that are compiled
 constexpr int kInlineTimes = 3;    // a part that may occur more often becomes a rule
 
@@ -46,7 +46,7 @@ class SchemaCompiler {
     KV_ASSIGN(const std::optional<SchemaList> flat, document_.Flatten(parts, &has_ref));
     if (!flat) return Nothing();
     const std::string& pointer = parts.empty() ? document_.root().pointer : parts.front().pointer;
-    if (++lists_ > kMostLists || depth_ >= kDeepest) {
+    if (++lists_ > kMostLists || depth_ >= kDeepestList) {
       return SchemaError(pointer, "makes the schema too large: its alternatives and references multiply",
                          ErrorCode::kResourceExhausted);
     }

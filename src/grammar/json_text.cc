@@ -48,7 +48,7 @@ Dfa Escaped(const Dfa& content) {
   return Trimmed(out);
 }
 
-enum AnyRule : uint32_t { kValue, kObject, kArray };
+enum AnyRule : uint32_t { kAnyValue, kAnyObject, kAnyArray };
 
 // The rules of JSON itself, made once.
 const std::shared_ptr<Rules>& AnyRules() {
@@ -56,14 +56,14 @@ const std::shared_ptr<Rules>& AnyRules() {
     auto made = std::make_shared<Rules>();
     made->names = {"value", "object", "array"};
     const auto call = [&](AnyRule rule) { return Make({RuleCall{made.get(), rule}}); };
-    const Expr member = InOrderOf({AnyJsonString(), JsonColon(), call(kValue)});
+    const Expr member = InOrderOf({AnyJsonString(), JsonColon(), call(kAnyValue)});
     const auto list = [](const Expr& each) {
       return Maybe(InOrderOf({each, Times(InOrderOf({JsonComma(), each}), 0, -1)}));
     };
     made->bodies = {AnyOfThese({AnyJsonString(), AnyJsonNumber(), Exactly("true"), Exactly("false"), Exactly("null"),
-                                call(kObject), call(kArray)}),
+                                call(kAnyObject), call(kAnyArray)}),
                     InOrderOf({Exactly("{"), list(member), Exactly("}")}),
-                    InOrderOf({Exactly("["), list(call(kValue)), Exactly("]")})};
+                    InOrderOf({Exactly("["), list(call(kAnyValue)), Exactly("]")})};
     return made;
   }();
   return rules;
@@ -109,13 +109,13 @@ Expr AnyJsonNumber() {
   return any;
 }
 Expr AnyJsonArray() {
-  return Any(kArray);
+  return Any(kAnyArray);
 }
 Expr AnyJsonObject() {
-  return Any(kObject);
+  return Any(kAnyObject);
 }
 Expr AnyJsonValue() {
-  return Any(kValue);
+  return Any(kAnyValue);
 }
 
 Expr JsonLiteral(const Json& value) {

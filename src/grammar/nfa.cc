@@ -8,7 +8,7 @@
 namespace kvasir::grammar {
 namespace {
 
-std::unexpected<Error> TooManyStates() {
+std::unexpected<Error> TooManyNfaStates() {
   return Fail(
       ErrorCode::kResourceExhausted,
       fmt::format("the grammar needs more than {} states; use smaller repeats (maxLength, maxItems, {{m,n}}) or "
@@ -24,7 +24,7 @@ class Builder {
   // added that leads back into `from` itself, so several parts may begin there.
   Result<uint32_t> Build(const Expr& expr, uint32_t from) {
     if (nfa_.states.size() > kMostNfaStates) {
-      return TooManyStates();
+      return TooManyNfaStates();
     }
     return std::visit([&](const auto& value) { return BuildPart(value, from); }, expr->value);
   }
@@ -52,7 +52,7 @@ class Builder {
     return to;
   }
   Result<uint32_t> BuildPart(const Text& text, uint32_t from) {
-    if (text.bytes.size() > kMostNfaStates) return TooManyStates();
+    if (text.bytes.size() > kMostNfaStates) return TooManyNfaStates();
     for (const char c : text.bytes) from = Read(from, static_cast<uint8_t>(c), static_cast<uint8_t>(c));
     return from;
   }

@@ -22,8 +22,8 @@
 namespace kvasir::grammar {
 namespace {
 
-constexpr int kDeepest = 200;
-constexpr int kMostTimes = 65'535;
+constexpr int kDeepestRegexGroup = 200;
+constexpr int kMostRegexTimes = 65'535;
 constexpr size_t kLongestPattern = 64 << 10;
 
 const CharacterSet& Digits() {
@@ -88,7 +88,7 @@ class RegexParser : TextCursor {
   }
 
   Result<Expr> Alternatives() {
-    if (++depth_ > kDeepest) return Wrong(fmt::format("groups nest deeper than {}", kDeepest));
+    if (++depth_ > kDeepestRegexGroup) return Wrong(fmt::format("groups nest deeper than {}", kDeepestRegexGroup));
     std::vector<Expr> parts;
     do {
       std::vector<Expr> sequence;
@@ -140,8 +140,8 @@ class RegexParser : TextCursor {
 
   Result<int> Number() {
     if (!AtDigit()) return Wrong("a number is missing after {; write \\{ for the character {");
-    const int value = TakeNumber(kMostTimes);
-    if (value > kMostTimes) return Wrong(fmt::format("a repeat has more than {} times", kMostTimes));
+    const int value = TakeNumber(kMostRegexTimes);
+    if (value > kMostRegexTimes) return Wrong(fmt::format("a repeat has more than {} times", kMostRegexTimes));
     return value;
   }
 

@@ -10,7 +10,7 @@
 namespace kvasir::grammar {
 namespace {
 
-constexpr int kDeepest = 4;  // members of members that are looked at
+constexpr int kDeepestMember = 4;  // members of members that are looked at
 
 Result<bool> Apart(const SchemaDocument& document, const SchemaList& a, const SchemaList& b, int depth);
 
@@ -58,7 +58,7 @@ Result<bool> Apart(const SchemaDocument& document, const SchemaList& a, const Sc
   const uint32_t types = shape_a.types & shape_b.types;
   if (types == 0) return true;
   if (shape_a.values || shape_b.values) return ValuesApart(shape_a, shape_b);
-  if ((types & ~uint32_t{kNumber | kString | kObject}) != 0 || depth > kDeepest) return false;
+  if ((types & ~uint32_t{kNumber | kString | kObject}) != 0 || depth > kDeepestMember) return false;
   if ((types & kNumber) != 0) {
     KV_ASSIGN(const Dfa x, DecimalsIn(shape_a.numbers));
     KV_ASSIGN(const Dfa y, DecimalsIn(shape_b.numbers));

@@ -67,7 +67,7 @@ Result<Value> NotSupported(Call& call) {
   return Fail(ErrorCode::kUnsupported, fmt::format("the filter '{}' is not supported", call.name));
 }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kLayoutFilters[] = {
     {"indent", "width? first? blank?", Indent},
     {"wordwrap", "width? break_long_words? wrapstring? break_on_hyphens?", WordWrap},
     {"pprint", "*", NotSupported},
@@ -78,7 +78,7 @@ constexpr Builtin kFilters[] = {
 }  // namespace
 
 std::span<const Builtin> LayoutFilters() {
-  return kFilters;
+  return kLayoutFilters;
 }
 
 }  // namespace kvasir::jinja

@@ -56,7 +56,7 @@ Result<Value> XmlAttributes(Call& call) {
   return call.runtime.String(std::move(out));
 }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kMarkupFilters[] = {
     {"e", "", Escape},
     {"escape", "", Escape},
     {"forceescape", "", ForceEscape},
@@ -68,7 +68,7 @@ constexpr Builtin kFilters[] = {
 }  // namespace
 
 std::span<const Builtin> MarkupFilters() {
-  return kFilters;
+  return kMarkupFilters;
 }
 
 }  // namespace kvasir::jinja

@@ -124,7 +124,7 @@ Result<Value> FileSize(Call& call) {
       fmt::format("{:.1f} {}", base * bytes / unit, binary ? kBinary[prefix] : kDecimal[prefix]));
 }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kNumberFilters[] = {
     {"abs", "", Abs},
     {"int", "default? base?", ToInt},
     {"float", "default?", ToFloat},
@@ -135,7 +135,7 @@ constexpr Builtin kFilters[] = {
 }  // namespace
 
 std::span<const Builtin> NumberFilters() {
-  return kFilters;
+  return kNumberFilters;
 }
 
 }  // namespace kvasir::jinja

@@ -206,7 +206,7 @@ Result<Value> ToJsonFilter(Call& call) {
   return call.runtime.String(std::move(json));
 }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kSelectionFilters[] = {
     {"default", "default_value? boolean?", Default},
     {"d", "default_value? boolean?", Default},
     {"attr", "name", Attr},
@@ -221,7 +221,7 @@ constexpr Builtin kFilters[] = {
 }  // namespace
 
 std::span<const Builtin> SelectionFilters() {
-  return kFilters;
+  return kSelectionFilters;
 }
 
 }  // namespace kvasir::jinja

@@ -262,7 +262,7 @@ Result<Value> Items(Call& call) {
   return GeneratorOver(call.runtime, std::move(pairs));
 }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kSequenceFilters[] = {
     {"first", "", First},
     {"last", "", Last},
     {"length", "", LengthOf},
@@ -285,7 +285,7 @@ constexpr Builtin kFilters[] = {
 }  // namespace
 
 std::span<const Builtin> SequenceFilters() {
-  return kFilters;
+  return kSequenceFilters;
 }
 
 }  // namespace kvasir::jinja

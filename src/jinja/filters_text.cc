@@ -181,7 +181,7 @@ Result<Value> UrlEncode(Call& call) {
   return call.runtime.String(std::move(out));
 }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kTextFilters[] = {
     {"upper", "", Changed<ToUpper>},
     {"lower", "", Changed<ToLower>},
     {"capitalize", "", Changed<Capitalize>},
@@ -199,7 +199,7 @@ constexpr Builtin kFilters[] = {
 }  // namespace
 
 std::span<const Builtin> TextFilters() {
-  return kFilters;
+  return kTextFilters;
 }
 
 }  // namespace kvasir::jinja

@@ -29,7 +29,7 @@ std::string Inserted(Call& call, size_t index, std::string_view text) {
 }
 
 template <std::string (*change)(std::string_view)>
-Result<Value> Changed(Call& call) {
+Result<Value> ChangedSelf(Call& call) {
   KV_TRY(call.runtime.Step(1 + call.self.text().size() / 32));
   return Same(call, change(call.self.text()));
 }
@@ -142,17 +142,17 @@ Result<Value> FormatMap(Call& call) {
   return FormatBraces(call.runtime, call.self, arguments);
 }
 
-Result<Value> NotSupported(Call& call) {
+Result<Value> NoSuchMethod(Call& call) {
   return Fail(ErrorCode::kUnsupported, fmt::format("the method {}() of strings is not supported", call.name));
 }
 
-constexpr Builtin kMethods[] = {
-    {"upper", "", Changed<ToUpper>},
-    {"lower", "", Changed<ToLower>},
-    {"title", "", Changed<ToTitle>},
-    {"capitalize", "", Changed<Capitalize>},
-    {"swapcase", "", Changed<SwapCase>},
-    {"casefold", "", Changed<CaseFold>},
+constexpr Builtin kStringMethods[] = {
+    {"upper", "", ChangedSelf<ToUpper>},
+    {"lower", "", ChangedSelf<ToLower>},
+    {"title", "", ChangedSelf<ToTitle>},
+    {"capitalize", "", ChangedSelf<Capitalize>},
+    {"swapcase", "", ChangedSelf<SwapCase>},
+    {"casefold", "", ChangedSelf<CaseFold>},
     {"strip", "/chars?", StripMethod<Side::kBoth>},
     {"lstrip", "/chars?", StripMethod<Side::kLeft>},
     {"rstrip", "/chars?", StripMethod<Side::kRight>},
@@ -167,9 +167,9 @@ constexpr Builtin kMethods[] = {
     {"join", "/iterable", JoinMethod},
     {"format", "*", FormatMethod},
     {"format_map", "/mapping", FormatMap},
-    {"encode", "*", NotSupported},
-    {"maketrans", "*", NotSupported},
-    {"translate", "*", NotSupported},
+    {"encode", "*", NoSuchMethod},
+    {"maketrans", "*", NoSuchMethod},
+    {"translate", "*", NoSuchMethod},
 };
 
 Result<Value> Unescape(Call& call) {
@@ -181,7 +181,7 @@ Result<Value> StripTagsMethod(Call& call) {
 }
 
 /// Markup.escape is a class method: it escapes its argument.
-Result<Value> Escape(Call& call) {
+Result<Value> EscapeSelf(Call& call) {
   KV_ASSIGN(const std::string shown, ToStr(call.runtime, *call[0]));
   return call.runtime.String(call[0]->is_markup() ? shown : EscapeHtml(shown), true);
 }
@@ -189,13 +189,13 @@ Result<Value> Escape(Call& call) {
 constexpr Builtin kMarkupMethods[] = {
     {"unescape", "", Unescape},
     {"striptags", "", StripTagsMethod},
-    {"escape", "/s", Escape},
+    {"escape", "/s", EscapeSelf},
 };
 
 }  // namespace
 
 std::span<const Builtin> StringMethods() {
-  return kMethods;
+  return kStringMethods;
 }
 std::span<const Builtin> MarkupMethods() {
   return kMarkupMethods;

@@ -212,7 +212,7 @@ Result<Value> Partition(Call& call) {
   return call.runtime.MakeTuple({part(text.substr(0, at)), part(separator), part(text.substr(at + separator.size()))});
 }
 
-constexpr Builtin kMethods[] = {
+constexpr Builtin kSearchMethods[] = {
     {"find", "/sub /start? /end?", Find<false>},
     {"rfind", "/sub /start? /end?", Find<true>},
     {"index", "/sub /start? /end?", Index<false>},
@@ -230,7 +230,7 @@ constexpr Builtin kMethods[] = {
 }  // namespace
 
 std::span<const Builtin> StringSearches() {
-  return kMethods;
+  return kSearchMethods;
 }
 
 }  // namespace kvasir::jinja
