@@ -77,6 +77,17 @@ def test_conversations_stay_in_the_browser(window):
     expect(other.page.locator(".conversation")).to_have_count(0)
 
 
+def test_a_click_on_stop_counts_though_words_arrive_meanwhile(page):
+    ask_without_end(page)
+    box = page.get_by_role("button", name="Stop the answer").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    length = len(answers(page).locator(".markdown").inner_text())
+    wait_until(page, f"document.querySelector('.assistant .markdown').innerText.length > {length}")
+    page.mouse.up()
+    wait_for_end(page)
+
+
 def test_stop_ends_the_request_on_the_server(page, server):
     before = server.metric("kvasir_requests_cancelled_total")
     ask_without_end(page)

@@ -37,6 +37,7 @@ export class Composer {
   }
 
   setAnswering(answering) {
+    if (answering === this.answering) return; // a click is lost where the icon is replaced between press and release
     this.answering = answering;
     this.update();
   }
