@@ -11,8 +11,8 @@
 # COLD rooms hold no code in which time is spent when it runs. They and the tests are two thirds of what there is to
 # compile: where nothing is shipped (presets dev, asan, tsan, fuzz) they are optimised less, which takes a quarter less.
 #
-# UNITY rooms (UNITY_TESTS: tests) may be compiled eight files at a time, which takes a fifth of the time: four seconds
-# of a file are headers. Presets that are built from nothing more often than changed do so (KVASIR_UNITY). The price is
+# UNITY rooms (UNITY_TESTS: tests) may be compiled eight files at a time: headers take about four seconds of each file.
+# Presets that are built from nothing more often than changed do so (KVASIR_UNITY). The price is
 # that a name in an anonymous namespace must be unique within the room.
 include(GNUInstallDirs)
 find_package(Threads REQUIRED)
