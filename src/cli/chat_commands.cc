@@ -6,19 +6,9 @@
 #include <vector>
 
 #include "base/nearest.h"
+#include "cli/utf8_text.h"
 
 namespace kvasir::cli {
-namespace {
-
-std::string_view Trim(std::string_view text) {
-  constexpr std::string_view kSpace = " \t";
-  const size_t begin = text.find_first_not_of(kSpace);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
-}
-
-}  // namespace
-
 std::span<const ChatCommandInfo> ChatCommands() {
   static constexpr auto kCommands = std::to_array<ChatCommandInfo>({
       {"/help", "", "show this", ChatVerb::kHelp},
@@ -40,7 +30,7 @@ ChatLine ParseChatLine(std::string_view line) {
   const std::string name(line.substr(0, end));
   std::vector<std::string> known;
   for (const ChatCommandInfo& command : ChatCommands()) {
-    if (name == command.name) return {.verb = command.verb, .text = std::string(Trim(line.substr(end)))};
+    if (name == command.name) return {.verb = command.verb, .text = std::string(TrimBlanks(line.substr(end)))};
     known.emplace_back(command.name);
   }
   if (name == "/quit" || name == "/bye") return {.verb = ChatVerb::kExit};

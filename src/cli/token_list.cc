@@ -10,14 +10,7 @@
 namespace kvasir::cli {
 namespace {
 
-constexpr std::string_view kSpace = " \t\r\n\f\v";
 constexpr size_t kShownBytes = 20;
-
-std::string_view TrimBlanks(std::string_view text) {
-  const size_t begin = text.find_first_not_of(kSpace);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
-}
 
 std::string Shown(std::string_view item) {
   return Escape(item.substr(0, kShownBytes)) + (item.size() > kShownBytes ? "..." : "");
@@ -33,7 +26,7 @@ Result<std::vector<int32_t>> ParseTokenList(std::string_view text) {
     text = text.substr(1, text.size() - 2);
   }
   std::vector<int32_t> ids;
-  const std::string separators = std::string(kSpace) + ",";
+  const std::string separators = std::string(kBlanks) + ",";
   for (size_t at = text.find_first_not_of(separators); at != std::string_view::npos;) {
     const size_t end = std::min(text.find_first_of(separators, at), text.size());
     const std::string_view item = text.substr(at, end - at);

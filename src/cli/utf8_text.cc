@@ -75,6 +75,12 @@ std::string Harmless(std::string_view text) {
   return out;
 }
 
+std::string_view TrimBlanks(std::string_view text) {
+  const size_t begin = text.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
+}
+
 std::string Escape(std::string_view bytes) {
   std::string out;
   for (size_t at = 0; at < bytes.size();) {

@@ -19,6 +19,12 @@ namespace kvasir::cli {
 /// An error that names `what` and the place, unless `bytes` is UTF-8.
 [[nodiscard]] Status CheckUtf8(std::string_view bytes, std::string_view what);
 
+/// Space, and the controls that are blank like it.
+inline constexpr std::string_view kBlanks = " \t\r\n\f\v";
+
+/// `text` without blanks at its ends.
+[[nodiscard]] std::string_view TrimBlanks(std::string_view text);
+
 /// One line that shows `bytes` and can be read back: \n \t \r \\, and \xNN for other controls and what is not UTF-8.
 [[nodiscard]] std::string Escape(std::string_view bytes);
 

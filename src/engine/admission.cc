@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/seconds_since.h"
 #include "engine/scheduler_impl.h"
 
 namespace kvasir {
@@ -122,7 +123,7 @@ void Scheduler::Impl::Start(ScheduledRequest& request, const kvcache::PrefixMatc
   request.kv_bytes = request.sequence->bytes();
   const bool first = request.queue_seconds < 0;
   if (first) {
-    request.queue_seconds = std::chrono::duration<double>(SchedulerClock::now() - request.submitted).count();
+    request.queue_seconds = base::SecondsSince(request.submitted);
     request.cached_tokens = match.length;
     request.generator.Begin(match.length);
   }

@@ -12,6 +12,7 @@
 #include "engine/cache_size.h"
 #include "engine/engine_impl.h"
 #include "engine/inspect_encoder.h"
+#include "engine/inspect_tensors.h"
 #include "engine/kv_plan.h"
 #include "engine/memory_plan.h"
 #include "kernels/kernels.h"
@@ -97,13 +98,7 @@ Result<ModelSummary> InspectModel(const EngineOptions& given) {
     }
     summary.metadata.push_back({files::Printable(entry.key), std::move(type), files::FormatValue(entry.value)});
   }
-  for (const tensor::TensorView& view : gguf.tensors()) {
-    summary.tensors.push_back({files::Printable(view.name),
-                               std::string(tensor::DTypeName(view.dtype)),
-                               {view.shape.begin(), view.shape.begin() + view.dims},
-                               view.bytes});
-    summary.parameters += view.elements();
-  }
+  AddTensors(gguf.tensors(), summary);
   const auto config = model::ReadConfig(gguf, options.context_tokens);
   if (!config) {
     // A vocabulary, or a model Kvasir cannot run: its metadata and tensors are still worth seeing.

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/check.h"
+#include "engine/inspect_tensors.h"
 #include "engine/pooling.h"
 #include "engine/sentence_recipe.h"
 #include "files/gguf_metadata.h"
@@ -27,14 +28,8 @@ std::string TypeOf(std::span<const TensorEntry> tensors) {
   return most == bytes.end() ? "" : most->first;
 }
 
-void AddTensors(const files::SafetensorsFile& file, ModelSummary& summary) {
-  for (const tensor::TensorView& view : file.tensors()) {
-    summary.tensors.push_back({files::Printable(view.name),
-                               std::string(tensor::DTypeName(view.dtype)),
-                               {view.shape.begin(), view.shape.begin() + view.dims},
-                               view.bytes});
-    summary.parameters += view.elements();
-  }
+void AddContents(const files::SafetensorsFile& file, ModelSummary& summary) {
+  AddTensors(file.tensors(), summary);
   summary.file_type = TypeOf(summary.tensors);
   for (const auto& [key, value] : file.contents().metadata) {
     summary.metadata.push_back({files::Printable(key), "string", files::Printable(value)});
@@ -69,7 +64,7 @@ Result<ModelSummary> InspectEncoder(const std::string& folder) {
   summary.info.path = folder;
   summary.info.name = (path.has_filename() ? path : path.parent_path()).filename().string();
   summary.info.file_bytes = file.total_bytes();
-  AddTensors(file, summary);
+  AddContents(file, summary);
   if (const Status known = AddConfig(folder, summary); !known) summary.cannot_run = known.error().message;
   return summary;
 }

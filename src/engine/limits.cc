@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "base/aligned.h"
+#include "base/seconds_since.h"
 #include "base/thread_pool.h"
 #include "engine/peak_memory.h"
 #include "kernels/kernels.h"
@@ -25,11 +26,11 @@ double BestRate(base::ThreadPool& pool, double seconds, const std::function<doub
     std::vector<double> amounts(static_cast<size_t>(pool.size()));
     const Clock::time_point begin = Clock::now();
     pool.Run([&](int thread) { amounts[static_cast<size_t>(thread)] = work(thread); });
-    const double elapsed = std::chrono::duration<double>(Clock::now() - begin).count();
+    const double elapsed = base::SecondsSince(begin);
     double total = 0;
     for (const double amount : amounts) total += amount;
     best = std::max(best, total / elapsed);
-  } while (std::chrono::duration<double>(Clock::now() - start).count() < seconds);
+  } while (base::SecondsSince(start) < seconds);
   return best;
 }
 

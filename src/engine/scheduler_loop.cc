@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/seconds_since.h"
 #include "engine/prompt_share.h"
 #include "engine/scheduler_impl.h"
 #include "engine/step.h"
@@ -140,7 +141,7 @@ Status Scheduler::Impl::ComputeStep(std::span<ScheduledRequest* const> step) {
   }
   const auto start = SchedulerClock::now();
   const Status status = RunStep(engine, rows, &step_cancel);
-  const double seconds = std::chrono::duration<double>(SchedulerClock::now() - start).count();
+  const double seconds = base::SecondsSince(start);
   if (status) pace.Observe(streams, prompt_rows, seconds);
   const std::lock_guard lock(mutex);
   for (ScheduledRequest* request : step) request->in_step = false;
@@ -207,7 +208,7 @@ void Scheduler::Impl::Conclude(std::unique_ptr<ScheduledRequest> request, Result
   DropSequence(*request);
   Result<Completion> result = std::unexpected(Error{});
   if (reason) {
-    const double waited = std::chrono::duration<double>(SchedulerClock::now() - request->submitted).count();
+    const double waited = base::SecondsSince(request->submitted);
     result = Completion{.generation = request->generator.Finish(*reason, kv_bytes),
                         .cache = request->cache,
                         .queue_seconds = request->queue_seconds < 0 ? waited : request->queue_seconds,

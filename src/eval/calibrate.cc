@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/seconds_since.h"
 #include "engine/calibration_file.h"
 #include "engine/engine_impl.h"
 #include "engine/kv_plan.h"
@@ -323,7 +324,7 @@ Result<CalibrateReport> Calibrate(const CalibrateOptions& options) {
   KV_TRY(WriteCalibration(report.path, ModelHash(impl.gguf), impl.kv_shape, data));
   std::error_code error;
   report.bytes = std::filesystem::file_size(report.path, error);
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.seconds = base::SecondsSince(start);
   return report;
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/seconds_since.h"
 #include "engine/tokenizer_impl.h"
 #include "eval/bootstrap.h"
 #include "eval/branches.h"
@@ -291,7 +292,7 @@ Result<EvictionReport> Evaluation::Run(const EngineOptions& options) {
   KV_TRY(MeasureText());
   KV_TRY(AskQuestions());
   Summarise();
-  report_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  report_.seconds = base::SecondsSince(start);
   return std::move(report_);
 }
 

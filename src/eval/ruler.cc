@@ -9,6 +9,7 @@
 #include <chrono>
 
 #include "base/check.h"
+#include "base/seconds_since.h"
 #include "eval/distribution.h"
 #include "eval/ruler_questions.h"
 #include "eval/runner.h"
@@ -99,7 +100,7 @@ Result<RulerReport> EvalRuler(const EngineOptions& options, const RulerPlan& pla
     }
   }
   eval::Summarise(report, plan.seed);
-  report.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  report.seconds = base::SecondsSince(start);
   return report;
 }
 

@@ -8,8 +8,6 @@
 // makes cost a few states a round and not all of them.
 #include "grammar/dfa.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
 #include <span>
@@ -22,13 +20,6 @@ namespace {
 
 // Members of all sets together that a subset construction may look at.
 constexpr size_t kMostWork = 30'000'000;
-
-std::unexpected<Error> TooManyStates() {
-  return Fail(ErrorCode::kResourceExhausted,
-              fmt::format("the grammar needs more than {} states; use smaller repeats (maxLength, maxItems, {{m,n}}), "
-                          "simpler patterns or fewer alternatives",
-                          kMostStates));
-}
 
 struct ListHash {
   size_t operator()(const std::vector<uint32_t>& list) const {
@@ -82,7 +73,7 @@ class SubsetConstruction {
   // Cuts the symbols at every place where an edge of a member begins or ends; between two cuts all symbols lead to the
   // same set.
   Status Expand(uint32_t id) {
-    if (sets_.size() > kMostStates || work_ > kMostWork) return TooManyStates();
+    if (sets_.size() > kMostStates || work_ > kMostWork) return TooManyStates(kMostStates);
     edges_.clear();
     cuts_.clear();
     for (const uint32_t member : *sets_[id]) {
@@ -274,7 +265,7 @@ Result<Dfa> Intersection(const Dfa& a, const Dfa& b) {
   };
   find(0, 0);
   for (uint32_t id = 0; id < pairs.size(); ++id) {
-    if (pairs.size() > kMostStates) return TooManyStates();
+    if (pairs.size() > kMostStates) return TooManyStates(kMostStates);
     const auto [x, y] = pairs[id];
     auto left = a.states[x].edges.begin();
     auto right = b.states[y].edges.begin();

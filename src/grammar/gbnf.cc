@@ -17,9 +17,7 @@
 namespace kvasir::grammar {
 namespace {
 
-constexpr int kDeepestGroup = 200;
 constexpr int kMostStacked = 4;  // repeats of one part: a*+?
-constexpr int kMostTimes = 65'535;
 constexpr size_t kLongestGrammar = 1 << 20;
 
 bool IsNameCharacter(char c) {

@@ -8,14 +8,6 @@
 namespace kvasir::grammar {
 namespace {
 
-std::unexpected<Error> TooManyNfaStates() {
-  return Fail(
-      ErrorCode::kResourceExhausted,
-      fmt::format("the grammar needs more than {} states; use smaller repeats (maxLength, maxItems, {{m,n}}) or "
-                  "fewer alternatives",
-                  kMostNfaStates));
-}
-
 class Builder {
  public:
   explicit Builder(const SymbolNumbers& numbers) : numbers_(numbers) { Add(); }
@@ -23,9 +15,7 @@ class Builder {
   // Adds what reads `expr` from the state `from` on, and returns the state where it has been read. Nothing is ever
   // added that leads back into `from` itself, so several parts may begin there.
   Result<uint32_t> Build(const Expr& expr, uint32_t from) {
-    if (nfa_.states.size() > kMostNfaStates) {
-      return TooManyNfaStates();
-    }
+    if (nfa_.states.size() > kMostNfaStates) return TooManyStates(kMostNfaStates);
     return std::visit([&](const auto& value) { return BuildPart(value, from); }, expr->value);
   }
 
@@ -52,7 +42,7 @@ class Builder {
     return to;
   }
   Result<uint32_t> BuildPart(const Text& text, uint32_t from) {
-    if (text.bytes.size() > kMostNfaStates) return TooManyNfaStates();
+    if (text.bytes.size() > kMostNfaStates) return TooManyStates(kMostNfaStates);
     for (const char c : text.bytes) from = Read(from, static_cast<uint8_t>(c), static_cast<uint8_t>(c));
     return from;
   }
@@ -139,6 +129,13 @@ class Builder {
 };
 
 }  // namespace
+
+std::unexpected<Error> TooManyStates(size_t most) {
+  return Fail(ErrorCode::kResourceExhausted,
+              fmt::format("the grammar needs more than {} states; use smaller repeats (maxLength, maxItems, {{m,n}}), "
+                          "simpler patterns or fewer alternatives",
+                          most));
+}
 
 Result<Nfa> BuildNfa(const Expr& expr, const SymbolNumbers& numbers) {
   Builder builder(numbers);

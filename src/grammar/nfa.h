@@ -28,6 +28,9 @@ struct Nfa {
 /// needs more is refused.
 inline constexpr size_t kMostNfaStates = 400'000;
 
+/// The error (kResourceExhausted) of an automaton of more than `most` states, and the way out.
+[[nodiscard]] std::unexpected<Error> TooManyStates(size_t most);
+
 /// How the symbols of calls and special tokens are numbered.
 struct SymbolNumbers {
   std::function<Symbol(const RuleCall&)> call;

@@ -180,12 +180,7 @@ class Linker {
       rule.dfa = Minimized(dfa);
       if (i > 0 && rule.maybe_empty) LoseEmptyText(rule.dfa);
       states += rule.dfa.states.size();
-      if (states > kMostStates) {
-        return Fail(ErrorCode::kResourceExhausted,
-                    fmt::format("the grammar needs more than {} states; use smaller repeats (maxLength, maxItems, "
-                                "{{m,n}}), simpler patterns or fewer alternatives",
-                                kMostStates));
-      }
+      if (states > kMostStates) return TooManyStates(kMostStates);
     }
     return {};
   }

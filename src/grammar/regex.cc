@@ -22,8 +22,6 @@
 namespace kvasir::grammar {
 namespace {
 
-constexpr int kDeepestRegexGroup = 200;
-constexpr int kMostRegexTimes = 65'535;
 constexpr size_t kLongestPattern = 64 << 10;
 
 const CharacterSet& Digits() {
@@ -88,7 +86,7 @@ class RegexParser : TextCursor {
   }
 
   Result<Expr> Alternatives() {
-    if (++depth_ > kDeepestRegexGroup) return Wrong(fmt::format("groups nest deeper than {}", kDeepestRegexGroup));
+    if (++depth_ > kDeepestGroup) return Wrong(fmt::format("groups nest deeper than {}", kDeepestGroup));
     std::vector<Expr> parts;
     do {
       std::vector<Expr> sequence;
@@ -140,8 +138,8 @@ class RegexParser : TextCursor {
 
   Result<int> Number() {
     if (!AtDigit()) return Wrong("a number is missing after {; write \\{ for the character {");
-    const int value = TakeNumber(kMostRegexTimes);
-    if (value > kMostRegexTimes) return Wrong(fmt::format("a repeat has more than {} times", kMostRegexTimes));
+    const int value = TakeNumber(kMostTimes);
+    if (value > kMostTimes) return Wrong(fmt::format("a repeat has more than {} times", kMostTimes));
     return value;
   }
 

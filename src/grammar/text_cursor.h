@@ -6,6 +6,10 @@
 
 namespace kvasir::grammar {
 
+/// Bounds of every notation: how deep groups may nest, and the largest number of a repeat.
+inline constexpr int kDeepestGroup = 200;
+inline constexpr int kMostTimes = 65'535;
+
 /// What the recursive descents over a notation share. The text must outlive it.
 class TextCursor {
  protected:

@@ -18,6 +18,7 @@
 #include <exception>
 #include <utility>
 
+#include "base/seconds_since.h"
 #include "server/no_throw.h"
 
 namespace kvasir::server {
@@ -223,7 +224,7 @@ asio::awaitable<Connection::Step> Connection::SendWhole(HttpRequest& request, co
   FixedExchange exchange(response);
   HttpRecord record;
   co_await Deliver(exchange, request, record);
-  record.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  record.seconds = base::SecondsSince(start);
   context_.service.Finished(request, record);
   if (keep_ && !record.client_left) co_return Step::kNext;
   co_await Linger();
@@ -263,7 +264,7 @@ asio::awaitable<Connection::Step> Connection::Answer(HttpRequest& request) {
   }
   exchange_.reset();
   record.summary = exchange->Summary();
-  record.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  record.seconds = base::SecondsSince(start);
   context_.service.Finished(request, record);
   if (record.client_left) co_return Step::kClose;
   if (keep_) co_return Step::kNext;

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/seconds_since.h"
 
 namespace kvasir::server {
 namespace {
@@ -160,7 +161,7 @@ void EmbeddingQueue::Compute(const Batch& batch) {
   {
     const std::lock_guard lock(mutex_);
     ++stats_.batches;
-    stats_.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    stats_.seconds += base::SecondsSince(start);
     if (vectors) stats_.texts += batch.texts.size();
     for (const std::vector<int32_t>& text : batch.texts) stats_.tokens += vectors ? text.size() : 0;
     if (!vectors) {

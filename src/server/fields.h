@@ -2,6 +2,7 @@
 // are each a 400 that names the member.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -14,6 +15,9 @@
 #include "server/json.h"
 
 namespace kvasir::server {
+
+/// Bytes of a name that a request gives to something, a tool or a schema: OpenAI's limit.
+inline constexpr size_t kLongestName = 64;
 
 /// The members of one object. The first problem is kept and every later read gives its default, so that a request is
 /// read top to bottom without a check per line; Finish tells. A member that is null counts as absent.

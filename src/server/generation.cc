@@ -12,7 +12,6 @@ namespace {
 
 // OpenAI's limits, where the engine itself has none.
 constexpr int kMostChoices = 128;
-constexpr size_t kMostStops = 32;
 constexpr size_t kMostStopTokens = 1024;
 constexpr size_t kLongestSalt = 1024;
 constexpr int kMostPriority = 1'000'000;

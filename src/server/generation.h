@@ -17,6 +17,9 @@
 
 namespace kvasir::server {
 
+/// Texts at most that may end an answer.
+inline constexpr size_t kMostStops = 32;
+
 /// The options of a request, apart from its prompt.
 struct GenerationOptions {
   SamplingOptions sampling;

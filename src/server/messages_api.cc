@@ -16,8 +16,6 @@
 namespace kvasir::server {
 namespace {
 
-constexpr size_t kMostStopSequences = 32;
-
 // "2023-06-01": the form of the API that the client expects. There has been one.
 ApiStatus CheckVersion(const Call& call) {
   const std::string_view version = call.http.Header("anthropic-version");
@@ -35,7 +33,7 @@ void ReadMessageOptions(Fields& fields, GenerationOptions& options) {
   } else {
     fields.Problem("max_tokens", "is missing");
   }
-  for (std::string& stop : fields.Texts("stop_sequences", kMostStopSequences)) options.stop.push_back(std::move(stop));
+  for (std::string& stop : fields.Texts("stop_sequences", kMostStops)) options.stop.push_back(std::move(stop));
   if (const Json* metadata = fields.Object("metadata")) {
     Fields inner(*metadata, "metadata");
     (void)inner.Text("user_id");  // who asks: no influence on the answer by definition

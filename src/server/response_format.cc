@@ -10,7 +10,6 @@ namespace kvasir::server {
 namespace {
 
 constexpr size_t kLongestText = 1 << 20;  // of a pattern or a grammar
-constexpr size_t kLongestSchemaName = 64;
 
 // `grammar` if it can be used with this model; otherwise the problem is noted.
 std::optional<Grammar> Usable(Result<Grammar> grammar, const std::string& path, Fields& fields, const Model& model) {
@@ -35,7 +34,7 @@ std::optional<Grammar> OfSchema(const Json* schema, const std::string& path, Fie
 
 // name, description and strict say nothing about the text: a schema is always kept.
 void ReadLabels(Fields& inner) {
-  (void)inner.Text("name", kLongestSchemaName);
+  (void)inner.Text("name", kLongestName);
   (void)inner.Text("description");
   (void)inner.Bool("strict");
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "base/seconds_since.h"
 #include "server/chat_prompt.h"
 #include "server/tools/call_constraint.h"
 
@@ -127,7 +128,7 @@ void Work::Observe(const State& state) const {
   }
   const Completion& end = **state.end;
   metrics_.CountFinished(FinishName(end.generation.reason));
-  metrics_.end_to_end.Observe(std::chrono::duration<double>(Clock::now() - start_).count());
+  metrics_.end_to_end.Observe(base::SecondsSince(start_));
   metrics_.queue.Observe(end.queue_seconds);
   metrics_.prefill.Observe(end.generation.prompt_seconds);
   metrics_.decode.Observe(end.generation.decode_seconds);

@@ -8,15 +8,14 @@ namespace kvasir::server {
 namespace {
 
 constexpr size_t kMostTools = 128;
-constexpr size_t kLongestToolName = 64;
 
 std::string ReadName(Fields& fields) {
   const std::string name = fields.Text("name").value_or("");
   if (name.empty()) {
     fields.Problem("name", "is missing");
-  } else if (name.size() > kLongestToolName || !std::all_of(name.begin(), name.end(), IsNameCharacter)) {
+  } else if (name.size() > kLongestName || !std::all_of(name.begin(), name.end(), IsNameCharacter)) {
     fields.Problem("name", fmt::format("is {}, but it must be 1 to {} letters, digits, '_', '-' or '.'", Shown(name),
-                                       kLongestToolName));
+                                       kLongestName));
   }
   return name;
 }

@@ -12,7 +12,7 @@ export class Composer {
     });
     input.addEventListener("input", () => this.update());
     input.addEventListener("keydown", (event) => this.onKey(event));
-    this.update();
+    this.show();
   }
 
   onKey(event) {
@@ -39,22 +39,27 @@ export class Composer {
   setAnswering(answering) {
     if (answering === this.answering) return; // a click is lost where the icon is replaced between press and release
     this.answering = answering;
-    this.update();
+    this.show();
   }
 
   focus() {
     this.input.focus();
   }
 
+  /** After every change of the text. The box is as high as it, up to a limit that the style sheet sets. */
   update() {
-    // The box is as high as its text, up to a limit that the style sheet sets.
     this.input.style.height = "auto";
     this.input.style.height = `${this.input.scrollHeight}px`;
+    this.button.disabled = !this.answering && this.input.value.trim() === "";
+  }
+
+  /** After a change between writing and waiting. */
+  show() {
     this.form.classList.toggle("answering", this.answering);
     fill(this.button, icon(this.answering ? "stop" : "send"));
     this.button.setAttribute("aria-label", this.answering ? "Stop the answer" : "Send");
     this.button.title = this.answering ? "Stop (Esc)" : "Send (Enter)";
-    this.button.disabled = !this.answering && this.input.value.trim() === "";
     this.hint.textContent = this.answering ? "Esc stops the answer" : "Enter sends, Shift+Enter begins a new line, ? shows all keys";
+    this.update();
   }
 }
