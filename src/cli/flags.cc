@@ -88,6 +88,10 @@ Flag Flag::Many(int least, int most) const {
   return Flag(option_->expected(least, most)->allow_extra_args());
 }
 
+Flag Flag::Environment(const std::string& variable) const {
+  return Flag(option_->envname(variable));
+}
+
 Flag AddText(CLI::App& app, const std::string& names, const std::string& type, const std::string& help,
              std::string& target) {
   return AddValue(app, names, type, help, [&target](std::string_view text) -> Status {

@@ -36,6 +36,8 @@ class Flag {
   Flag Needs(const Flag& other) const;
   /// It takes all values that follow, from `least` to `most`.
   Flag Many(int least, int most) const;
+  /// Where it is not given, the environment's `variable` is its value.
+  Flag Environment(const std::string& variable) const;
 
  private:
   CLI::Option* option_;

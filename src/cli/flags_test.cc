@@ -100,6 +100,20 @@ TEST(Flags, ChoicesAreListed) {
             "--compute is 'best', but it must be one of fast, balanced, precise, exact");
 }
 
+TEST(Flags, TheEnvironmentSaysHowManyThreads) {
+  ASSERT_EQ(setenv("KVASIR_THREADS", "3", 1), 0);
+  int threads = 0;
+  CLI::App app;
+  AddThreadsFlag(app, threads);
+  EXPECT_EQ(ErrorOf(app, {}), "");
+  EXPECT_EQ(threads, 3);
+  EXPECT_EQ(ErrorOf(app, {"-t", "2"}), "");
+  EXPECT_EQ(threads, 2);
+  ASSERT_EQ(setenv("KVASIR_THREADS", "many", 1), 0);
+  EXPECT_THAT(ErrorOf(app, {}), testing::StartsWith("--threads is 'many', but"));
+  ASSERT_EQ(unsetenv("KVASIR_THREADS"), 0);
+}
+
 TEST(Flags, RealNumbersAreFinite) {
   EXPECT_EQ(ParseReal("0.5").value(), 0.5);
   EXPECT_EQ(ParseReal("-1e3").value(), -1000);

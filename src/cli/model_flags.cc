@@ -32,7 +32,8 @@ Flag AddModelFlag(CLI::App& app, std::string& model) {
 
 Flag AddThreadsFlag(CLI::App& app, int& threads) {
   return AddCount(app, "-t,--threads", "CPU threads; 0 takes one per CPU (default 0)", threads, 0, kMaxThreads)
-      .Group(kGroup);
+      .Group(kGroup)
+      .Environment("KVASIR_THREADS");
 }
 
 void AddComputeFlag(CLI::App& app, ComputeMode& compute) {

@@ -18,16 +18,31 @@ def wikitext(data) -> str:
 
 
 @pytest.fixture
-def model(smollm2, tmp_path) -> str:
-    """The model under a name of its own, beside which a receipt disturbs nobody."""
-    folder = tmp_path / "models"
-    folder.mkdir()
-    os.symlink(MODELS / f"{smollm2}.gguf", folder / "own.gguf")
-    return str(folder / "own.gguf")
+def own(tmp_path):
+    """A model under a name of its own, beside which a receipt disturbs nobody."""
+
+    def link(path) -> str:
+        folder = tmp_path / "models"
+        folder.mkdir()
+        os.symlink(path, folder / "own.gguf")
+        return str(folder / "own.gguf")
+
+    return link
+
+
+@pytest.fixture
+def model(smollm2, own) -> str:
+    return own(MODELS / f"{smollm2}.gguf")
+
+
+@pytest.fixture
+def small(small_model, own) -> str:
+    """Where the figures do not matter."""
+    return own(small_model)
 
 
 def tune(model: str, text: str, *more: str) -> list[str]:
-    return ["tune", "-m", model, "--text", text, "--context", "512", "--chunks", "2", *more]
+    return ["tune", "-m", model, "--text", text, "--context", "256", "--chunks", "2", *more]
 
 
 def kv_of(kvasir, model: str, *more: str) -> tuple[str, str]:
@@ -66,7 +81,7 @@ def test_what_is_chosen_is_kept_and_read(kvasir, model, wikitext, tmp_path):
     path = Path(model).with_suffix(".kvasir.toml")
     assert report["receipt"] == str(path)
     receipt = tomllib.loads(path.read_text())
-    assert receipt["schema"] == 1 and receipt["kv"] == "ch3" and receipt["context"] == 512
+    assert receipt["schema"] == 1 and receipt["kv"] == "ch3" and receipt["context"] == 256
     assert re.fullmatch("[0-9a-f]{32}", receipt["model_hash"]) and receipt["calibration_hash"] == ""
     for name in ("mean_kld", "mean_kld_low", "mean_kld_high", "bytes", "peak_bytes", "tokens_per_gib"):
         assert receipt["measured"][name] == pytest.approx(rows["ch3"][name]), name
@@ -111,42 +126,42 @@ def test_what_is_chosen_is_kept_and_read(kvasir, model, wikitext, tmp_path):
         assert note.startswith(f"kvasir: the receipt {path} ") and why in note and "--no-receipt" in note, note
 
 
-def test_the_lowest_loss_within_so_many_bytes(kvasir, model, wikitext, tmp_path):
+def test_the_lowest_loss_within_so_many_bytes(kvasir, small, wikitext, tmp_path):
     sizes = {cache["kv"]: cache["peak_bytes"]
-             for cache in json.loads(kvasir.ok("inspect", model, "-c", "512", "--json"))["caches"]}
+             for cache in json.loads(kvasir.ok("inspect", small, "-c", "512", "--json"))["caches"]}
     own = tmp_path / "own.toml"
-    text = kvasir.ok(*tune(model, wikitext, "--kv", "f16", "--kv", "q8", "--kv", "ch2", "--kv-bytes", str(sizes["q8"]),
-                           "-o", str(own)))
+    text = kvasir.ok(*tune(small, wikitext, "--kv", "f16", "--kv", "q8", "--kv", "ch2", "--kv-bytes", str(sizes["q8"]),
+                           "--context", "512", "-o", str(own)))
     lines = text.splitlines()
-    assert re.search(r"^  f16 .* needs 11\.8 MB$", lines[1]), text
+    assert re.search(r"^  f16 .* needs 787 kB$", lines[1]), text
     assert any(line.startswith("> q8 ") for line in lines)
-    assert "q8: the lowest mean KLD of those that hold 512 tokens in 6.27 MB" in text
-    assert f"  kvasir run -m {model} --kv q8" in lines and f"Receipt: {own}" in lines
+    assert "q8: the lowest mean KLD of those that hold 512 tokens in 418 kB" in text
+    assert f"  kvasir run -m {small} --kv q8" in lines and f"Receipt: {own}" in lines
     assert tomllib.loads(own.read_text())["kv"] == "q8"
-    assert not Path(model).with_suffix(".kvasir.toml").exists()
-    message = kvasir.fails(*tune(model, wikitext, "--kv", "f16", "--kv-bytes", "1K"))
-    assert "none of the 1 caches holds 512 tokens in 1024 bytes; the smallest, f16, needs" in message
+    assert not Path(small).with_suffix(".kvasir.toml").exists()
+    message = kvasir.fails(*tune(small, wikitext, "--kv", "f16", "--kv-bytes", "1K"))
+    assert "none of the 1 caches holds 256 tokens in 1024 bytes; the smallest, f16, needs" in message
 
 
-def test_a_receipt_that_cannot_be_written_costs_no_table(kvasir, model, wikitext, tmp_path):
+def test_a_receipt_that_cannot_be_written_costs_no_table(kvasir, small, wikitext, tmp_path):
     (tmp_path / "file").write_text("")
     receipt = tmp_path / "file" / "receipt.toml"
-    done = kvasir(*tune(model, wikitext, "--kv", "q8", "--max-kld", "1", "--context", "256", "--output", str(receipt)))
+    done = kvasir(*tune(small, wikitext, "--kv", "q8", "--max-kld", "100", "--output", str(receipt)))
     assert done.returncode == 1
     assert re.search(r"\bq8 +8\.50 ", done.stdout.decode()), done.stdout
     assert str(receipt.parent) in done.stderr.decode() and "Receipt:" not in done.stdout.decode()
 
 
-def test_what_is_too_lossy_is_chosen_by_nobody(kvasir, model, wikitext):
-    done = kvasir(*tune(model, wikitext, "--kv", "ch2", "--max-kld", "0.0000001"))
+def test_what_is_too_lossy_is_chosen_by_nobody(kvasir, small, wikitext):
+    done = kvasir(*tune(small, wikitext, "--kv", "ch2", "--max-kld", "0.0000001"))
     assert done.returncode == 1
     assert "no cache has a mean KLD of at most 1e-07" in done.stderr.decode() and "ch2 comes nearest" in done.stderr.decode()
     assert b"ch2" in done.stdout
-    assert not Path(model).with_suffix(".kvasir.toml").exists()
+    assert not Path(small).with_suffix(".kvasir.toml").exists()
 
 
-def test_it_says_what_it_will_cost_and_what_it_lacks(kvasir, model, wikitext):
-    done = kvasir("tune", "-m", model, "-f", wikitext, "-c", "256", "--chunks", "2", "--max-kld", "5", "--evict", "knorm",
+def test_it_says_what_it_will_cost_and_what_it_lacks(kvasir, small, wikitext):
+    done = kvasir("tune", "-m", small, "-f", wikitext, "-c", "256", "--chunks", "2", "--max-kld", "100", "--evict", "knorm",
                   "--no-receipt", "--json")
     assert done.returncode == 0, done.stderr
     notes = done.stderr.decode()
@@ -154,7 +169,7 @@ def test_it_says_what_it_will_cost_and_what_it_lacks(kvasir, model, wikitext):
     assert re.search(r"12 caches on 2 chunks of 256 tokens, beside exact mode: about [\d.]+ (s|min) if none is given up", notes)
     report = json.loads(done.stdout)
     assert report["receipt"] is None and report["chosen"]
-    assert not Path(model).with_suffix(".kvasir.toml").exists()
+    assert not Path(small).with_suffix(".kvasir.toml").exists()
     rows = {row["kv"]: row for row in report["rows"]}
     assert list(rows)[0] == "f16" and list(rows)[-1] == "ch4,evict=knorm,budget=25%"
     assert rows["q8,evict=knorm,budget=50%"]["bytes"] <= rows["q8"]["bytes"]
@@ -162,11 +177,11 @@ def test_it_says_what_it_will_cost_and_what_it_lacks(kvasir, model, wikitext):
 
 
 def test_ctrl_c_keeps_whole_chunks(terminal, model, wikitext):
-    screen = terminal("tune", "-m", model, "-f", wikitext, "-c", "256", "--chunks", "60", "--max-kld", "1", "--kv", "f16",
+    screen = terminal("tune", "-m", model, "-f", wikitext, "-c", "128", "--chunks", "60", "--max-kld", "1", "--kv", "f16",
                       "--kv", "q8")
     screen.expect(r"chunk 4 of 60 · 2 caches")
     screen.send("\x03")
-    screen.expect(r"3 chunks of 256 tokens \(interrupted\)")
+    screen.expect(r"3 chunks of 128 tokens \(interrupted\)")
     screen.expect("q8: the fewest bytes")
     assert screen.wait() == 130
 
@@ -185,8 +200,8 @@ def test_wrong_calls(kvasir, args, expected):
     assert expected in kvasir.fails("tune", "-m", "x", "-f", "x", *args, code=2)
 
 
-def test_several_caches_against_one_exact_pass(kvasir, smollm2, wikitext, tmp_path):
-    call = ["eval", "kld", "-m", smollm2, "-f", wikitext, "-c", "256", "--chunks", "2", "--compute", "precise"]
+def test_several_caches_against_one_exact_pass(kvasir, small_model, wikitext, tmp_path):
+    call = ["eval", "kld", "-m", small_model, "-f", wikitext, "-c", "256", "--chunks", "2", "--compute", "precise"]
     svg = tmp_path / "caches.svg"
     got = json.loads(kvasir.ok(*call, "--kv", "q8", "--kv", "ch4", "--kv", "f16", "--json", "--plot", str(svg)))
     alone = json.loads(kvasir.ok(*call, "--kv", "ch4", "--json"))
