@@ -60,7 +60,7 @@ def served(home: Path, model: str, *more: str) -> str:
 
 
 def test_what_is_chosen_is_kept_and_read(kvasir, model, wikitext, tmp_path):
-    caches = ["--kv", "f16", "--kv", "q8", "--kv", "ch3"]
+    caches = ["--context", "512", "--kv", "f16", "--kv", "q8", "--kv", "ch3"]
     svg = tmp_path / "frontier.svg"
     report = json.loads(kvasir.ok(*tune(model, wikitext, *caches, "--max-kld", "1", "--json", "--plot", str(svg))))
     assert report["chosen"] == "ch3" and report["chunks"] == 2 and not report["interrupted"]
@@ -81,7 +81,7 @@ def test_what_is_chosen_is_kept_and_read(kvasir, model, wikitext, tmp_path):
     path = Path(model).with_suffix(".kvasir.toml")
     assert report["receipt"] == str(path)
     receipt = tomllib.loads(path.read_text())
-    assert receipt["schema"] == 1 and receipt["kv"] == "ch3" and receipt["context"] == 256
+    assert receipt["schema"] == 1 and receipt["kv"] == "ch3" and receipt["context"] == 512
     assert re.fullmatch("[0-9a-f]{32}", receipt["model_hash"]) and receipt["calibration_hash"] == ""
     for name in ("mean_kld", "mean_kld_low", "mean_kld_high", "bytes", "peak_bytes", "tokens_per_gib"):
         assert receipt["measured"][name] == pytest.approx(rows["ch3"][name]), name
@@ -133,7 +133,7 @@ def test_the_lowest_loss_within_so_many_bytes(kvasir, small, wikitext, tmp_path)
     text = kvasir.ok(*tune(small, wikitext, "--kv", "f16", "--kv", "q8", "--kv", "ch2", "--kv-bytes", str(sizes["q8"]),
                            "--context", "512", "-o", str(own)))
     lines = text.splitlines()
-    assert re.search(r"^  f16 .* needs 787 kB$", lines[1]), text
+    assert re.search(r"^  f16 .* needs 786 kB$", lines[1]), text
     assert any(line.startswith("> q8 ") for line in lines)
     assert "q8: the lowest mean KLD of those that hold 512 tokens in 418 kB" in text
     assert f"  kvasir run -m {small} --kv q8" in lines and f"Receipt: {own}" in lines
@@ -177,11 +177,11 @@ def test_it_says_what_it_will_cost_and_what_it_lacks(kvasir, small, wikitext):
 
 
 def test_ctrl_c_keeps_whole_chunks(terminal, model, wikitext):
-    screen = terminal("tune", "-m", model, "-f", wikitext, "-c", "128", "--chunks", "60", "--max-kld", "1", "--kv", "f16",
+    screen = terminal("tune", "-m", model, "-f", wikitext, "-c", "256", "--chunks", "60", "--max-kld", "1", "--kv", "f16",
                       "--kv", "q8")
     screen.expect(r"chunk 4 of 60 · 2 caches")
     screen.send("\x03")
-    screen.expect(r"3 chunks of 128 tokens \(interrupted\)")
+    screen.expect(r"3 chunks of 256 tokens \(interrupted\)")
     screen.expect("q8: the fewest bytes")
     assert screen.wait() == 130
 
