@@ -39,7 +39,7 @@ def test_generated_requests(serve, tmp_path):
     path = tmp_path / "openapi.json"
     path.write_text(json.dumps(specification("smollm2")))
     run = subprocess.run(
-        [Path(sys.executable).with_name("st"), "run", path, "--url", server.url, "--max-examples", "25", "--checks", CHECKS,
+        [Path(sys.executable).with_name("st"), "run", path, "--url", server.url, "--max-examples", "15", "--checks", CHECKS,
          "--phases", "fuzzing", "--workers", "2", "--request-timeout", "60", "--suppress-health-check", "all", "--seed",
          "1", "--generation-database", "none"],
         capture_output=True, text=True, check=False, cwd=tmp_path)
