@@ -206,7 +206,7 @@ const bool kRegistered = [] {
       for (const int64_t b : {16, 64, 512}) {
         for (const int planes : {1, 2}) Register("Gemm", {dtype, shape.n, shape.k, b, planes}, shape.of, Gemm);
       }
-      Register("Gemv", {dtype, shape.n, shape.k, 1, 2}, shape.of, Gemv);
+      for (const int64_t b : {1, 4, 8}) Register("Gemv", {dtype, shape.n, shape.k, b, 2}, shape.of, Gemv);
     }
   }
   for (const Shape& head : kHeads) Register("Gemv", {DType::kQ8_0, head.n, head.k, 1}, head.of, Gemv);
