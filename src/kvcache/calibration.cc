@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "base/check.h"
@@ -193,6 +194,54 @@ std::vector<double> RangeMoment::Mean() const {
   std::vector<double> mean = sum_;
   for (double& square : mean) square /= static_cast<double>(pages_);
   return mean;
+}
+
+FeatureTails::FeatureTails(int dim, int64_t tokens, double outside)
+    : outside_(outside),
+      kept_(static_cast<size_t>(outside * static_cast<double>(tokens)) + 1),
+      counts_(static_cast<size_t>(dim), 0),
+      most_(static_cast<size_t>(dim)),
+      less_(static_cast<size_t>(dim)) {
+  KV_CHECK(outside >= 0 && outside < 0.5);
+}
+
+void FeatureTails::Keep(std::vector<float>& heap, float x) const {
+  if (heap.size() == kept_) {
+    if (x <= heap.front()) return;
+    std::ranges::pop_heap(heap, std::greater{});
+    heap.pop_back();
+  }
+  heap.push_back(x);
+  std::ranges::push_heap(heap, std::greater{});
+}
+
+void FeatureTails::Add(std::span<const float> x) {
+  KV_CHECK(x.size() % counts_.size() == 0);
+  for (size_t i = 0; i < x.size(); ++i) {
+    if (!std::isfinite(x[i])) continue;
+    const size_t d = i % counts_.size();
+    counts_[d] += 1;
+    Keep(most_[d], x[i]);
+    Keep(less_[d], -x[i]);
+  }
+}
+
+float FeatureTails::Nearest(std::vector<float> heap, size_t outside) {
+  std::ranges::sort(heap, std::greater{});
+  return heap[std::min(outside, heap.size() - 1)];
+}
+
+FeatureRanges FeatureTails::Ranges() const {
+  if (std::ranges::count(counts_, 0) > 0) return {};
+  FeatureRanges ranges;
+  for (size_t d = 0; d < counts_.size(); ++d) {
+    const auto outside = static_cast<size_t>(outside_ * static_cast<double>(counts_[d]));
+    ranges.least.push_back(-Nearest(less_[d], 0));
+    ranges.most.push_back(Nearest(most_[d], 0));
+    ranges.low.push_back(-Nearest(less_[d], outside));
+    ranges.high.push_back(Nearest(most_[d], outside));
+  }
+  return ranges;
 }
 
 HalfCalibration MakeCalibration(std::span<const double> h, std::span<const double> squared_ranges, double damping) {

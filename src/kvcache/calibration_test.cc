@@ -181,6 +181,44 @@ TEST(CalibrationTest, TheRotatedMetricGivesRotatedErrorsTheSameLoss) {
   }
 }
 
+TEST(FeatureTailsTest, AreThoseOfTheSortedNumbers) {
+  constexpr int kDim = 3;
+  constexpr size_t kCount = 1000;
+  std::mt19937 engine(5);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(kDim * kCount);
+  for (float& value : x) value = normal(engine);
+  for (const double outside : {0.0, 0.005, 0.1}) {
+    // More tokens may have been announced than came.
+    FeatureTails tails(kDim, kCount + 500, outside);
+    tails.Add(std::span(x).first(300 * kDim));
+    tails.Add(std::span(x).subspan(300 * kDim));
+    const FeatureRanges ranges = tails.Ranges();
+    for (size_t d = 0; d < kDim; ++d) {
+      std::vector<float> sorted;
+      for (size_t i = d; i < x.size(); i += kDim) sorted.push_back(x[i]);
+      std::ranges::sort(sorted);
+      const auto beyond = static_cast<size_t>(outside * kCount);
+      EXPECT_EQ(ranges.least[d], sorted.front());
+      EXPECT_EQ(ranges.most[d], sorted.back());
+      EXPECT_EQ(ranges.low[d], sorted[beyond]);
+      EXPECT_EQ(ranges.high[d], sorted[kCount - 1 - beyond]);
+    }
+  }
+}
+
+TEST(FeatureTailsTest, WhatIsNotFiniteDoesNotCount) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  FeatureTails tails(2, 4, 0.25);
+  EXPECT_TRUE(tails.Ranges().low.empty());
+  tails.Add(std::vector<float>{1, infinity});
+  EXPECT_TRUE(tails.Ranges().low.empty());
+  tails.Add(std::vector<float>{-infinity, 7, -2, std::nanf(""), 5, 8});
+  const FeatureRanges ranges = tails.Ranges();
+  EXPECT_THAT(ranges.least, testing::ElementsAre(-2, 7));
+  EXPECT_THAT(ranges.most, testing::ElementsAre(5, 8));
+}
+
 TEST(FitLevelsTest, FindsTheLevelsThatAreThere) {
   std::vector<LevelSample> samples;
   for (const float position : {-1.0F, -0.25F, 0.5F, 1.0F}) {

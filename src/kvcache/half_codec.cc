@@ -99,6 +99,18 @@ constexpr std::array kCodecs = {
               .about = "2 bits as in KIVI: keys by channel over 32 tokens, values by token over 32 features",
               .keys = Channels(2, 32, false),
               .values = Tokens(2, 32, true, false)},
+    HalfCodec{.name = "tok4",
+              .about = "4 bits: keys and values by token, evenly spaced levels; what the others are compared with",
+              .keys = Tokens(4, 64, true, false),
+              .values = Tokens(4, 64, true, false)},
+    HalfCodec{.name = "tok3",
+              .about = "3 bits: keys and values by token, evenly spaced levels; what the others are compared with",
+              .keys = Tokens(3, 64, true, false),
+              .values = Tokens(3, 64, true, false)},
+    HalfCodec{.name = "tok2",
+              .about = "2 bits: keys and values by token, evenly spaced levels; what the others are compared with",
+              .keys = Tokens(2, 64, true, false),
+              .values = Tokens(2, 64, true, false)},
 };
 
 }  // namespace
