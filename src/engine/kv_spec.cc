@@ -26,7 +26,7 @@ constexpr std::string_view kSettings =
 // A setting of two words.
 struct Switch {
   std::string_view name, off, on;
-  std::optional<bool> KvSpec::Changes::*field;
+  std::optional<bool> KvSpec::Changes::* field;
 };
 constexpr std::array kSwitches = {Switch{"levels", "even", "fitted", &KvSpec::Changes::fitted_levels},
                                   Switch{"weights", "even", "measured", &KvSpec::Changes::measured_weights},
@@ -181,7 +181,8 @@ bool Names(const KvSpec& spec, bool only_keys, const std::function<bool(const kv
     return codec && is(**codec);
   };
   return named(spec.keys) || (!only_keys && named(spec.values)) ||
-         std::ranges::any_of(spec.layers, [&](const auto& each) { return (each.keys || !only_keys) && named(each.codec); });
+         std::ranges::any_of(spec.layers,
+                             [&](const auto& each) { return (each.keys || !only_keys) && named(each.codec); });
 }
 
 // A change that changes nothing is a mistake.
@@ -237,7 +238,8 @@ std::string CodecText(const KvSpec& spec) {
   if (spec.sinks != plain.sinks) text += fmt::format(",sinks={}", spec.sinks);
   if (spec.open != plain.open) text += fmt::format(",open={}", spec.open);
   for (const Switch& each : kSwitches) {
-    if (const auto value = spec.changes.*each.field) text += fmt::format(",{}={}", each.name, *value ? each.on : each.off);
+    if (const auto value = spec.changes.*each.field)
+      text += fmt::format(",{}={}", each.name, *value ? each.on : each.off);
   }
   return text;
 }

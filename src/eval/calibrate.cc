@@ -186,8 +186,8 @@ void Collector::AddPage(int layer, int kv_head, int32_t first_position, const fl
   HeadRecord& record = layers_[static_cast<size_t>(layer)].heads[static_cast<size_t>(kv_head)];
   std::vector<float> turned(kPageTokens * d);
   const std::span<const float> late(keys, turned.size());
-  rotations_[static_cast<size_t>(rope_of_layer_[static_cast<size_t>(layer)])]->TurnBack(first_position,
-                                                                                        shape_.head_dim, late, turned);
+  rotations_[static_cast<size_t>(rope_of_layer_[static_cast<size_t>(layer)])]->TurnBack(first_position, shape_.head_dim,
+                                                                                        late, turned);
   record.ranges.Add(turned);
   if (first_position > 0) {  // the first page, with what attention rests on, stays open
     record.tails.Add(turned);

@@ -48,9 +48,8 @@ class Encoding {
   }
 
   void ChooseExact(RangeChoice choice) {
-    exact_ = IsStatic(choice)
-                 ? ChooseOutside(half_, head_dim_, x_, weight_, calibration_->low, calibration_->high)
-                 : ChooseOutliers(half_, head_dim_, x_, weight_);
+    exact_ = IsStatic(choice) ? ChooseOutside(half_, head_dim_, x_, weight_, calibration_->low, calibration_->high)
+                              : ChooseOutliers(half_, head_dim_, x_, weight_);
   }
 
   void ChooseRanges(RangeChoice choice) {
@@ -228,8 +227,8 @@ class Encoding {
 
 }  // namespace
 
-void EncodeHalf(const CompactHalf& half, int head_dim, const HalfCalibration* calibration,
-                const HalfChoices& choices, const float* x, HalfCodes* out) {
+void EncodeHalf(const CompactHalf& half, int head_dim, const HalfCalibration* calibration, const HalfChoices& choices,
+                const float* x, HalfCodes* out) {
   Encoding encoding(half, head_dim, calibration, x, out);
   encoding.ChooseExact(choices.range);
   encoding.ChooseRanges(choices.range);

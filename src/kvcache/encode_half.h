@@ -55,9 +55,9 @@ struct HalfChoices {
 /// them is done here. `calibration` may be null. Deterministic; thread-safe; allocates scratch of about 10 * 64 * D
 /// bytes.
 ///
-/// Without feedback, with ranges that adapt and without Q-Norm, an element's error is at most half the widest gap between two levels, times the scale, plus the
-/// rounding of scale and offset to f16. A group with a NaN or an infinity decodes to NaN, other groups are
-/// what they would be if that group's numbers were stored without error.
+/// Without feedback, with ranges that adapt and without Q-Norm, an element's error is at most half the widest gap
+/// between two levels, times the scale, plus the rounding of scale and offset to f16. A group with a NaN or an infinity
+/// decodes to NaN, other groups are what they would be if that group's numbers were stored without error.
 void EncodeHalf(const kernels::CompactHalf& half, int head_dim, const HalfCalibration* calibration,
                 const HalfChoices& choices, const float* x, kernels::HalfCodes* out);
 
