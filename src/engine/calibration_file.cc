@@ -232,14 +232,14 @@ Status WriteCalibration(const std::string& path, const std::string& model_hash, 
   AddLevels(header, "values.even_levels", data.value_levels.even);
   const std::array<int64_t, 2> vectors = {shape.head_dim, shape.kv_heads};
   const std::array<int64_t, 3> matrices = {shape.head_dim, shape.head_dim, shape.kv_heads};
-  const std::array<int64_t, 3> ranges = {shape.head_dim, int64_t{kRangeRows}, shape.kv_heads};
+  const std::array<int64_t, 3> rows = {shape.head_dim, int64_t{kRangeRows}, shape.kv_heads};
   for (int layer = 0; layer < shape.layers; ++layer) {
     header.AddTensor(TensorName("order", layer), tensor::DType::kF32, vectors);
     header.AddTensor(TensorName("feedback", layer), tensor::DType::kF32, matrices);
     header.AddTensor(TensorName("weight", layer), tensor::DType::kF32, vectors);
     if (data.key_ranges.empty()) continue;
-    header.AddTensor(TensorName(kRanges, layer), tensor::DType::kF32, ranges);
-    header.AddTensor(TensorName(kLateRanges, layer), tensor::DType::kF32, ranges);
+    header.AddTensor(TensorName(kRanges, layer), tensor::DType::kF32, rows);
+    header.AddTensor(TensorName(kLateRanges, layer), tensor::DType::kF32, rows);
   }
   KV_ASSIGN(files::GgufWriter writer, files::GgufWriter::Create(path, header));
   for (int layer = 0; layer < shape.layers; ++layer) {
@@ -249,8 +249,8 @@ Status WriteCalibration(const std::string& path, const std::string& model_hash, 
     KV_TRY(writer.Append(std::as_bytes(std::span(tables.weight))));
     if (data.key_ranges.empty()) continue;
     for (const auto* ranges : {&data.key_ranges, &data.late_key_ranges}) {
-      const std::vector<float> rows = RangeRows(shape, *ranges, layer);
-      KV_TRY(writer.Append(std::as_bytes(std::span(rows))));
+      const std::vector<float> numbers = RangeRows(shape, *ranges, layer);
+      KV_TRY(writer.Append(std::as_bytes(std::span(numbers))));
     }
   }
   return writer.Commit();

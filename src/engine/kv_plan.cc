@@ -91,7 +91,7 @@ kvcache::HalfCalibration KeyCalibrationOf(const KvSpec& spec, const kvcache::Hal
 }
 
 // Comparisons need more than other calibrations, which may be older, hold.
-Status CheckChanges(const KvSpec& spec, const CalibrationData* calibration) {
+Status CheckKnown(const KvSpec& spec, const CalibrationData* calibration) {
   const KvSpec::Changes& changes = spec.changes;
   const bool late = calibration != nullptr && !changes.before_rope.value_or(true);  // levels for keys after RoPE
   const bool needed = changes.static_ranges.value_or(false) || !changes.measured_weights.value_or(true) || late;
@@ -129,7 +129,7 @@ Result<kvcache::KvOptions> KvOptionsOf(const KvSpec& given, const model::ModelCo
   if (spec.endless()) options.recent = kernels::kPageTokens;  // the budget says what stays
   if (!spec.compact()) return options;
   KV_TRY(CheckLayers(spec, config.layers));
-  KV_TRY(CheckChanges(spec, calibration));
+  KV_TRY(CheckKnown(spec, calibration));
   KvSpec whole = spec;  // what a page holds does not depend on which tokens are forgotten later
   whole.evict.clear();
   kvcache::PackedStoreOptions store{
