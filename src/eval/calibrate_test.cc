@@ -98,7 +98,8 @@ TEST(CalibrateTest, ChangesReachTheCache) {
   const std::string hash = ModelHash(impl.gguf);
   CalibrationData data = ReadCalibration(report->path, hash, impl.kv_shape).value();
   const auto options = [&](std::string_view text, const CalibrationData* calibration) {
-    return KvOptionsOf(ParseKvSpec(text).value(), impl.model->config(), impl.kv_shape, 1024, calibration);
+    const KvSpec spec = ResolveKvSpec(ParseKvSpec(text).value(), ComputeMode::kExact);
+    return KvOptionsOf(spec, impl.model->config(), impl.kv_shape, 1024, calibration);
   };
   const auto keys = [&](std::string_view text) { return options(text, &data).value().compact->formats()[6].key; };
   const auto levels = [&](std::string_view text) {
