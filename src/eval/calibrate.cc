@@ -26,6 +26,9 @@
 #include "eval/chunks.h"
 #include "eval/distribution.h"
 #include "kvcache/calibration.h"
+#include "kvcache/encode_outliers.h"
+#include "kvcache/half_codec.h"
+#include "kvcache/half_groups.h"
 #include "kvcache/key_rotation.h"
 #include "kvcache/kv_sequence.h"
 #include "kvcache/page_reader.h"
@@ -39,7 +42,7 @@ using kernels::kPageTokens;
 
 constexpr int kRowStride = 16;          // queries that are looked at
 constexpr size_t kPageStride = 4;       // pages whose elements serve to fit levels
-constexpr size_t kSlotStride = 5;       // and tokens of these
+constexpr size_t kSampleStride = 5;     // and numbers of each of their groups
 constexpr size_t kMostSamples = 40000;  // of a layer's keys, and of its values
 constexpr int kLossRecent = 64;         // tokens that stay open where losses are measured: most shall be encoded
 
@@ -75,6 +78,14 @@ class Collector final : public ops::AttentionProbe {
   Collector(base::ThreadPool& pool, const kvcache::KvShape& shape, const model::ModelConfig& config, int context,
             int64_t tokens)
       : pool_(pool), shape_(shape), rope_of_layer_(config.rope_of_layer) {
+    const kvcache::HalfCodec& codec = *kvcache::FindHalfCodec("nuq4").value();
+    const auto exact = [&](double share) {
+      return static_cast<uint8_t>(std::min(255L, std::lround(share * shape.head_dim * kPageTokens)));
+    };
+    key_half_ = codec.keys;
+    key_half_.outliers = exact(codec.key_outliers);
+    value_half_ = codec.values;
+    value_half_.outliers = exact(codec.value_outliers);
     for (const ops::RopeSpec& rope : config.ropes) {
       rotations_.push_back(std::make_unique<kvcache::KeyRotation>(
           kvcache::KeyRope{rope.frequencies, rope.magnitude, rope.neox}, context));
@@ -104,13 +115,12 @@ class Collector final : public ops::AttentionProbe {
   void AddQuery(const ops::AttentionSpec& spec, const Held& held, int kv_head, int32_t position, const float* query,
                 const float* output);
   void AddPage(int layer, int kv_head, int32_t first_position, const float* keys, const float* values);
-  void SampleKeys(std::vector<Sample>& samples, const float* keys) const;
-  void SampleValues(std::vector<Sample>& samples, const float* values) const;
-  void Sampled(std::vector<Sample>& samples, float x, float low, float high, size_t feature) const;
+  void Sampled(std::vector<Sample>& samples, const kernels::CompactHalf& half, const float* x) const;
 
   base::ThreadPool& pool_;
   kvcache::KvShape shape_;
   std::vector<int> rope_of_layer_;
+  kernels::CompactHalf key_half_, value_half_;  // of the codecs whose levels are fitted
   std::vector<std::unique_ptr<kvcache::KeyRotation>> rotations_;
   std::vector<LayerRecord> layers_;
 };
@@ -194,42 +204,35 @@ void Collector::AddPage(int layer, int kv_head, int32_t first_position, const fl
     record.late_tails.Add(late);
   }
   if (static_cast<size_t>(first_position / kPageTokens) % kPageStride != 1) return;
-  SampleKeys(record.keys, turned.data());
-  SampleKeys(record.late_keys, keys);
-  SampleValues(record.values, values);
+  Sampled(record.keys, key_half_, turned.data());
+  Sampled(record.late_keys, key_half_, keys);
+  Sampled(record.values, value_half_, values);
 }
 
-// Of keys [64][D], which have a range for each channel.
-void Collector::SampleKeys(std::vector<Sample>& samples, const float* keys) const {
+// Of the half x [64][D] of a page: numbers of every group, where they lie in its range. Those that nuq codecs store
+// exactly are no part of either.
+void Collector::Sampled(std::vector<Sample>& samples, const kernels::CompactHalf& half, const float* x) const {
   const auto d = static_cast<size_t>(shape_.head_dim);
-  for (size_t f = 0; f < d; ++f) {
-    float low = keys[f], high = keys[f];
-    for (size_t slot = 0; slot < kPageTokens; ++slot) {
-      low = std::min(low, keys[slot * d + f]);
-      high = std::max(high, keys[slot * d + f]);
+  std::vector<float> rows(kPageTokens * d);  // features by tokens
+  for (size_t i = 0; i < rows.size(); ++i) rows[i % d * kPageTokens + i / d] = x[i];
+  const auto exact = kvcache::ChooseOutliers(half, shape_.head_dim, rows, std::vector<float>(d, 1));
+  for (size_t index = 0; index < kernels::ScalesOf(half, shape_.head_dim); ++index) {
+    const kvcache::HalfGroup group = kvcache::GroupAt(half, shape_.head_dim, index);
+    const auto at = [&](size_t i) { return group.first + i * group.stride; };
+    const auto size = static_cast<size_t>(group.size);
+    float low = HUGE_VALF, high = -HUGE_VALF;
+    for (size_t i = 0; i < size; ++i) {
+      if (exact[at(i)] != 0) continue;
+      low = std::min(low, rows[at(i)]);
+      high = std::max(high, rows[at(i)]);
     }
-    for (size_t slot = f % kSlotStride; slot < kPageTokens; slot += kSlotStride) {
-      Sampled(samples, keys[slot * d + f], low, high, f);
+    const float half_range = (high - low) / 2;
+    for (size_t i = index % kSampleStride; i < size && half_range > 0; i += kSampleStride) {
+      if (exact[at(i)] != 0 || samples.size() >= kMostSamples / static_cast<size_t>(shape_.kv_heads)) continue;
+      samples.push_back(
+          {(rows[at(i)] - (low + half_range)) / half_range, half_range, static_cast<int>(at(i) / kPageTokens)});
     }
   }
-}
-
-// Of values [64][D], which have one for each token, over 64 features.
-void Collector::SampleValues(std::vector<Sample>& samples, const float* values) const {
-  const auto d = static_cast<size_t>(shape_.head_dim);
-  for (size_t slot = 0; slot < kPageTokens; slot += kSlotStride) {
-    for (size_t begin = 0; begin < d; begin += 64) {
-      const std::span<const float> x(values + slot * d + begin, std::min<size_t>(64, d - begin));
-      const auto [low, high] = std::ranges::minmax(x);
-      for (size_t f = 0; f < x.size(); ++f) Sampled(samples, x[f], low, high, begin + f);
-    }
-  }
-}
-
-void Collector::Sampled(std::vector<Sample>& samples, float x, float low, float high, size_t feature) const {
-  const float half_range = (high - low) / 2;
-  if (half_range <= 0 || samples.size() >= kMostSamples / static_cast<size_t>(shape_.kv_heads)) return;
-  samples.push_back({(x - (low + half_range)) / half_range, half_range, static_cast<int>(feature)});
 }
 
 FittedLevels FitAll(std::span<const kvcache::LevelSample> samples) {

@@ -110,10 +110,12 @@ struct LevelSample {
   float weight = 0;
 };
 
-/// The 2^bits levels (bits 2 .. 5) of least weighted squared error for numbers like `samples`: the signposts of
-/// KVQuant's nuq, which k-means finds there. In one dimension the best division can be had outright, by dynamic
-/// programming (Wang and Song, "Ckmeans.1d.dp", The R Journal 2011), here over 512 bins: no start to choose, no local
-/// optimum. Scaled so that the furthest is +127 or -127, rounded, always increasing. Without samples: evenly spaced.
+/// The 2^bits levels (bits 2 .. 5) of least weighted squared error for numbers like `samples` of which the outermost
+/// stand at the ends of the range, -127 and 127, because that is where the encoder puts them (CoverRange): the
+/// signposts of KVQuant's nuq, which k-means finds there and whose ends are free. In one dimension the best division
+/// can be had outright, by dynamic programming (Wang and Song, "Ckmeans.1d.dp", The R Journal 2011), here over 512
+/// bins: no start to choose, no local optimum, and never worse for these samples than evenly spaced levels but for the
+/// rounding to bytes. Always increasing. With samples in fewer bins than levels: evenly spaced.
 [[nodiscard]] std::vector<int8_t> FitLevels(int bits, std::span<const LevelSample> samples);
 
 }  // namespace kvasir::kvcache
