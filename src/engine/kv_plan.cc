@@ -145,10 +145,10 @@ Result<kvcache::KvOptions> KvOptionsOf(const KvSpec& given, const model::ModelCo
     KV_ASSIGN(format.key, HalfOf(spec, *keys, true, layer, config.head_dim, calibration));
     KV_ASSIGN(format.value, HalfOf(spec, *values, false, layer, config.head_dim, calibration));
     store.layers.push_back(format);
-    const bool qnorm = spec.changes.qnorm.value_or(false);
     const bool fixed = spec.changes.static_ranges.value_or(false);
-    store.key_choices.emplace_back(fixed ? kvcache::RangeChoice::kStatic : keys->key_range, qnorm);
-    store.value_choices.emplace_back(values->value_range, qnorm);
+    store.key_choices.emplace_back(fixed ? kvcache::RangeChoice::kStatic : keys->key_range,
+                                   spec.changes.qnorm.value_or(keys->qnorm));
+    store.value_choices.emplace_back(values->value_range, spec.changes.qnorm.value_or(values->qnorm));
     for (int head = 0; head < config.kv_heads; ++head) {
       const auto index = static_cast<size_t>(layer * config.kv_heads + head);
       store.key_calibration.push_back(KeyCalibrationOf(spec, *keys, format.key, index, calibration));

@@ -132,6 +132,8 @@ TEST(CalibrateTest, ChangesReachTheCache) {
   EXPECT_LT(stored("nuq3,outliers=0,ranges=static")[5], 50);
   EXPECT_NE(stored("nuq3,qnorm=on"), stored("nuq3"));
   EXPECT_EQ(stored("nuq3,qnorm=off,ranges=page"), stored("nuq3"));
+  EXPECT_EQ(stored("nuq2,qnorm=on"), stored("nuq2"));
+  EXPECT_NE(stored("nuq2,qnorm=off"), stored("nuq2"));
 
   // A file that was made before there were such comparisons does all else.
   data.key_levels.even = data.value_levels.even = data.late_key_levels.measured = data.late_key_levels.even = {};
