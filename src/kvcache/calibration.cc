@@ -68,7 +68,7 @@ std::vector<Bin> Histogram(std::span<const LevelSample> samples) {
   constexpr int kBins = 512;
   std::vector<Bin> bins(kBins);
   for (const LevelSample& sample : samples) {
-    if (!(sample.weight > 0)) continue;
+    if (!(sample.weight > 0) || !std::isfinite(sample.weight) || !std::isfinite(sample.position)) continue;
     const float place = (std::clamp(sample.position, -1.0F, 1.0F) + 1) / 2;
     Bin& bin = bins[static_cast<size_t>(std::min(kBins - 1, static_cast<int>(place * kBins)))];
     bin.weight += double{sample.weight};

@@ -287,6 +287,7 @@ TEST(FitLevelsTest, AlwaysIncrease) {
         {{.position = 0, .weight = 1}},
         {{.position = 1, .weight = 1}, {.position = 0.999F, .weight = 1}},
         {{.position = 0.1F, .weight = 0}},
+        {{.position = std::nanf(""), .weight = 1}, {.position = HUGE_VALF, .weight = HUGE_VALF}},
     };
     for (const auto& samples : cases) {
       const std::vector<int8_t> levels = FitLevels(bits, samples);

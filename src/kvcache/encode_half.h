@@ -46,8 +46,8 @@ struct HalfChoices {
 
   RangeChoice range;
   /// Whether scales and offsets are corrected after rounding, so that what is stored has the mean and the spread of
-  /// what was to be stored: KVQuant's Q-Norm. Few levels change both, and attention sees a spread that is wrong as a
-  /// temperature that is. Over the whole half, in units of each group's range; exact elements do not count.
+  /// what was to be stored: KVQuant's Q-Norm. Few levels change both; keys whose spread is wrong make scores that are
+  /// as wrong. Over the whole half, in units of each group's range; exact elements do not count.
   bool qnorm;
 };
 
