@@ -23,6 +23,11 @@ namespace kvasir {
 ///     k=nuq3,v=nuq3,k[0-1]=ch5,v[29]=nuq4       layers of their own, counted from 0
 ///     auto:3.3bits                              bits by layer and by keys and values, 3.3 per element in the mean
 ///
+/// What a codec is made of can be changed, one thing at a time, to see what it is worth (docs/kvquant.md):
+///
+///     nuq3,levels=even,outliers=0,rope=after    levels=fitted|even  weights=measured|even  ranges=page|static
+///                                               rope=before|after   qnorm=on|off
+///
 /// With `evict`, heads forget tokens, and their memory is free: at the end of the prompt each head of a layer without a
 /// window is brought down to the budget, and again whenever 256 more tokens have come.
 ///
@@ -39,6 +44,17 @@ struct KvSpec {
     friend bool operator==(const Layers&, const Layers&) = default;
   };
 
+  /// What a codec does otherwise than by itself; unset: as it does by itself.
+  struct Changes {
+    std::optional<bool> fitted_levels;     ///< `levels`: fitted to the model by its calibration, or evenly spaced.
+    std::optional<bool> measured_weights;  ///< `weights`: fitted by what errors cost, or all numbers alike.
+    std::optional<bool> static_ranges;     ///< `ranges`: of keys by channel, from the calibration, or each page's own.
+    std::optional<bool> before_rope;       ///< `rope`: whether keys are stored before RoPE, or after it.
+    std::optional<bool> qnorm;             ///< `qnorm`: whether a page's mean and spread are kept (KVQuant's Q-Norm).
+    /// Field by field.
+    friend bool operator==(const Changes&, const Changes&) = default;
+  };
+
   std::string open = "auto";  ///< The format of open pages; "auto" is f32 in exact mode, else f16.
   /// Bits per element, scales and all, that the pages behind the recent tokens may have in the mean; 0: the codecs
   /// below say. Needs a calibration of the model.
@@ -49,6 +65,7 @@ struct KvSpec {
   std::optional<double> outliers;  ///< Share of the elements that is kept exactly, 0 to 0.05.
   int recent = 128;                ///< Tokens at the end that stay open.
   int sinks = 4;                   ///< Tokens at the start that stay open, rounded up to whole pages.
+  Changes changes;                 ///< Of all codecs that are named.
   std::string evict;               ///< The policy that says which tokens are forgotten; empty: none are.
   int budget_tokens = 0;           ///< Tokens that each layer and head keeps, or ...
   double budget_share = 0;         ///< ... their share of the prompt, up to 1. With `evict` one of the two, else none.

@@ -26,8 +26,13 @@ constexpr const char* kShapeKey = "kvasir.calibration.shape";  // L, KVH, D
 constexpr const char* kKeyLossesKey = "kvasir.calibration.keys.losses";
 constexpr const char* kValueLossesKey = "kvasir.calibration.values.losses";
 
-std::string LevelsKey(bool keys, int bits) {
-  return fmt::format("kvasir.calibration.{}.levels_{}", keys ? "keys" : "values", bits);
+constexpr const char* kRanges = "ranges";
+constexpr const char* kLateRanges = "late_ranges";
+constexpr size_t kRangeRows = 4;  // least, most, low, high
+
+// "keys.levels", "late_keys.even_levels", ...: of what, and for how many bits.
+std::string LevelsKey(const char* what, int bits) {
+  return fmt::format("kvasir.calibration.{}_{}", what, bits);
 }
 std::string TensorName(const char* what, int layer) {
   return fmt::format("keys.{}.{}", layer, what);
@@ -53,22 +58,35 @@ LayerTables TablesOf(const kvcache::KvShape& shape, const CalibrationData& data,
   return tables;
 }
 
-void AddLevels(files::GgufHeader& header, bool keys, const std::vector<FittedLevels>& levels) {
+std::vector<float> RangeRows(const kvcache::KvShape& shape, const std::vector<kvcache::FeatureRanges>& ranges,
+                             int layer) {
+  std::vector<float> rows;
+  for (int head = 0; head < shape.kv_heads; ++head) {
+    const kvcache::FeatureRanges& of_head = ranges[static_cast<size_t>(layer * shape.kv_heads + head)];
+    for (const auto* row : {&of_head.least, &of_head.most, &of_head.low, &of_head.high}) {
+      rows.insert(rows.end(), row->begin(), row->end());
+    }
+  }
+  return rows;
+}
+
+void AddLevels(files::GgufHeader& header, const char* what, const std::vector<FittedLevels>& levels) {
+  if (levels.empty()) return;
   for (int bits = kFewestFittedBits; bits <= kMostFittedBits; ++bits) {
     std::vector<int8_t> all;
     for (const FittedLevels& layer : levels) {
       const auto& of_bits = layer[static_cast<size_t>(bits - kFewestFittedBits)];
       all.insert(all.end(), of_bits.begin(), of_bits.end());
     }
-    header.SetArray<int8_t>(LevelsKey(keys, bits), all);
+    header.SetArray<int8_t>(LevelsKey(what, bits), all);
   }
 }
 
-Result<std::vector<FittedLevels>> LevelsFrom(const files::GgufMetadata& metadata, bool keys, int layers) {
+Result<std::vector<FittedLevels>> LevelsFrom(const files::GgufMetadata& metadata, const char* what, int layers) {
   std::vector<FittedLevels> levels(static_cast<size_t>(layers));
   for (int bits = kFewestFittedBits; bits <= kMostFittedBits; ++bits) {
     const size_t count = size_t{1} << bits;
-    KV_ASSIGN(const std::vector<int64_t> all, metadata.GetIntegers(LevelsKey(keys, bits)));
+    KV_ASSIGN(const std::vector<int64_t> all, metadata.GetIntegers(LevelsKey(what, bits)));
     if (all.size() != count * levels.size()) return Fail(ErrorCode::kCorrupt, "its levels are not of this model");
     for (size_t i = 0; i < all.size(); ++i) {
       auto& of_bits = levels[i / count][static_cast<size_t>(bits - kFewestFittedBits)];
@@ -90,6 +108,38 @@ Result<std::span<const float>> Floats(const files::GgufFile& file, const std::st
     return Fail(ErrorCode::kCorrupt, fmt::format("its tensor {} has a number that is not finite", name));
   }
   return numbers;
+}
+
+// Those that only comparisons need may be missing.
+Status ReadLevelSets(const files::GgufMetadata& metadata, int layers, CalibrationData* data) {
+  KV_ASSIGN(data->key_levels.measured, LevelsFrom(metadata, "keys.levels", layers));
+  KV_ASSIGN(data->value_levels.measured, LevelsFrom(metadata, "values.levels", layers));
+  if (!metadata.Has(LevelsKey("keys.even_levels", kFewestFittedBits))) return {};
+  KV_ASSIGN(data->key_levels.even, LevelsFrom(metadata, "keys.even_levels", layers));
+  KV_ASSIGN(data->value_levels.even, LevelsFrom(metadata, "values.even_levels", layers));
+  KV_ASSIGN(data->late_key_levels.measured, LevelsFrom(metadata, "late_keys.levels", layers));
+  KV_ASSIGN(data->late_key_levels.even, LevelsFrom(metadata, "late_keys.even_levels", layers));
+  return {};
+}
+
+Status ReadRanges(const files::GgufFile& file, const kvcache::KvShape& shape, const char* name, int layer,
+                  std::vector<kvcache::FeatureRanges>* ranges) {
+  const auto d = static_cast<size_t>(shape.head_dim);
+  const auto heads = static_cast<size_t>(shape.kv_heads);
+  KV_ASSIGN(const auto rows, Floats(file, TensorName(name, layer), heads * kRangeRows * d));
+  for (size_t head = 0; head < heads; ++head) {
+    const auto row = [&](size_t index) {
+      const auto numbers = rows.subspan((head * kRangeRows + index) * d, d);
+      return std::vector<float>(numbers.begin(), numbers.end());
+    };
+    ranges->push_back({.least = row(0), .most = row(1), .low = row(2), .high = row(3)});
+    for (size_t i = 0; i < d; ++i) {
+      const kvcache::FeatureRanges& last = ranges->back();
+      if (last.least[i] <= last.low[i] && last.low[i] <= last.high[i] && last.high[i] <= last.most[i]) continue;
+      return Fail(ErrorCode::kCorrupt, fmt::format("its ranges of keys in layer {} are none", layer));
+    }
+  }
+  return {};
 }
 
 Status ReadLayer(const files::GgufFile& file, const kvcache::KvShape& shape, int layer, CalibrationData* data) {
@@ -114,7 +164,9 @@ Status ReadLayer(const files::GgufFile& file, const kvcache::KvShape& shape, int
     half.weight.assign(weights.begin(), weights.end());
     data->keys.push_back(std::move(half));
   }
-  return {};
+  if (file.FindTensor(TensorName(kRanges, 0)) == nullptr) return {};  // all layers have them, or none
+  KV_TRY(ReadRanges(file, shape, kRanges, layer, &data->key_ranges));
+  return ReadRanges(file, shape, kLateRanges, layer, &data->late_key_ranges);
 }
 
 Result<CalibrationData> Read(const std::string& path, const std::string& model_hash, const kvcache::KvShape& shape) {
@@ -131,8 +183,7 @@ Result<CalibrationData> Read(const std::string& path, const std::string& model_h
   }
   CalibrationData data;
   KV_ASSIGN(data.tokens, metadata.GetI64(kTokensKey));
-  KV_ASSIGN(data.key_levels, LevelsFrom(metadata, true, shape.layers));
-  KV_ASSIGN(data.value_levels, LevelsFrom(metadata, false, shape.layers));
+  KV_TRY(ReadLevelSets(metadata, shape.layers, &data));
   if (metadata.Has(kKeyLossesKey)) {
     KV_ASSIGN(data.key_losses, metadata.GetFloats(kKeyLossesKey));
     KV_ASSIGN(data.value_losses, metadata.GetFloats(kValueLossesKey));
@@ -173,14 +224,22 @@ Status WriteCalibration(const std::string& path, const std::string& model_hash, 
     header.SetArray<float>(kKeyLossesKey, data.key_losses);
     header.SetArray<float>(kValueLossesKey, data.value_losses);
   }
-  AddLevels(header, true, data.key_levels);
-  AddLevels(header, false, data.value_levels);
+  AddLevels(header, "keys.levels", data.key_levels.measured);
+  AddLevels(header, "keys.even_levels", data.key_levels.even);
+  AddLevels(header, "late_keys.levels", data.late_key_levels.measured);
+  AddLevels(header, "late_keys.even_levels", data.late_key_levels.even);
+  AddLevels(header, "values.levels", data.value_levels.measured);
+  AddLevels(header, "values.even_levels", data.value_levels.even);
   const std::array<int64_t, 2> vectors = {shape.head_dim, shape.kv_heads};
   const std::array<int64_t, 3> matrices = {shape.head_dim, shape.head_dim, shape.kv_heads};
+  const std::array<int64_t, 3> rows = {shape.head_dim, int64_t{kRangeRows}, shape.kv_heads};
   for (int layer = 0; layer < shape.layers; ++layer) {
     header.AddTensor(TensorName("order", layer), tensor::DType::kF32, vectors);
     header.AddTensor(TensorName("feedback", layer), tensor::DType::kF32, matrices);
     header.AddTensor(TensorName("weight", layer), tensor::DType::kF32, vectors);
+    if (data.key_ranges.empty()) continue;
+    header.AddTensor(TensorName(kRanges, layer), tensor::DType::kF32, rows);
+    header.AddTensor(TensorName(kLateRanges, layer), tensor::DType::kF32, rows);
   }
   KV_ASSIGN(files::GgufWriter writer, files::GgufWriter::Create(path, header));
   for (int layer = 0; layer < shape.layers; ++layer) {
@@ -188,6 +247,11 @@ Status WriteCalibration(const std::string& path, const std::string& model_hash, 
     KV_TRY(writer.Append(std::as_bytes(std::span(tables.order))));
     KV_TRY(writer.Append(std::as_bytes(std::span(tables.feedback))));
     KV_TRY(writer.Append(std::as_bytes(std::span(tables.weight))));
+    if (data.key_ranges.empty()) continue;
+    for (const auto* ranges : {&data.key_ranges, &data.late_key_ranges}) {
+      const std::vector<float> numbers = RangeRows(shape, *ranges, layer);
+      KV_TRY(writer.Append(std::as_bytes(std::span(numbers))));
+    }
   }
   return writer.Commit();
 }

@@ -46,6 +46,15 @@ Result<const kvcache::HalfCodec*> CodecOf(const KvSpec& spec, bool keys, int lay
   return kvcache::FindHalfCodec(name);
 }
 
+const FittedLevels& LevelsOf(const KvSpec& spec, const kernels::CompactHalf& half, bool keys, int layer,
+                             const CalibrationData& calibration) {
+  const LevelSets& sets = !keys              ? calibration.value_levels
+                          : half.before_rope ? calibration.key_levels
+                                             : calibration.late_key_levels;
+  const auto& levels = spec.changes.measured_weights.value_or(true) ? sets.measured : sets.even;
+  return levels[static_cast<size_t>(layer)];
+}
+
 Result<kernels::CompactHalf> HalfOf(const KvSpec& spec, const kvcache::HalfCodec& codec, bool keys, int layer,
                                     int head_dim, const CalibrationData* calibration) {
   kernels::CompactHalf half = keys ? codec.keys : codec.values;
@@ -57,11 +66,41 @@ Result<kernels::CompactHalf> HalfOf(const KvSpec& spec, const kvcache::HalfCodec
                             head_dim * kernels::kPageTokens, kMostOutliersOfHalf));
   }
   half.outliers = static_cast<uint8_t>(count);
-  if (codec.fitted && calibration != nullptr) {
-    const auto& levels = (keys ? calibration->key_levels : calibration->value_levels)[static_cast<size_t>(layer)];
+  if (keys) half.before_rope = spec.changes.before_rope.value_or(half.before_rope);
+  if (codec.fitted && spec.changes.fitted_levels.value_or(true) && calibration != nullptr) {
+    const FittedLevels& levels = LevelsOf(spec, half, keys, layer, *calibration);
     std::ranges::copy(levels[static_cast<size_t>(half.bits - kFewestFittedBits)], half.level);
   }
   return half;
+}
+
+// What encoders are told of the keys of a layer's head.
+kvcache::HalfCalibration KeyCalibrationOf(const KvSpec& spec, const kvcache::HalfCodec& codec,
+                                          const kernels::CompactHalf& half, size_t head,
+                                          const CalibrationData* calibration) {
+  kvcache::HalfCalibration of_head;
+  if (calibration == nullptr) return of_head;
+  // Errors are steered by what queries look for before RoPE.
+  if (codec.feedback && half.before_rope) of_head = calibration->keys[head];
+  if (spec.changes.static_ranges.value_or(false)) {
+    const auto& ranges = (half.before_rope ? calibration->key_ranges : calibration->late_key_ranges)[head];
+    of_head.low = half.outliers > 0 ? ranges.low : ranges.least;
+    of_head.high = half.outliers > 0 ? ranges.high : ranges.most;
+  }
+  return of_head;
+}
+
+// Comparisons need more than other calibrations, which may be older, hold.
+Status CheckKnown(const KvSpec& spec, const CalibrationData* calibration) {
+  const KvSpec::Changes& changes = spec.changes;
+  const bool late = calibration != nullptr && !changes.before_rope.value_or(true);  // levels for keys after RoPE
+  const bool needed = changes.static_ranges.value_or(false) || !changes.measured_weights.value_or(true) || late;
+  const bool known =
+      calibration != nullptr && !calibration->key_ranges.empty() && !calibration->late_key_levels.even.empty();
+  if (!needed || known) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("the cache specification '{}' needs {}: run 'kvasir calibrate' for this model",
+                          KvSpecText(spec), calibration == nullptr ? "a calibration" : "a newer calibration"));
 }
 
 std::vector<kvcache::KeyRope> RopesOf(const model::ModelConfig& config) {
@@ -90,6 +129,7 @@ Result<kvcache::KvOptions> KvOptionsOf(const KvSpec& given, const model::ModelCo
   if (spec.endless()) options.recent = kernels::kPageTokens;  // the budget says what stays
   if (!spec.compact()) return options;
   KV_TRY(CheckLayers(spec, config.layers));
+  KV_TRY(CheckKnown(spec, calibration));
   KvSpec whole = spec;  // what a page holds does not depend on which tokens are forgotten later
   whole.evict.clear();
   kvcache::PackedStoreOptions store{
@@ -105,12 +145,13 @@ Result<kvcache::KvOptions> KvOptionsOf(const KvSpec& given, const model::ModelCo
     KV_ASSIGN(format.key, HalfOf(spec, *keys, true, layer, config.head_dim, calibration));
     KV_ASSIGN(format.value, HalfOf(spec, *values, false, layer, config.head_dim, calibration));
     store.layers.push_back(format);
-    store.key_ranges.push_back(keys->key_range);
-    store.value_ranges.push_back(values->value_range);
+    const bool fixed = spec.changes.static_ranges.value_or(false);
+    store.key_choices.emplace_back(fixed ? kvcache::RangeChoice::kStatic : keys->key_range,
+                                   spec.changes.qnorm.value_or(keys->qnorm));
+    store.value_choices.emplace_back(values->value_range, spec.changes.qnorm.value_or(values->qnorm));
     for (int head = 0; head < config.kv_heads; ++head) {
-      const bool steered = keys->feedback && calibration != nullptr;
-      store.key_calibration.push_back(steered ? calibration->keys[static_cast<size_t>(layer * config.kv_heads + head)]
-                                              : kvcache::HalfCalibration{});
+      const auto index = static_cast<size_t>(layer * config.kv_heads + head);
+      store.key_calibration.push_back(KeyCalibrationOf(spec, *keys, format.key, index, calibration));
     }
   }
   KV_ASSIGN(options.compact, kvcache::PackedStore::Create(shape, options.format, std::move(store)));
@@ -137,7 +178,7 @@ bool WantsCalibration(const KvSpec& spec) {
     const auto codec = kvcache::FindHalfCodec(name);
     return codec && ((*codec)->feedback || (*codec)->fitted);
   };
-  return spec.bits > 0 ||
+  return spec.bits > 0 || spec.changes.static_ranges.value_or(false) ||
          (spec.compact() && (wants(spec.keys) || wants(spec.values) ||
                              std::ranges::any_of(spec.layers, [&](const auto& each) { return wants(each.codec); })));
 }

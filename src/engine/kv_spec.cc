@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
+#include <functional>
 
 #include "base/check.h"
 #include "kvcache/codec.h"
@@ -18,7 +20,19 @@ constexpr double kMostOutliers = 0.05;
 constexpr std::string_view kAutoBits = "auto:";
 constexpr int kMostTokens = 1 << 20;
 constexpr int kLeastBudget = 192;  // what always stays, and a page more
-constexpr std::string_view kSettings = "k=, v=, open=, outliers=, recent=, sinks=, evict= or budget=";
+constexpr std::string_view kSettings =
+    "k=, v=, open=, outliers=, recent=, sinks=, evict=, budget=, levels=, weights=, ranges=, rope= or qnorm=";
+
+// A setting of two words.
+struct Switch {
+  std::string_view name, off, on;
+  std::optional<bool> KvSpec::Changes::* field;
+};
+constexpr std::array kSwitches = {Switch{"levels", "even", "fitted", &KvSpec::Changes::fitted_levels},
+                                  Switch{"weights", "even", "measured", &KvSpec::Changes::measured_weights},
+                                  Switch{"ranges", "page", "static", &KvSpec::Changes::static_ranges},
+                                  Switch{"rope", "after", "before", &KvSpec::Changes::before_rope},
+                                  Switch{"qnorm", "off", "on", &KvSpec::Changes::qnorm}};
 
 bool IsOpenFormat(std::string_view name) {
   return name == "auto" || kvcache::FindCodec(name).has_value();
@@ -108,6 +122,14 @@ Status ReadBits(KvSpec& spec, std::string_view part) {
   return {};
 }
 
+Status ReadSwitch(KvSpec& spec, std::string_view part, const Switch& which, std::string_view word) {
+  if (word != which.on && word != which.off) {
+    return Wrong(part, fmt::format("needs one of two words: {} or {}", which.on, which.off));
+  }
+  spec.changes.*which.field = word == which.on;
+  return {};
+}
+
 Status ReadPart(KvSpec& spec, std::string_view part, bool first) {
   const size_t equals = part.find('=');
   if (first && part.starts_with(kAutoBits)) return ReadBits(spec, part);
@@ -142,10 +164,39 @@ Status ReadPart(KvSpec& spec, std::string_view part, bool first) {
     spec.evict = value;
   } else if (name == "budget") {
     return ReadBudget(spec, part, value);
+  } else if (const auto which = std::ranges::find(kSwitches, name, &Switch::name); which != kSwitches.end()) {
+    return ReadSwitch(spec, part, *which, value);
   } else if (name == "k" || name == "v" || name.starts_with("k[") || name.starts_with("v[")) {
     return ReadHalf(spec, part, name, value);
   } else {
     return Wrong(part, fmt::format("is no setting: write {}", kSettings));
+  }
+  return {};
+}
+
+// Whether a codec that the specification names for keys, or for either half, is what `is` asks for.
+bool Names(const KvSpec& spec, bool only_keys, const std::function<bool(const kvcache::HalfCodec&)>& is) {
+  const auto named = [&](const std::string& name) {
+    const auto codec = kvcache::FindHalfCodec(name);
+    return codec && is(**codec);
+  };
+  return named(spec.keys) || (!only_keys && named(spec.values)) ||
+         std::ranges::any_of(spec.layers,
+                             [&](const auto& each) { return (each.keys || !only_keys) && named(each.codec); });
+}
+
+// A change that changes nothing is a mistake.
+Status CheckChanges(const KvSpec& spec, std::string_view text) {
+  const auto wrong = [&](std::string_view why) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("the cache specification '{}' {}", text, why));
+  };
+  const bool levels = spec.changes.fitted_levels || spec.changes.measured_weights;
+  if (levels && !Names(spec, false, [](const auto& codec) { return codec.fitted; })) {
+    return wrong("speaks of fitted levels, but names no codec that has them: nuq4, nuq3 and nuq2 do");
+  }
+  const auto by_channel = [](const auto& codec) { return codec.keys.grouping == kernels::Grouping::kChannels; };
+  if (spec.changes.static_ranges && !Names(spec, true, by_channel)) {
+    return wrong("speaks of ranges=, which are those of keys by channel, but names no codec that has such keys");
   }
   return {};
 }
@@ -155,14 +206,16 @@ Status CheckWhole(const KvSpec& spec, std::string_view text) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("the cache specification '{}' {}", text, why));
   };
   const KvSpec plain;
-  if (spec.bits > 0 && (!spec.keys.empty() || !spec.layers.empty() || spec.outliers)) {
+  const bool changed = spec.changes != plain.changes;
+  if (spec.bits > 0 && (!spec.keys.empty() || !spec.layers.empty() || spec.outliers || changed)) {
     return wrong("asks for bits by layer and names codecs too: give one of the two");
   }
   if (spec.keys.empty() != spec.values.empty()) return wrong("names a codec for only one of keys (k=) and values (v=)");
   if (!spec.compact() &&
-      (!spec.layers.empty() || spec.outliers || spec.recent != plain.recent || spec.sinks != plain.sinks)) {
+      (!spec.layers.empty() || spec.outliers || changed || spec.recent != plain.recent || spec.sinks != plain.sinks)) {
     return wrong("has settings of codecs but names none: write k= and v=");
   }
+  KV_TRY(CheckChanges(spec, text));
   const bool budget = spec.budget_tokens > 0 || spec.budget_share > 0;
   if (spec.evicts() && !budget) return wrong("evicts but has no budget: write budget=1024 or budget=50%");
   if (!spec.evicts() && budget) return wrong("has a budget but no policy: write evict=snapkv");
@@ -184,6 +237,10 @@ std::string CodecText(const KvSpec& spec) {
   if (spec.recent != plain.recent) text += fmt::format(",recent={}", spec.recent);
   if (spec.sinks != plain.sinks) text += fmt::format(",sinks={}", spec.sinks);
   if (spec.open != plain.open) text += fmt::format(",open={}", spec.open);
+  for (const Switch& each : kSwitches) {
+    if (const auto value = spec.changes.*each.field)
+      text += fmt::format(",{}={}", each.name, *value ? each.on : each.off);
+  }
   return text;
 }
 

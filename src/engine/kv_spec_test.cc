@@ -17,6 +17,8 @@ TEST(KvSpecTest, ReadsWhatItWrites) {
   for (const char* text :
        {"auto", "f32", "f16", "q8", "nuq4", "k=nuq3,v=nuq4", "k=q8,v=nuq2,k[0-3]=ch5,v[29]=q4",
         "kivi2,outliers=0.01,recent=64,sinks=0,open=q8", "auto:3.25bits", "auto:2bits,recent=64",
+        "nuq3,outliers=0,levels=even,weights=even,ranges=static,rope=after,qnorm=on", "k=tok3,v=nuq3,levels=fitted",
+        "ch4,ranges=page,rope=before,qnorm=off", "nuq4,weights=measured,evict=h2o,budget=50%",
         "auto,evict=snapkv,budget=1024", "nuq4,recent=64,evict=h2o,budget=50%", "q8,evict=random,budget=12.5%"}) {
     const auto spec = ParseKvSpec(text);
     ASSERT_TRUE(spec.has_value()) << spec.error().message;
@@ -62,6 +64,13 @@ TEST(KvSpecTest, ErrorsNameThePartAndTheWayOut) {
     EXPECT_THAT(ErrorOf(std::string("f16,evict=tova,budget=") + budget),
                 HasSubstr("needs 192 to 1048576 tokens per layer and head, or a share of the prompt such as 50%"));
   }
+  EXPECT_THAT(ErrorOf("nuq4,rope=left"),
+              HasSubstr("'rope=left' in the cache specification needs one of two words: before or after"));
+  EXPECT_THAT(ErrorOf("f16,qnorm=on"), HasSubstr("has settings of codecs but names none"));
+  EXPECT_THAT(ErrorOf("auto:3bits,qnorm=on"), HasSubstr("asks for bits by layer and names codecs too"));
+  EXPECT_THAT(ErrorOf("ch4,levels=even"), HasSubstr("speaks of fitted levels, but names no codec that has them"));
+  EXPECT_THAT(ErrorOf("k=tok3,v=nuq3,ranges=static"), HasSubstr("names no codec that has such keys"));
+  EXPECT_THAT(ErrorOf("k=tok3,v=nuq3,k[2]=ch3,ranges=static,levels=even"), HasSubstr("fine: "));
   EXPECT_THAT(ErrorOf("nuq4,"), HasSubstr("'' in the cache specification is no setting"));
   EXPECT_THAT(ErrorOf("nuq4,q8"), HasSubstr("'q8' in the cache specification is no setting"));
   EXPECT_THAT(ErrorOf("nuq4,open=nuq4"), HasSubstr("no cache codec is called 'nuq4'"));

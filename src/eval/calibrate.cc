@@ -12,7 +12,10 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -24,6 +27,9 @@
 #include "eval/chunks.h"
 #include "eval/distribution.h"
 #include "kvcache/calibration.h"
+#include "kvcache/encode_outliers.h"
+#include "kvcache/half_codec.h"
+#include "kvcache/half_groups.h"
 #include "kvcache/key_rotation.h"
 #include "kvcache/kv_sequence.h"
 #include "kvcache/page_reader.h"
@@ -37,7 +43,7 @@ using kernels::kPageTokens;
 
 constexpr int kRowStride = 16;          // queries that are looked at
 constexpr size_t kPageStride = 4;       // pages whose elements serve to fit levels
-constexpr size_t kSlotStride = 5;       // and tokens of these
+constexpr size_t kSampleStride = 5;     // and numbers of each of their groups
 constexpr size_t kMostSamples = 40000;  // of a layer's keys, and of its values
 constexpr int kLossRecent = 64;         // tokens that stay open where losses are measured: most shall be encoded
 
@@ -45,34 +51,49 @@ constexpr int kLossRecent = 64;         // tokens that stay open where losses ar
 struct Sample {
   float position = 0;  // in its group's range, which is [-1, 1]
   float half_range = 0;
-  int kv_head = 0;
   int feature = 0;
 };
 
+// What is seen of one KV head; each is the work of one thread.
 struct HeadRecord {
-  explicit HeadRecord(int head_dim) : queries(head_dim), ranges(head_dim) {}
-  kvcache::SecondMoment queries;
+  HeadRecord(int head_dim, int64_t tokens)
+      : queries(head_dim),
+        late_queries(static_cast<size_t>(head_dim), 0),
+        ranges(head_dim),
+        tails(head_dim, tokens, kOutsideRange),
+        late_tails(head_dim, tokens, kOutsideRange) {}
+
+  kvcache::SecondMoment queries;     // turned back to before RoPE, as are ranges, tails and keys
+  std::vector<double> late_queries;  // its diagonal alone, after RoPE
   kvcache::RangeMoment ranges;
+  kvcache::FeatureTails tails, late_tails;
+  std::vector<Sample> keys, late_keys, values;
 };
 
 struct LayerRecord {
   std::vector<HeadRecord> heads;
-  std::vector<std::vector<Sample>> keys, values;  // by head, which threads work on
 };
 
 class Collector final : public ops::AttentionProbe {
  public:
-  Collector(base::ThreadPool& pool, const kvcache::KvShape& shape, const model::ModelConfig& config, int context)
+  Collector(base::ThreadPool& pool, const kvcache::KvShape& shape, const model::ModelConfig& config, int context,
+            int64_t tokens)
       : pool_(pool), shape_(shape), rope_of_layer_(config.rope_of_layer) {
+    const kvcache::HalfCodec& codec = *kvcache::FindHalfCodec("nuq4").value();
+    const auto exact = [&](double share) {
+      return static_cast<uint8_t>(std::min(255L, std::lround(share * shape.head_dim * kPageTokens)));
+    };
+    key_half_ = codec.keys;
+    key_half_.outliers = exact(codec.key_outliers);
+    value_half_ = codec.values;
+    value_half_.outliers = exact(codec.value_outliers);
     for (const ops::RopeSpec& rope : config.ropes) {
       rotations_.push_back(std::make_unique<kvcache::KeyRotation>(
           kvcache::KeyRope{rope.frequencies, rope.magnitude, rope.neox}, context));
     }
     for (int layer = 0; layer < shape.layers; ++layer) {
       LayerRecord& record = layers_.emplace_back();
-      for (int head = 0; head < shape.kv_heads; ++head) record.heads.emplace_back(shape.head_dim);
-      record.keys.resize(record.heads.size());
-      record.values.resize(record.heads.size());
+      for (int head = 0; head < shape.kv_heads; ++head) record.heads.emplace_back(shape.head_dim, tokens);
     }
   }
 
@@ -95,11 +116,12 @@ class Collector final : public ops::AttentionProbe {
   void AddQuery(const ops::AttentionSpec& spec, const Held& held, int kv_head, int32_t position, const float* query,
                 const float* output);
   void AddPage(int layer, int kv_head, int32_t first_position, const float* keys, const float* values);
-  [[nodiscard]] FittedLevels Fit(const LayerRecord& record, bool keys) const;
+  void Sampled(std::vector<Sample>& samples, const kernels::CompactHalf& half, const float* x) const;
 
   base::ThreadPool& pool_;
   kvcache::KvShape shape_;
   std::vector<int> rope_of_layer_;
+  kernels::CompactHalf key_half_, value_half_;  // of the codecs whose levels are fitted
   std::vector<std::unique_ptr<kvcache::KeyRotation>> rotations_;
   std::vector<LayerRecord> layers_;
 };
@@ -166,54 +188,55 @@ void Collector::AddQuery(const ops::AttentionSpec& spec, const Held& held, int k
                                                   std::span(held.values).subspan((skip + at) * d, kPageTokens * d), o);
     rotation.TurnBackQuery(page * kPageTokens, std::span(query, d), turned);
     record.queries.Add(turned, weight);
+    for (size_t f = 0; f < d; ++f) record.late_queries[f] += weight * double{query[f]} * double{query[f]};
   }
 }
 
 void Collector::AddPage(int layer, int kv_head, int32_t first_position, const float* keys, const float* values) {
   const auto d = static_cast<size_t>(shape_.head_dim);
-  LayerRecord& record = layers_[static_cast<size_t>(layer)];
+  HeadRecord& record = layers_[static_cast<size_t>(layer)].heads[static_cast<size_t>(kv_head)];
   std::vector<float> turned(kPageTokens * d);
-  rotations_[static_cast<size_t>(rope_of_layer_[static_cast<size_t>(layer)])]->TurnBack(
-      first_position, shape_.head_dim, std::span(keys, turned.size()), turned);
-  record.heads[static_cast<size_t>(kv_head)].ranges.Add(turned);
-  if (static_cast<size_t>(first_position / kPageTokens) % kPageStride != 1) return;
-  const auto sample = [&](std::vector<Sample>& samples, float x, float low, float high, size_t feature) {
-    const float half_range = (high - low) / 2;
-    if (half_range <= 0 || samples.size() >= kMostSamples / record.heads.size()) return;
-    samples.push_back({(x - (low + half_range)) / half_range, half_range, kv_head, static_cast<int>(feature)});
-  };
-  for (size_t f = 0; f < d; ++f) {  // keys: a range for each channel
-    float low = turned[f], high = turned[f];
-    for (size_t slot = 0; slot < kPageTokens; ++slot) {
-      low = std::min(low, turned[slot * d + f]);
-      high = std::max(high, turned[slot * d + f]);
-    }
-    for (size_t slot = f % kSlotStride; slot < kPageTokens; slot += kSlotStride) {
-      sample(record.keys[static_cast<size_t>(kv_head)], turned[slot * d + f], low, high, f);
-    }
+  const std::span<const float> late(keys, turned.size());
+  rotations_[static_cast<size_t>(rope_of_layer_[static_cast<size_t>(layer)])]->TurnBack(first_position, shape_.head_dim,
+                                                                                        late, turned);
+  record.ranges.Add(turned);
+  if (first_position > 0) {  // the first page, with what attention rests on, stays open
+    record.tails.Add(turned);
+    record.late_tails.Add(late);
   }
-  for (size_t slot = 0; slot < kPageTokens; slot += kSlotStride) {  // values: for each token, over 64 features
-    for (size_t begin = 0; begin < d; begin += 64) {
-      const std::span<const float> x(values + slot * d + begin, std::min<size_t>(64, d - begin));
-      const auto [low, high] = std::ranges::minmax(x);
-      for (size_t f = 0; f < x.size(); ++f) {
-        sample(record.values[static_cast<size_t>(kv_head)], x[f], low, high, begin + f);
-      }
+  if (static_cast<size_t>(first_position / kPageTokens) % kPageStride != 1) return;
+  Sampled(record.keys, key_half_, turned.data());
+  Sampled(record.late_keys, key_half_, keys);
+  Sampled(record.values, value_half_, values);
+}
+
+// Of the half x [64][D] of a page: numbers of every group, where they lie in its range. Those that nuq codecs store
+// exactly are no part of either.
+void Collector::Sampled(std::vector<Sample>& samples, const kernels::CompactHalf& half, const float* x) const {
+  const auto d = static_cast<size_t>(shape_.head_dim);
+  std::vector<float> rows(kPageTokens * d);  // features by tokens
+  for (size_t i = 0; i < rows.size(); ++i) rows[i % d * kPageTokens + i / d] = x[i];
+  const auto exact = kvcache::ChooseOutliers(half, shape_.head_dim, rows, std::vector<float>(d, 1));
+  for (size_t index = 0; index < kernels::ScalesOf(half, shape_.head_dim); ++index) {
+    const kvcache::HalfGroup group = kvcache::GroupAt(half, shape_.head_dim, index);
+    const auto at = [&](size_t i) { return group.first + i * group.stride; };
+    const auto size = static_cast<size_t>(group.size);
+    float low = HUGE_VALF, high = -HUGE_VALF;
+    for (size_t i = 0; i < size; ++i) {
+      if (exact[at(i)] != 0) continue;
+      low = std::min(low, rows[at(i)]);
+      high = std::max(high, rows[at(i)]);
+    }
+    const float half_range = (high - low) / 2;
+    for (size_t i = index % kSampleStride; i < size && half_range > 0; i += kSampleStride) {
+      if (exact[at(i)] != 0 || samples.size() >= kMostSamples / static_cast<size_t>(shape_.kv_heads)) continue;
+      samples.push_back(
+          {(rows[at(i)] - (low + half_range)) / half_range, half_range, static_cast<int>(at(i) / kPageTokens)});
     }
   }
 }
 
-FittedLevels Collector::Fit(const LayerRecord& record, bool keys) const {
-  std::vector<kvcache::LevelSample> samples;
-  for (size_t head = 0; head < record.heads.size(); ++head) {
-    const std::span<const double> h = record.heads[head].queries.matrix();
-    const auto d = static_cast<size_t>(shape_.head_dim);
-    for (const Sample& each : (keys ? record.keys : record.values)[head]) {
-      const auto f = static_cast<size_t>(each.feature);
-      const double weight = keys ? h[f * d + f] : 1.0;
-      samples.push_back({each.position, static_cast<float>(weight * each.half_range * each.half_range)});
-    }
-  }
+FittedLevels FitAll(std::span<const kvcache::LevelSample> samples) {
   FittedLevels levels;
   for (int bits = kFewestFittedBits; bits <= kMostFittedBits; ++bits) {
     levels[static_cast<size_t>(bits - kFewestFittedBits)] = kvcache::FitLevels(bits, samples);
@@ -221,14 +244,51 @@ FittedLevels Collector::Fit(const LayerRecord& record, bool keys) const {
   return levels;
 }
 
+// The levels of the samples that `samples_of` finds in each head, where an error of a feature costs `cost_of`.
+template <typename SamplesOf, typename CostOf>
+std::pair<FittedLevels, FittedLevels> Fit(const LayerRecord& record, SamplesOf samples_of, CostOf cost_of) {
+  std::vector<kvcache::LevelSample> measured, even;
+  for (const HeadRecord& head : record.heads) {
+    for (const Sample& each : samples_of(head)) {
+      const double cost = cost_of(head, static_cast<size_t>(each.feature));
+      measured.push_back({each.position, static_cast<float>(cost * each.half_range * each.half_range)});
+      even.push_back({each.position, 1});
+    }
+  }
+  return {FitAll(measured), FitAll(even)};
+}
+
 CalibrationData Collector::Finish() const {
   CalibrationData data;
+  const auto layers = layers_.size();
+  for (LevelSets* sets : {&data.key_levels, &data.late_key_levels, &data.value_levels}) {
+    sets->measured.resize(layers);
+    sets->even.resize(layers);
+  }
+  pool_.ForDynamic(static_cast<int64_t>(layers), 1, [&](int64_t begin, int64_t end, int) {
+    for (auto layer = static_cast<size_t>(begin); layer < static_cast<size_t>(end); ++layer) {
+      const auto fit = [&](LevelSets& sets, auto samples_of, auto cost_of) {
+        std::tie(sets.measured[layer], sets.even[layer]) = Fit(layers_[layer], samples_of, cost_of);
+      };
+      fit(data.key_levels, std::mem_fn(&HeadRecord::keys), [](const HeadRecord& head, size_t f) {
+        return head.queries.matrix()[f * static_cast<size_t>(head.queries.dim()) + f];
+      });
+      fit(data.late_key_levels, std::mem_fn(&HeadRecord::late_keys),
+          [](const HeadRecord& head, size_t f) { return head.late_queries[f]; });
+      fit(data.value_levels, std::mem_fn(&HeadRecord::values), [](const HeadRecord&, size_t) { return 1.0; });
+    }
+  });
   for (const LayerRecord& record : layers_) {
     for (const HeadRecord& head : record.heads) {
       data.keys.push_back(kvcache::MakeCalibration(head.queries.matrix(), head.ranges.Mean()));
+      data.key_ranges.push_back(head.tails.Ranges());
+      data.late_key_ranges.push_back(head.late_tails.Ranges());
     }
-    data.key_levels.push_back(Fit(record, true));
-    data.value_levels.push_back(Fit(record, false));
+  }
+  const auto unknown = [](const kvcache::FeatureRanges& ranges) { return ranges.low.empty(); };
+  if (std::ranges::any_of(data.key_ranges, unknown) || std::ranges::any_of(data.late_key_ranges, unknown)) {
+    data.key_ranges.clear();  // contexts of one page
+    data.late_key_ranges.clear();
   }
   return data;
 }
@@ -303,7 +363,8 @@ Result<CalibrateReport> Calibrate(const CalibrateOptions& options) {
   Engine::Impl& impl = engine->impl();
   KV_ASSIGN(const auto chunks,
             eval::CutText(*engine, {.text = options.text, .context = options.context, .max_chunks = options.chunks}));
-  Collector collector(impl.pool, impl.kv_shape, impl.model->config(), options.context);
+  Collector collector(impl.pool, impl.kv_shape, impl.model->config(), options.context,
+                      static_cast<int64_t>(chunks.size()) * options.context);
   int done = 0;
   const auto step_done = [&] {
     const int layers = options.layers ? impl.kv_shape.layers : 0;

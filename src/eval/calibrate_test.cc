@@ -49,8 +49,14 @@ TEST(CalibrateTest, WritesWhatItReadsBack) {
   const auto d = static_cast<size_t>(impl.kv_shape.head_dim);
   EXPECT_EQ(data->keys.size(), layers * static_cast<size_t>(impl.kv_shape.kv_heads));
   EXPECT_EQ(data->keys.front().feedback.size(), d * d);
-  EXPECT_EQ(data->key_levels.size(), layers);
-  EXPECT_EQ(data->value_levels.front().back().size(), 32u);
+  for (const LevelSets* levels : {&data->key_levels, &data->late_key_levels, &data->value_levels}) {
+    EXPECT_EQ(levels->measured.size(), layers);
+    EXPECT_EQ(levels->even.back().back().size(), 32u);
+  }
+  ASSERT_EQ(data->key_ranges.size(), data->keys.size());
+  ASSERT_EQ(data->late_key_ranges.size(), data->keys.size());
+  EXPECT_LT(data->key_ranges.back().least.front(), data->key_ranges.back().low.front());
+  EXPECT_NE(data->key_ranges.back().low, data->late_key_ranges.back().low);
   ASSERT_EQ(data->key_losses.size(), layers);
   for (const float loss : data->key_losses) EXPECT_GE(loss, 0);
   // Some feature must feel the others' errors, or nothing was learnt; in the local layer, whose window is shorter than
@@ -81,6 +87,65 @@ TEST(CalibrateTest, WithoutLayersBitsByLayerAreRefused) {
   ASSERT_TRUE(data.has_value()) << data.error().message;
   EXPECT_TRUE(data->key_losses.empty());
   EXPECT_THAT(WithBitsByLayer({.bits = 3}, &*data, 64).error().message, HasSubstr("with --layers"));
+}
+
+// What each change of a codec does to what the cache is told.
+TEST(CalibrateTest, ChangesReachTheCache) {
+  const auto report = Calibrate(Options(false));
+  ASSERT_TRUE(report.has_value()) << report.error().message;
+  const auto engine = Engine::Load({.model = Options(false).engine.model, .threads = 1}).value();
+  const Engine::Impl& impl = engine->impl();
+  const std::string hash = ModelHash(impl.gguf);
+  CalibrationData data = ReadCalibration(report->path, hash, impl.kv_shape).value();
+  const auto options = [&](std::string_view text, const CalibrationData* calibration) {
+    const KvSpec spec = ResolveKvSpec(ParseKvSpec(text).value(), ComputeMode::kExact);
+    return KvOptionsOf(spec, impl.model->config(), impl.kv_shape, 1024, calibration);
+  };
+  const auto keys = [&](std::string_view text) { return options(text, &data).value().compact->formats()[6].key; };
+  const auto levels = [&](std::string_view text) {
+    const kernels::CompactHalf half = keys(text);
+    return std::vector<int8_t>(half.level, half.level + 8);
+  };
+  const auto of_bits = [](const std::vector<FittedLevels>& all) { return all[6][3 - kFewestFittedBits]; };
+  EXPECT_EQ(levels("nuq3"), of_bits(data.key_levels.measured));
+  EXPECT_EQ(levels("nuq3,weights=even"), of_bits(data.key_levels.even));
+  EXPECT_EQ(levels("nuq3,rope=after"), of_bits(data.late_key_levels.measured));
+  EXPECT_EQ(levels("nuq3,rope=after,weights=even"), of_bits(data.late_key_levels.even));
+  EXPECT_THAT(levels("nuq3,levels=even"), testing::ElementsAre(-126, -90, -54, -18, 18, 54, 90, 126));
+  EXPECT_TRUE(keys("nuq3").before_rope);
+  EXPECT_FALSE(keys("nuq3,rope=after").before_rope);
+  EXPECT_TRUE(keys("kivi4,rope=before").before_rope);
+
+  // What a page becomes: with ranges of a page, or of the text, or with its spread kept.
+  const auto d = static_cast<size_t>(impl.kv_shape.head_dim);
+  std::vector<float> x(64 * d), back(x.size()), values(x.size());
+  for (size_t i = 0; i < x.size(); ++i) x[i] = 100 + static_cast<float>(i * i % 97);  // far from all text
+  const auto stored = [&](std::string_view text) {
+    const auto store = options(text, &data).value().compact;
+    std::vector<std::byte> page(store->PageBytes(6));
+    store->Encode(6, 1, 64, x, x, page.data());
+    store->Decode(6, 1, 64, page.data(), back, values);
+    return back;
+  };
+  EXPECT_NEAR(stored("nuq3,rope=after")[5], x[5], 20);
+  EXPECT_LT(stored("nuq3,rope=after,outliers=0,ranges=static")[5], 50);  // at the end of its range
+  EXPECT_LT(stored("nuq3,outliers=0,ranges=static")[5], 50);
+  EXPECT_NE(stored("nuq3,qnorm=on"), stored("nuq3"));
+  EXPECT_EQ(stored("nuq3,qnorm=off,ranges=page"), stored("nuq3"));
+  EXPECT_EQ(stored("nuq2,qnorm=on"), stored("nuq2"));
+  EXPECT_NE(stored("nuq2,qnorm=off"), stored("nuq2"));
+
+  // A file that was made before there were such comparisons does all else.
+  data.key_levels.even = data.value_levels.even = data.late_key_levels.measured = data.late_key_levels.even = {};
+  data.key_ranges = data.late_key_ranges = {};
+  ASSERT_TRUE(WriteCalibration(report->path, hash, impl.kv_shape, data).has_value());
+  const CalibrationData old = ReadCalibration(report->path, hash, impl.kv_shape).value();
+  EXPECT_TRUE(options("nuq3,levels=even,qnorm=on", &old).has_value());
+  for (const char* text : {"nuq3,weights=even", "nuq3,rope=after", "ch3,ranges=static"}) {
+    EXPECT_THAT(options(text, &old).error().message, HasSubstr("needs a newer calibration: run 'kvasir calibrate'"));
+  }
+  EXPECT_TRUE(options("nuq3,rope=after", nullptr).has_value());
+  EXPECT_THAT(options("nuq3,ranges=static", nullptr).error().message, HasSubstr("needs a calibration: run"));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "base/check.h"
@@ -62,20 +63,13 @@ struct Bin {
   double moment = 0;
 };
 
-// The bins that hold something, from left to right.
+// The bins of [-1, 1] that hold something, from left to right.
 std::vector<Bin> Histogram(std::span<const LevelSample> samples) {
   constexpr int kBins = 512;
-  float low = std::numeric_limits<float>::infinity();
-  float high = -low;
-  for (const LevelSample& sample : samples) {
-    if (!(sample.weight > 0)) continue;
-    low = std::min(low, sample.position);
-    high = std::max(high, sample.position);
-  }
   std::vector<Bin> bins(kBins);
   for (const LevelSample& sample : samples) {
-    if (!(sample.weight > 0)) continue;
-    const float place = high > low ? (sample.position - low) / (high - low) : 0;
+    if (!(sample.weight > 0) || !std::isfinite(sample.weight) || !std::isfinite(sample.position)) continue;
+    const float place = (std::clamp(sample.position, -1.0F, 1.0F) + 1) / 2;
     Bin& bin = bins[static_cast<size_t>(std::min(kBins - 1, static_cast<int>(place * kBins)))];
     bin.weight += double{sample.weight};
     bin.moment += double{sample.weight} * double{sample.position};
@@ -84,11 +78,18 @@ std::vector<Bin> Histogram(std::span<const LevelSample> samples) {
   return bins;
 }
 
-// The means of the `count` runs of bins whose spread around their means is least in all; if there are fewer bins than
-// that, the last mean is repeated. What is left unexplained by a run is its sum of weight * position^2, which is the
-// same however bins are divided, less moment^2 / weight: so the sum of the latter is made largest, over the first n
-// bins in one more run at a time.
-std::vector<double> BestCells(const std::vector<Bin>& bins, size_t count) {
+// What a level explains of its cell: the cell's sum of weight * position^2 less its loss. The first level of all stands
+// at -1 and the last at 1, the others at the mean of their cell.
+double Explained(const Bin& cell, bool first, bool last) {
+  if (first) return -2 * cell.moment - cell.weight;
+  if (last) return 2 * cell.moment - cell.weight;
+  return cell.moment * cell.moment / cell.weight;
+}
+
+// The levels of the division of the bins into `count` runs whose loss is least in all. The sum of weight * position^2
+// is the same however bins are divided: so what levels explain of it is made largest, over the first n bins in one more
+// run at a time. There are at least `count` bins.
+std::vector<double> BestLevels(const std::vector<Bin>& bins, size_t count) {
   const size_t n = bins.size();
   std::vector<Bin> before(n + 1);
   for (size_t i = 0; i < n; ++i) {
@@ -97,17 +98,15 @@ std::vector<double> BestCells(const std::vector<Bin>& bins, size_t count) {
   const auto run = [&](size_t begin, size_t end) -> Bin {
     return {.weight = before[end].weight - before[begin].weight, .moment = before[end].moment - before[begin].moment};
   };
-  const size_t runs = std::min(count, n);
   constexpr double kImpossible = -std::numeric_limits<double>::infinity();
   std::vector<double> best(n + 1, kImpossible);  // of the first n bins in so many runs
   best[0] = 0;
-  std::vector<std::vector<size_t>> begins(runs, std::vector<size_t>(n + 1, 0));
-  for (size_t r = 0; r < runs; ++r) {
+  std::vector<std::vector<size_t>> begins(count, std::vector<size_t>(n + 1, 0));
+  for (size_t r = 0; r < count; ++r) {
     std::vector<double> next(n + 1, kImpossible);
     for (size_t end = r + 1; end <= n; ++end) {
       for (size_t begin = r; begin < end; ++begin) {
-        const Bin cell = run(begin, end);
-        const double explained = best[begin] + cell.moment * cell.moment / cell.weight;
+        const double explained = best[begin] + Explained(run(begin, end), r == 0, r + 1 == count);
         if (explained > next[end]) {
           next[end] = explained;
           begins[r][end] = begin;
@@ -116,15 +115,14 @@ std::vector<double> BestCells(const std::vector<Bin>& bins, size_t count) {
     }
     best = std::move(next);
   }
-  std::vector<double> means(count);
+  std::vector<double> levels(count);
   size_t end = n;
-  for (size_t r = runs; r-- > 0;) {
+  for (size_t r = count; r-- > 0;) {
     const Bin cell = run(begins[r][end], end);
-    means[r] = cell.moment / cell.weight;
+    levels[r] = r == 0 ? -1 : r + 1 == count ? 1 : cell.moment / cell.weight;
     end = begins[r][end];
   }
-  std::fill(means.begin() + static_cast<std::ptrdiff_t>(runs), means.end(), means[runs - 1]);
-  return means;
+  return levels;
 }
 
 size_t SideOf(std::span<const double> square) {
@@ -195,6 +193,54 @@ std::vector<double> RangeMoment::Mean() const {
   return mean;
 }
 
+FeatureTails::FeatureTails(int dim, int64_t tokens, double outside)
+    : outside_(outside),
+      kept_(static_cast<size_t>(outside * static_cast<double>(tokens)) + 1),
+      counts_(static_cast<size_t>(dim), 0),
+      most_(static_cast<size_t>(dim)),
+      less_(static_cast<size_t>(dim)) {
+  KV_CHECK(outside >= 0 && outside < 0.5);
+}
+
+void FeatureTails::Keep(std::vector<float>& heap, float x) const {
+  if (heap.size() == kept_) {
+    if (x <= heap.front()) return;
+    std::ranges::pop_heap(heap, std::greater{});
+    heap.pop_back();
+  }
+  heap.push_back(x);
+  std::ranges::push_heap(heap, std::greater{});
+}
+
+void FeatureTails::Add(std::span<const float> x) {
+  KV_CHECK(x.size() % counts_.size() == 0);
+  for (size_t i = 0; i < x.size(); ++i) {
+    if (!std::isfinite(x[i])) continue;
+    const size_t d = i % counts_.size();
+    counts_[d] += 1;
+    Keep(most_[d], x[i]);
+    Keep(less_[d], -x[i]);
+  }
+}
+
+float FeatureTails::Nearest(std::vector<float> heap, size_t outside) {
+  std::ranges::sort(heap, std::greater{});
+  return heap[std::min(outside, heap.size() - 1)];
+}
+
+FeatureRanges FeatureTails::Ranges() const {
+  if (std::ranges::count(counts_, 0) > 0) return {};
+  FeatureRanges ranges;
+  for (size_t d = 0; d < counts_.size(); ++d) {
+    const auto outside = static_cast<size_t>(outside_ * static_cast<double>(counts_[d]));
+    ranges.least.push_back(-Nearest(less_[d], 0));
+    ranges.most.push_back(Nearest(most_[d], 0));
+    ranges.low.push_back(-Nearest(less_[d], outside));
+    ranges.high.push_back(Nearest(most_[d], outside));
+  }
+  return ranges;
+}
+
 HalfCalibration MakeCalibration(std::span<const double> h, std::span<const double> squared_ranges, double damping) {
   const size_t dim = squared_ranges.size();
   KV_CHECK(h.size() == dim * dim && damping > 0);
@@ -252,12 +298,11 @@ std::vector<int8_t> FitLevels(int bits, std::span<const LevelSample> samples) {
   std::vector<int8_t> bytes(count);
   for (size_t i = 0; i < count; ++i) bytes[i] = kernels::UniformLevel(bits, static_cast<int>(i));
   const std::vector<Bin> bins = Histogram(samples);
-  if (bins.empty()) return bytes;
-  std::vector<double> level = BestCells(bins, count);
-  const double furthest = std::max(std::fabs(level.front()), std::fabs(level.back()));
+  if (bins.size() < count) return bytes;
+  const std::vector<double> level = BestLevels(bins, count);
   constexpr int kLargest = 127;
   for (size_t i = 0; i < count; ++i) {
-    const double byte = furthest > 0 ? level[i] / furthest * kLargest : 0;
+    const double byte = level[i] * kLargest;
     // Room for the levels above and below, so that no two become one when rounded.
     const int least = i == 0 ? -kLargest : bytes[i - 1] + 1;
     const int most = kLargest - static_cast<int>(count - 1 - i);

@@ -61,6 +61,35 @@ class RangeMoment {
   int64_t pages_ = 0;
 };
 
+/// Where the numbers of each feature lie over a whole text, [D] each.
+struct FeatureRanges {
+  std::vector<float> least, most;
+  std::vector<float> low, high;  ///< With so many numbers outside of them at either end as was asked for.
+};
+
+/// Finds them: the static ranges of KVQuant, which takes them from text instead of from the page it stores. Of each
+/// feature it keeps the numbers at either end that may turn out to be outside, so memory goes with their share.
+class FeatureTails {
+ public:
+  /// Of at most `tokens` tokens, of whose numbers `outside` (below 0.5) may lie beyond low, and as many beyond high.
+  FeatureTails(int dim, int64_t tokens, double outside);
+
+  /// Tokens x [n][dim]; numbers that are not finite do not count.
+  void Add(std::span<const float> x);
+  /// Empty if a feature got no number.
+  [[nodiscard]] FeatureRanges Ranges() const;
+
+ private:
+  // The furthest numbers at one end: a heap whose front is the nearest of them.
+  void Keep(std::vector<float>& heap, float x) const;
+  [[nodiscard]] static float Nearest(std::vector<float> heap, size_t outside);
+
+  double outside_;
+  size_t kept_;
+  std::vector<int64_t> counts_;                  // [dim]
+  std::vector<std::vector<float>> most_, less_;  // [dim], of x and of -x
+};
+
 /// The calibration of one half from its H [D][D] and the squared ranges of its features [D] (all 1 where a scale
 /// belongs to a token). `damping` times the mean of the diagonal is added to the diagonal: how far to trust H.
 ///
@@ -81,10 +110,12 @@ struct LevelSample {
   float weight = 0;
 };
 
-/// The 2^bits levels (bits 2 .. 5) of least weighted squared error for numbers like `samples`: the signposts of
-/// KVQuant's nuq, which k-means finds there. In one dimension the best division can be had outright, by dynamic
-/// programming (Wang and Song, "Ckmeans.1d.dp", The R Journal 2011), here over 512 bins: no start to choose, no local
-/// optimum. Scaled so that the furthest is +127 or -127, rounded, always increasing. Without samples: evenly spaced.
+/// The 2^bits levels (bits 2 .. 5) of least weighted squared error for numbers like `samples` of which the outermost
+/// stand at the ends of the range, -127 and 127, because that is where the encoder puts them (CoverRange): the
+/// signposts of KVQuant's nuq, which k-means finds there and whose ends are free. In one dimension the best division
+/// can be had outright, by dynamic programming (Wang and Song, "Ckmeans.1d.dp", The R Journal 2011), here over 512
+/// bins: no start to choose, no local optimum, and never worse for these samples than evenly spaced levels but for the
+/// rounding to bytes. Always increasing. With samples in fewer bins than levels: evenly spaced.
 [[nodiscard]] std::vector<int8_t> FitLevels(int bits, std::span<const LevelSample> samples);
 
 }  // namespace kvasir::kvcache

@@ -181,6 +181,44 @@ TEST(CalibrationTest, TheRotatedMetricGivesRotatedErrorsTheSameLoss) {
   }
 }
 
+TEST(FeatureTailsTest, AreThoseOfTheSortedNumbers) {
+  constexpr int kDim = 3;
+  constexpr size_t kCount = 1000;
+  std::mt19937 engine(5);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(kDim * kCount);
+  for (float& value : x) value = normal(engine);
+  for (const double outside : {0.0, 0.005, 0.1}) {
+    // More tokens may have been announced than came.
+    FeatureTails tails(kDim, kCount + 500, outside);
+    tails.Add(std::span(x).first(300 * kDim));
+    tails.Add(std::span(x).subspan(300 * kDim));
+    const FeatureRanges ranges = tails.Ranges();
+    for (size_t d = 0; d < kDim; ++d) {
+      std::vector<float> sorted;
+      for (size_t i = d; i < x.size(); i += kDim) sorted.push_back(x[i]);
+      std::ranges::sort(sorted);
+      const auto beyond = static_cast<size_t>(outside * kCount);
+      EXPECT_EQ(ranges.least[d], sorted.front());
+      EXPECT_EQ(ranges.most[d], sorted.back());
+      EXPECT_EQ(ranges.low[d], sorted[beyond]);
+      EXPECT_EQ(ranges.high[d], sorted[kCount - 1 - beyond]);
+    }
+  }
+}
+
+TEST(FeatureTailsTest, WhatIsNotFiniteDoesNotCount) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  FeatureTails tails(2, 4, 0.25);
+  EXPECT_TRUE(tails.Ranges().low.empty());
+  tails.Add(std::vector<float>{1, infinity});
+  EXPECT_TRUE(tails.Ranges().low.empty());
+  tails.Add(std::vector<float>{-infinity, 7, -2, std::nanf(""), 5, 8});
+  const FeatureRanges ranges = tails.Ranges();
+  EXPECT_THAT(ranges.least, testing::ElementsAre(-2, 7));
+  EXPECT_THAT(ranges.most, testing::ElementsAre(5, 8));
+}
+
 TEST(FitLevelsTest, FindsTheLevelsThatAreThere) {
   std::vector<LevelSample> samples;
   for (const float position : {-1.0F, -0.25F, 0.5F, 1.0F}) {
@@ -189,16 +227,11 @@ TEST(FitLevelsTest, FindsTheLevelsThatAreThere) {
   EXPECT_THAT(FitLevels(2, samples), testing::ElementsAre(-127, -32, 64, 127));
 }
 
-TEST(FitLevelsTest, OfABellCurveAreThoseOfMaxAndLloyd) {
-  std::mt19937 engine(1);
-  std::normal_distribution<float> normal;
+TEST(FitLevelsTest, OfEvenNumbersAreEvenlySpaced) {
   std::vector<LevelSample> samples;
-  for (int i = 0; i < 200000; ++i) samples.push_back({.position = normal(engine) / 4, .weight = 2});
-  // Max (1960): 0.4528 and 1.510; a ratio of 0.2999.
-  const std::vector<int8_t> levels = FitLevels(2, samples);
-  EXPECT_NEAR(levels[1], -38, 1.5);
-  EXPECT_NEAR(levels[2], 38, 1.5);
-  EXPECT_NEAR(levels[3], 127, 1.5);
+  for (int i = 0; i <= 20000; ++i) samples.push_back({.position = static_cast<float>(i) / 10000 - 1, .weight = 2});
+  // Ends at -1 and 1, the middles of what is left halfway between neighbours: thirds of the range.
+  EXPECT_THAT(FitLevels(2, samples), testing::ElementsAre(-127, -42, 42, 127));
 }
 
 TEST(FitLevelsTest, FollowWeights) {
@@ -210,51 +243,40 @@ TEST(FitLevelsTest, FollowWeights) {
   EXPECT_GE(std::ranges::count_if(levels, [](int8_t level) { return level > 0; }), 5);
 }
 
-// Nine samples in four runs: 56 ways to divide them, so the best is known.
-TEST(FitLevelsTest, NoOtherDivisionIsBetter) {
+// Two inner levels: all pairs of bytes can be tried, so the best is known.
+TEST(FitLevelsTest, NoOtherLevelsAreBetter) {
   std::mt19937 engine(3);
   std::normal_distribution<float> normal;
-  for (int trial = 0; trial < 50; ++trial) {
-    std::vector<LevelSample> samples;
-    for (int i = 0; i < 9; ++i) samples.push_back({.position = normal(engine), .weight = std::exp(2 * normal(engine))});
-    std::ranges::sort(samples, {}, &LevelSample::position);
-    const auto spread = [&](size_t begin, size_t end) {
-      double weight = 0;
-      double moment = 0;
-      double square = 0;
-      for (size_t i = begin; i < end; ++i) {
-        weight += double{samples[i].weight};
-        moment += double{samples[i].weight} * double{samples[i].position};
-        square += double{samples[i].weight} * double{samples[i].position} * double{samples[i].position};
-      }
-      return square - moment * moment / weight;
-    };
-    double least = 1e30;
-    for (size_t a = 1; a < 7; ++a) {
-      for (size_t b = a + 1; b < 8; ++b) {
-        for (size_t c = b + 1; c < 9; ++c) {
-          least = std::min(least, spread(0, a) + spread(a, b) + spread(b, c) + spread(c, 9));
-        }
-      }
+  for (int trial = 0; trial < 10; ++trial) {
+    std::vector<LevelSample> samples = {{.position = -1, .weight = 1}, {.position = 1, .weight = 1}};
+    double weights = 2;
+    for (int i = 0; i < 60; ++i) {
+      const float position = std::clamp(0.3F * normal(engine) + 0.1F * static_cast<float>(trial % 3), -1.0F, 1.0F);
+      samples.push_back({.position = position, .weight = std::exp(normal(engine))});
+      weights += double{samples.back().weight};
     }
-    // The bytes are the levels but for a factor: the one that fits the samples best.
-    const std::vector<int8_t> levels = FitLevels(2, samples);
-    double loss = 1e30;
-    for (double factor = 0.2; factor < 4; factor *= 1.002) {
+    const auto loss = [&](const std::vector<int8_t>& levels) {
       double sum = 0;
       for (const LevelSample& sample : samples) {
         double nearest = 1e30;
         for (const int8_t level : levels) {
-          const double error = factor * level / 127 - double{sample.position};
+          const double error = static_cast<double>(level) / 127 - double{sample.position};
           nearest = std::min(nearest, error * error);
         }
         sum += double{sample.weight} * nearest;
       }
-      loss = std::min(loss, sum);
+      return sum;
+    };
+    double least = 1e30;
+    for (int a = -126; a < 126; ++a) {
+      for (int b = a + 1; b < 127; ++b) {
+        least = std::min(least, loss({-127, static_cast<int8_t>(a), static_cast<int8_t>(b), 127}));
+      }
     }
-    double weights = 0;
-    for (const LevelSample& sample : samples) weights += double{sample.weight};
-    EXPECT_LE(loss, 1.02 * least + 4e-4 * weights) << trial;  // a byte is 1 in 127 of at most 3
+    const std::vector<int8_t> levels = FitLevels(2, samples);
+    EXPECT_EQ(levels.front(), -127);
+    EXPECT_EQ(levels.back(), 127);
+    EXPECT_LE(loss(levels), 1.01 * least + 2e-5 * weights) << trial;  // a byte is 1 in 127, a bin 1 in 256
   }
 }
 
@@ -265,6 +287,7 @@ TEST(FitLevelsTest, AlwaysIncrease) {
         {{.position = 0, .weight = 1}},
         {{.position = 1, .weight = 1}, {.position = 0.999F, .weight = 1}},
         {{.position = 0.1F, .weight = 0}},
+        {{.position = std::nanf(""), .weight = 1}, {.position = HUGE_VALF, .weight = HUGE_VALF}},
     };
     for (const auto& samples : cases) {
       const std::vector<int8_t> levels = FitLevels(bits, samples);

@@ -47,7 +47,10 @@ class Encoding {
     out_.outliers.clear();
   }
 
-  void ChooseExact() { exact_ = ChooseOutliers(half_, head_dim_, x_, weight_); }
+  void ChooseExact(RangeChoice choice) {
+    exact_ = IsStatic(choice) ? ChooseOutside(half_, head_dim_, x_, weight_, calibration_->low, calibration_->high)
+                              : ChooseOutliers(half_, head_dim_, x_, weight_);
+  }
 
   void ChooseRanges(RangeChoice choice) {
     float x[kTokens];
@@ -61,9 +64,12 @@ class Encoding {
         x[count] = x_[at];
         weight[count++] = weight_[at / kRow];
       }
-      const Range range = choice == RangeChoice::kCover
-                              ? CoverRange(levels_, half_.offset, {x, count})
-                              : SearchRange(levels_, half_.offset, {x, count}, {weight, count});
+      Range range = choice == RangeChoice::kSearch ? SearchRange(levels_, half_.offset, {x, count}, {weight, count})
+                                                   : CoverRange(levels_, half_.offset, {x, count});
+      if (IsStatic(choice) && !std::isnan(range.scale)) {
+        const size_t feature = index % static_cast<size_t>(head_dim_);
+        range = RangeBetween(levels_, half_.offset, calibration_->low[feature], calibration_->high[feature]);
+      }
       out_.scales[index] = range.scale;
       if (half_.offset) out_.offsets[index] = range.offset;
     }
@@ -98,7 +104,64 @@ class Encoding {
     }
   }
 
+  // Gives what the codes stand for the mean and the spread that x has.
+  void Normalise() {
+    Spread before, after;
+    for (int d = 0; d < head_dim_; ++d) {
+      float scale[kTokens];
+      float offset[kTokens];
+      RangesOf(d, scale, offset);
+      for (int t = 0; t < kTokens; ++t) {
+        const size_t at = static_cast<size_t>(d) * kRow + static_cast<size_t>(t);
+        if (exact_[at] != 0 || !(scale[t] > 0)) continue;
+        before.Add(double{(x_[at] - offset[t]) / scale[t]});
+        after.Add(double{LevelOf(d, t)});
+      }
+    }
+    const double wider = before.Deviation(half_.offset) / after.Deviation(half_.offset);
+    if (!std::isfinite(wider) || wider == 0) return;
+    const double moved = half_.offset ? before.Mean() - after.Mean() * wider : 0;
+    for (size_t i = 0; i < out_.scales.size(); ++i) {
+      const double scale = double{out_.scales[i]};
+      if (half_.offset) out_.offsets[i] = StoredNumber(static_cast<float>(double{out_.offsets[i]} + moved * scale));
+      out_.scales[i] = StoredNumber(static_cast<float>(wider * scale));
+    }
+    for (kernels::Outlier& outlier : out_.outliers) {
+      float scale[kTokens];
+      float offset[kTokens];
+      RangesOf(outlier.feature, scale, offset);
+      const float stored = offset[outlier.slot] + scale[outlier.slot] * LevelOf(outlier.feature, outlier.slot);
+      outlier.difference = StoredNumber(x_[outlier.feature * kRow + outlier.slot] - stored);
+    }
+  }
+
  private:
+  // Mean and standard deviation of what was added.
+  struct Spread {
+    double count = 0, sum = 0, squares = 0;
+
+    void Add(double x) {
+      count += 1;
+      sum += x;
+      squares += x * x;
+    }
+    [[nodiscard]] double Mean() const { return sum / count; }
+    // Around the mean, or else around zero.
+    [[nodiscard]] double Deviation(bool around_mean) const {
+      return std::sqrt(squares / count - (around_mean ? Mean() * Mean() : 0));
+    }
+  };
+
+  bool IsStatic(RangeChoice choice) const {
+    return choice == RangeChoice::kStatic && half_.grouping == Grouping::kChannels && calibration_ != nullptr &&
+           !calibration_->low.empty();
+  }
+
+  float LevelOf(int d, int t) const {
+    const uint8_t code = out_.codes[static_cast<size_t>(t * head_dim_ + d)];
+    return half_.bits == 8 ? static_cast<float>(static_cast<int8_t>(code)) : static_cast<float>(half_.level[code]);
+  }
+
   // Rounds feature d of all tokens towards `target`; `error`, unless null, gets what is stored less x.
   void RoundFeature(int d, const float* target, float* error) {
     float scale[kTokens];
@@ -164,12 +227,13 @@ class Encoding {
 
 }  // namespace
 
-void EncodeHalf(const CompactHalf& half, int head_dim, const HalfCalibration* calibration, RangeChoice range,
+void EncodeHalf(const CompactHalf& half, int head_dim, const HalfCalibration* calibration, const HalfChoices& choices,
                 const float* x, HalfCodes* out) {
   Encoding encoding(half, head_dim, calibration, x, out);
-  encoding.ChooseExact();
-  encoding.ChooseRanges(range);
+  encoding.ChooseExact(choices.range);
+  encoding.ChooseRanges(choices.range);
   encoding.Round();
+  if (choices.qnorm) encoding.Normalise();
 }
 
 }  // namespace kvasir::kvcache

@@ -35,16 +35,30 @@ struct HalfCalibration {
   std::vector<float>
       feedback;  ///< [D][D], row k: F_ki for the features order[k] and order[i], i < k. Empty: no feedback.
   std::vector<float> weight;  ///< [D]: what a squared error of a feature costs. Empty: 1.
+  /// [D] each: the ranges that RangeChoice::kStatic gives the features of a half by channel.
+  std::vector<float> low, high;
+};
+
+/// What an encoder is free to choose.
+struct HalfChoices {
+  // NOLINTNEXTLINE(google-explicit-constructor): the range is all there is to say of most halves.
+  HalfChoices(RangeChoice range_choice, bool normalised = false) : range(range_choice), qnorm(normalised) {}
+
+  RangeChoice range;
+  /// Whether scales and offsets are corrected after rounding, so that what is stored has the mean and the spread of
+  /// what was to be stored: KVQuant's Q-Norm. Few levels change both; keys whose spread is wrong make scores that are
+  /// as wrong. Over the whole half, in units of each group's range; exact elements do not count.
+  bool qnorm;
 };
 
 /// Encodes x [64][D], finite or not, for CompactHalf `half`. Keys come before RoPE where the half says so; rotating
 /// them is done here. `calibration` may be null. Deterministic; thread-safe; allocates scratch of about 10 * 64 * D
 /// bytes.
 ///
-/// Without feedback an element's error is at most half the widest gap between two levels, times the scale, plus the
-/// rounding of scale and offset to f16. A group with a NaN or an infinity decodes to NaN, other groups are
-/// what they would be if that group's numbers were stored without error.
-void EncodeHalf(const kernels::CompactHalf& half, int head_dim, const HalfCalibration* calibration, RangeChoice range,
-                const float* x, kernels::HalfCodes* out);
+/// Without feedback, with ranges that adapt and without Q-Norm, an element's error is at most half the widest gap
+/// between two levels, times the scale, plus the rounding of scale and offset to f16. A group with a NaN or an infinity
+/// decodes to NaN, other groups are what they would be if that group's numbers were stored without error.
+void EncodeHalf(const kernels::CompactHalf& half, int head_dim, const HalfCalibration* calibration,
+                const HalfChoices& choices, const float* x, kernels::HalfCodes* out);
 
 }  // namespace kvasir::kvcache

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "kvcache/calibration.h"
 #include "kvcache/encode_outliers.h"
@@ -297,6 +298,139 @@ TEST(EncodeHalfTest, ExactElementsPassNoErrorOn) {
       EXPECT_NEAR(decoded[i], x[i], 1e-2F);
     }
   }
+}
+
+// The same ranges for all features, narrower than what RandomHalf has.
+HalfCalibration StaticRanges(int head_dim) {
+  HalfCalibration calibration;
+  calibration.low.assign(static_cast<size_t>(head_dim), -1.5F);
+  calibration.high.assign(static_cast<size_t>(head_dim), 2.5F);
+  return calibration;
+}
+
+TEST(EncodeHalfTest, StaticRangesStayWhereTheyAreAndClip) {
+  constexpr int kDim = 32;
+  const HalfCalibration calibration = StaticRanges(kDim);
+  for (const int group : {32, 64}) {
+    const CompactHalf half = Uniform(3, Grouping::kChannels, group, true);
+    const std::vector<float> x = RandomHalf(kDim, 41);
+    HalfCodes codes;
+    EncodeHalf(half, kDim, &calibration, RangeChoice::kStatic, x.data(), &codes);
+    const std::vector<float> decoded = Decoded(half, kDim, codes);
+    for (size_t i = 0; i < x.size(); ++i) {
+      ASSERT_NEAR(decoded[i], std::clamp(x[i], -1.5F, 2.5F), 4.0F / 7 / 2 + 3e-3F) << i;
+    }
+    EXPECT_THAT(codes.scales, testing::Each(codes.scales.front()));
+  }
+  // Nothing to go by: as ever.
+  const std::vector<float> x = RandomHalf(kDim, 41);
+  EXPECT_EQ(EncodeAndDecode(Keys(3), kDim, nullptr, x, RangeChoice::kStatic),
+            EncodeAndDecode(Keys(3), kDim, nullptr, x, RangeChoice::kCover));
+}
+
+TEST(EncodeHalfTest, OutliersOfStaticRangesAreTheFurthestOutside) {
+  constexpr int kDim = 32;
+  const HalfCalibration calibration = StaticRanges(kDim);
+  const std::vector<float> x = RandomHalf(kDim, 43);
+  const auto beyond = [&](size_t i) { return std::max(x[i] - 2.5F, -1.5F - x[i]); };
+  CompactHalf half = Keys(3);
+  half.outliers = 20;
+  HalfCodes codes;
+  EncodeHalf(half, kDim, &calibration, RangeChoice::kStatic, x.data(), &codes);
+  ASSERT_EQ(codes.outliers.size(), 20U);
+  const std::vector<float> decoded = Decoded(half, kDim, codes);
+  std::vector<bool> exact(x.size(), false);
+  float nearest = kInfinity;
+  for (const auto& outlier : codes.outliers) {
+    const size_t at = outlier.slot * size_t{kDim} + outlier.feature;
+    exact[at] = true;
+    nearest = std::min(nearest, beyond(at));
+    EXPECT_NEAR(decoded[at], x[at], 2e-3F * std::fabs(x[at]));
+  }
+  EXPECT_GT(nearest, 0);
+  for (size_t i = 0; i < x.size(); ++i) {
+    if (!exact[i]) {
+      EXPECT_LE(beyond(i), nearest);
+    }
+  }
+}
+
+TEST(EncodeHalfTest, StaticRangesHideNothingThatIsNotFinite) {
+  constexpr int kDim = 32;
+  const HalfCalibration calibration = StaticRanges(kDim);
+  for (const float bad : {kNan, kInfinity, -kInfinity}) {
+    CompactHalf half = Keys(3);
+    half.outliers = 10;
+    std::vector<float> x = RandomHalf(kDim, 47);
+    x[3 * kDim + 5] = bad;
+    const std::vector<float> decoded = EncodeAndDecode(half, kDim, &calibration, x, RangeChoice::kStatic);
+    for (size_t i = 0; i < x.size(); ++i) ASSERT_EQ(std::isnan(decoded[i]), i % kDim == 5) << i;
+  }
+}
+
+// Mean and standard deviation over all elements that are not exact, where each group's range is the same: [-1, 1].
+std::pair<double, double> MeanAndDeviation(const HalfCodes& ranges, const std::vector<float>& x, int head_dim) {
+  double count = 0, sum = 0, squares = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    const size_t d = i % static_cast<size_t>(head_dim);
+    if (std::ranges::any_of(ranges.outliers, [&](const kernels::Outlier& outlier) {
+          return outlier.feature == d && outlier.slot == i / static_cast<size_t>(head_dim);
+        })) {
+      continue;
+    }
+    const double position = (double{x[i]} - double{ranges.offsets[d]}) / double{ranges.scales[d]};
+    count += 1;
+    sum += position;
+    squares += position * position;
+  }
+  return {sum / count, std::sqrt(squares / count - sum / count * (sum / count))};
+}
+
+TEST(EncodeHalfTest, QNormKeepsMeanAndSpreadAndChangesNoCode) {
+  constexpr int kDim = 32;
+  for (const int outliers : {0, 20}) {
+    CompactHalf half = Keys(2);
+    half.level[1] = -20;  // off the middle, so that the mean moves
+    half.outliers = static_cast<uint8_t>(outliers);
+    const std::vector<float> x = RandomHalf(kDim, 53);
+    HalfCodes plain, normalised;
+    EncodeHalf(half, kDim, nullptr, RangeChoice::kCover, x.data(), &plain);
+    EncodeHalf(half, kDim, nullptr, {RangeChoice::kCover, true}, x.data(), &normalised);
+    EXPECT_EQ(plain.codes, normalised.codes);
+    const auto wanted = MeanAndDeviation(plain, x, kDim);
+    const auto without = MeanAndDeviation(plain, Decoded(half, kDim, plain), kDim);
+    const auto with = MeanAndDeviation(plain, Decoded(half, kDim, normalised), kDim);
+    EXPECT_GT(std::fabs(without.first - wanted.first) + std::fabs(without.second - wanted.second), 4);
+    EXPECT_NEAR(with.first, wanted.first, 0.1);
+    EXPECT_NEAR(with.second, wanted.second, 0.1);
+    const std::vector<float> decoded = Decoded(half, kDim, normalised);
+    for (const auto& outlier : normalised.outliers) {
+      const size_t at = outlier.slot * size_t{kDim} + outlier.feature;
+      EXPECT_NEAR(decoded[at], x[at], 2e-3F * std::fabs(x[at]) + 2e-3F);
+    }
+  }
+}
+
+TEST(EncodeHalfTest, QNormWorksForEveryFormatAndForWhatHasNoSpread) {
+  for (const auto& [half, head_dim] : AllFormats()) {
+    const std::vector<float> x = RandomHalf(head_dim, 59);
+    double plain = 0, normalised = 0, size = 0;
+    const std::vector<float> target = half.rotated ? RotatedByDefinition(head_dim, x) : x;
+    const std::vector<float> without = EncodeAndDecode(half, head_dim, nullptr, x);
+    HalfCodes codes;
+    EncodeHalf(half, head_dim, nullptr, {RangeChoice::kCover, true}, x.data(), &codes);
+    const std::vector<float> with = Decoded(half, head_dim, codes);
+    for (size_t i = 0; i < x.size(); ++i) {
+      plain += std::pow(without[i] - target[i], 2);
+      normalised += std::pow(with[i] - target[i], 2);
+      size += std::pow(target[i], 2);
+    }
+    EXPECT_LT(normalised, 2 * plain + 1e-5 * size) << int{half.bits};  // another trade, but not another half
+  }
+  const std::vector<float> constant(kPageTokens * 16, 3.0F);
+  HalfCodes codes;
+  EncodeHalf(Keys(2), 16, nullptr, {RangeChoice::kCover, true}, constant.data(), &codes);
+  EXPECT_THAT(Decoded(Keys(2), 16, codes), testing::Each(testing::FloatNear(3.0F, 2e-3F)));
 }
 
 TEST(EncodeRangeTest, SearchIsNeverWorseThanCovering) {

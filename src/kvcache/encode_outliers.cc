@@ -101,4 +101,22 @@ std::vector<uint8_t> ChooseOutliers(const kernels::CompactHalf& half, int head_d
   return taken;
 }
 
+std::vector<uint8_t> ChooseOutside(const kernels::CompactHalf& half, int head_dim, std::span<const float> x,
+                                   std::span<const float> weight, std::span<const float> low,
+                                   std::span<const float> high) {
+  std::vector<uint8_t> taken(static_cast<size_t>(head_dim) * kTokens, 0);
+  std::vector<Removal> outside;
+  for (size_t at = 0; at < taken.size(); ++at) {
+    const size_t feature = at / kTokens;
+    const float beyond = std::max(x[at] - high[feature], low[feature] - x[at]);
+    if (beyond > 0 && std::isfinite(beyond)) {
+      outside.push_back({.gain = weight[feature] * beyond * beyond, .group = feature, .element = at});
+    }
+  }
+  const auto count = static_cast<std::ptrdiff_t>(std::min<size_t>(half.outliers, outside.size()));
+  std::ranges::partial_sort(outside, outside.begin() + count, [](const auto& a, const auto& b) { return b < a; });
+  for (const Removal& removal : std::span(outside).first(static_cast<size_t>(count))) taken[removal.element] = 1;
+  return taken;
+}
+
 }  // namespace kvasir::kvcache

@@ -20,4 +20,10 @@ namespace kvasir::kvcache {
 [[nodiscard]] std::vector<uint8_t> ChooseOutliers(const kernels::CompactHalf& half, int head_dim,
                                                   std::span<const float> x, std::span<const float> weight);
 
+/// For ranges that do not adapt, [low, high] of each feature [D]: marks those at most half.outliers elements outside of
+/// them whose squared distance to them, times the weight, is largest.
+[[nodiscard]] std::vector<uint8_t> ChooseOutside(const kernels::CompactHalf& half, int head_dim,
+                                                 std::span<const float> x, std::span<const float> weight,
+                                                 std::span<const float> low, std::span<const float> high);
+
 }  // namespace kvasir::kvcache

@@ -21,6 +21,14 @@ Range Stored(float scale, float offset) {
 
 }  // namespace
 
+Range RangeBetween(const LevelTable& levels, bool offset, float low, float high) {
+  if (!offset) return Stored(std::max({high / levels.highest(), low / levels.lowest(), 0.0F}), 0);
+  // Halves, because the difference of two large numbers need not be finite.
+  const float scale = (high / 2 - low / 2) / (levels.highest() / 2 - levels.lowest() / 2);
+  const float middle = high / 2 + low / 2;
+  return Stored(scale, middle - scale * (levels.highest() + levels.lowest()) / 2);
+}
+
 Range CoverRange(const LevelTable& levels, bool offset, std::span<const float> x) {
   if (x.empty()) return {};
   float low = x[0];
@@ -32,11 +40,7 @@ Range CoverRange(const LevelTable& levels, bool offset, std::span<const float> x
     finite += value * 0;
   }
   if (finite != 0) return {.scale = std::numeric_limits<float>::quiet_NaN(), .offset = 0};
-  if (!offset) return Stored(std::max({high / levels.highest(), low / levels.lowest(), 0.0F}), 0);
-  // Halves, because the difference of two large numbers need not be finite.
-  const float scale = (high / 2 - low / 2) / (levels.highest() / 2 - levels.lowest() / 2);
-  const float middle = high / 2 + low / 2;
-  return Stored(scale, middle - scale * (levels.highest() + levels.lowest()) / 2);
+  return RangeBetween(levels, offset, low, high);
 }
 
 float RangeError(const LevelTable& levels, const Range& range, std::span<const float> x,

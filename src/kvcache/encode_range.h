@@ -24,7 +24,11 @@ struct Range {
 enum class RangeChoice : uint8_t {
   kCover,   ///< from the least to the largest number of the group
   kSearch,  ///< of that range and eight narrower ones, the one with the least weighted squared error
+  kStatic,  ///< what the calibration says of the feature, whatever the page holds; without a calibration as kCover
 };
+
+/// The range whose outermost levels are `low` and `high`; without `offset`, the smallest symmetric one that has both.
+[[nodiscard]] Range RangeBetween(const LevelTable& levels, bool offset, float low, float high);
 
 /// The range that reaches from the least to the largest of `x`; without `offset`, the smallest symmetric one. No
 /// numbers, or all equal: scale 0 or as small as needed. A number that is not finite makes the scale NaN, so that who

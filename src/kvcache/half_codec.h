@@ -22,6 +22,7 @@ struct HalfCodec {
   double key_outliers = 0;  ///< Share of a page's elements that is stored exactly, if the user does not say another.
   double value_outliers = 0;
   bool feedback = false;  ///< Errors of keys are steered by a calibration, where there is one.
+  bool qnorm = false;     ///< A page's mean and spread are kept (HalfChoices).
   bool fitted = false;    ///< Levels come from a calibration, where there is one; evenly spaced without.
 };
 

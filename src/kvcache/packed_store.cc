@@ -73,11 +73,11 @@ void PackedStore::Encode(int layer, int kv_head, int32_t first_position, std::sp
   std::vector<float> x(keys.begin(), keys.end());
   if (format.key.before_rope) rotation(layer).TurnBack(first_position, d, keys, x);
   EncodeHalf(format.key, d, Calibration(options_.key_calibration, layer, kv_head),
-             options_.key_ranges[static_cast<size_t>(layer)], x.data(), &codes);
+             options_.key_choices[static_cast<size_t>(layer)], x.data(), &codes);
   kernels::PackHalf(format.key, /*keys=*/true, d, codes, page);
   x.assign(values.begin(), values.end());
   EncodeHalf(format.value, d, Calibration(options_.value_calibration, layer, kv_head),
-             options_.value_ranges[static_cast<size_t>(layer)], x.data(), &codes);
+             options_.value_choices[static_cast<size_t>(layer)], x.data(), &codes);
   kernels::PackHalf(format.value, /*keys=*/false, d, codes, page + kernels::HalfBytes(format.key, d));
 }
 

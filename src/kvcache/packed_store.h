@@ -21,9 +21,9 @@ struct PackedStoreOptions {
   CompactRule rule;
   /// How each layer stores its pages [L]; `rope` is filled in.
   std::vector<kernels::CompactFormat> layers;
-  /// How ranges are chosen, of the keys and of the values of each layer [L].
-  std::vector<RangeChoice> key_ranges;
-  std::vector<RangeChoice> value_ranges;
+  /// What encoders do with the keys and with the values of each layer [L].
+  std::vector<HalfChoices> key_choices;
+  std::vector<HalfChoices> value_choices;
   std::vector<KeyRope> ropes;      ///< The distinct rotations.
   std::vector<int> rope_of_layer;  ///< [L] index into `ropes`.
   int context_tokens = 0;          ///< The longest sequence.

@@ -32,8 +32,8 @@ Result<std::shared_ptr<const PackedStore>> Make(const HalfCodec& codec, bool neo
   format.value.outliers = outliers(codec.value_outliers);
   return PackedStore::Create(kShape, open,
                              {.layers = {format},
-                              .key_ranges = {codec.key_range},
-                              .value_ranges = {codec.value_range},
+                              .key_choices = {codec.key_range},
+                              .value_choices = {codec.value_range},
                               .ropes = {Rope(neox)},
                               .rope_of_layer = {0},
                               .context_tokens = 1024,

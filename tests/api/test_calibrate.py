@@ -25,6 +25,21 @@ def test_a_calibration_is_found_and_changes_the_codes(kvasir, smollm2, tmp_path)
     assert "run 'kvasir calibrate' for this model first, with --layers" in message
 
 
+def test_codecs_can_be_taken_apart(kvasir, small_model, tmp_path):
+    """Words of docs/kvquant.md: each changes what a cache costs, and those that need measured text say so without it."""
+    (tmp_path / "text.txt").write_text(text())
+    specs = ["k=tok3,v=nuq3,recent=0", "nuq3,recent=0", "nuq3,outliers=0,recent=0", "nuq3,recent=0,rope=after", "nuq3,recent=0,qnorm=on",
+             "nuq3,recent=0,ranges=static", "nuq3,recent=0,levels=even", "nuq3,recent=0,weights=even"]
+    measure = ["eval", "kld", "-m", small_model, "-f", tmp_path / "text.txt", "-c", "512", "--chunks", "1", "--compute", "exact", "--json"]
+    message = kvasir.fails(*measure, "--kv", "nuq3,ranges=static", code=1)
+    assert "needs a calibration: run 'kvasir calibrate' for this model" in message
+    kvasir.ok("calibrate", "-m", small_model, "-f", tmp_path / "text.txt", "-c", "256", "--chunks", "1")
+    rows = json.loads(kvasir.ok(*measure, *(word for spec in specs for word in ("--kv", spec))))["configurations"]
+    assert [row["kv"] for row in rows] == specs
+    losses = [row["mean_kld"] for row in rows]
+    assert min(losses) > 0 and len(set(losses)) == len(specs)
+
+
 def test_a_calibration_of_another_model_is_refused(kvasir, smollm2, small_model, tmp_path):
     (tmp_path / "text.txt").write_text(text())
     calibrate = ["calibrate", "-f", tmp_path / "text.txt", "-c", "256", "--chunks", "1", "--json", "-m"]
