@@ -78,6 +78,8 @@ struct KvSpec {
   [[nodiscard]] bool endless() const;
   /// The budget in tokens after a prompt of `tokens`.
   [[nodiscard]] int BudgetOf(int tokens) const;
+  /// The budget as a specification says it: "1024" or "50%".
+  [[nodiscard]] std::string BudgetText() const;
   /// Field by field.
   friend bool operator==(const KvSpec&, const KvSpec&) = default;
 };

@@ -46,11 +46,6 @@ Result<std::vector<KvSpec>> CachesOf(const EvictOptions& options) {
   return caches;
 }
 
-std::string BudgetOf(const KvSpec& kv) {
-  const std::string text = KvSpecText(kv);
-  return text.substr(text.rfind('=') + 1);
-}
-
 Json RulerJson(const EvictionCost& cost) {
   Json json = {{"score", cost.ruler.score}};
   AddInterval(json, "score", cost.ruler.interval);
@@ -63,7 +58,7 @@ Json RulerJson(const EvictionCost& cost) {
 
 Json ToJson(const EvictionCost& cost, bool ruler) {
   Json json = {
-      {"kv", KvSpecText(cost.kv)}, {"policy", cost.kv.evict}, {"budget", BudgetOf(cost.kv)}, {"held", cost.held}};
+      {"kv", KvSpecText(cost.kv)}, {"policy", cost.kv.evict}, {"budget", cost.kv.BudgetText()}, {"held", cost.held}};
   AddDivergence(json, cost.divergence);
   AddInterval(json, "mean_kld", cost.divergence.mean_kld_interval);
   AddInterval(json, "same_top", cost.divergence.same_top_interval);
@@ -106,7 +101,7 @@ std::string Table(const EvictionReport& report, const EvictOptions& options) {
   for (const EvictionCost& row : report.rows) {
     const DivergenceReport& each = row.divergence;
     text += fmt::format("{:<10} {:>6}  {:>3.0f} %  {:>9.3g}{:<20}  {:>6.1f} %  {:>+8.1f} %", row.kv.evict,
-                        BudgetOf(row.kv), 100 * row.held, each.mean_kld, IntervalText(each.mean_kld_interval, 3),
+                        row.kv.BudgetText(), 100 * row.held, each.mean_kld, IntervalText(each.mean_kld_interval, 3),
                         100 * each.same_top, 100 * (each.perplexity_ratio - 1));
     text += (ruler ? RulerColumns(row, solved) : "") + "\n";
   }

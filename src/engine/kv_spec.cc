@@ -269,6 +269,11 @@ int KvSpec::BudgetOf(int tokens) const {
   return budget_tokens > 0 ? budget_tokens : static_cast<int>(std::lround(budget_share * tokens));
 }
 
+std::string KvSpec::BudgetText() const {
+  if (budget_tokens > 0) return fmt::format("{}", budget_tokens);
+  return fmt::format("{}%", std::round(budget_share * 1e8) / 1e6);
+}
+
 std::vector<std::string> EvictionPolicyList() {
   std::vector<std::string> names;
   for (const kvcache::EvictionPolicy* policy : kvcache::EvictionPolicies()) names.emplace_back(policy->name());
@@ -278,9 +283,7 @@ std::vector<std::string> EvictionPolicyList() {
 std::string KvSpecText(const KvSpec& spec) {
   std::string text = spec.compact() ? CodecText(spec) : spec.open;
   if (!spec.evicts()) return text;
-  text += fmt::format(",evict={}", spec.evict);
-  if (spec.budget_tokens > 0) return text + fmt::format(",budget={}", spec.budget_tokens);
-  return text + fmt::format(",budget={}%", std::round(spec.budget_share * 1e8) / 1e6);
+  return text + fmt::format(",evict={},budget={}", spec.evict, spec.BudgetText());
 }
 
 }  // namespace kvasir

@@ -38,6 +38,8 @@ TEST(KvSpecTest, OpenFormatsKeepAllPagesOpen) {
 
 TEST(KvSpecTest, BudgetsAreTokensOrAShareOfThePrompt) {
   EXPECT_EQ(ParseKvSpec("f16,evict=tova,budget=1024")->BudgetOf(5000), 1024);
+  EXPECT_EQ(ParseKvSpec("f16,evict=tova,budget=1024")->BudgetText(), "1024");
+  EXPECT_EQ(ParseKvSpec("f16,evict=tova,budget=12.5%")->BudgetText(), "12.5%");
   EXPECT_EQ(ParseKvSpec("f16,budget=25%,evict=tova")->BudgetOf(5001), 1250);
   EXPECT_FALSE(ParseKvSpec("f16")->evicts());
 }
