@@ -35,8 +35,8 @@ KvOptions Compact(const char* codec_name) {
   PackedStoreOptions options{
       .rule = {.recent = 128, .sinks = 4},
       .layers = std::vector<kernels::CompactFormat>(4, {.key = codec->keys, .value = codec->values}),
-      .key_ranges = std::vector<RangeChoice>(4, codec->key_range),
-      .value_ranges = std::vector<RangeChoice>(4, codec->value_range),
+      .key_choices = std::vector<HalfChoices>(4, codec->key_range),
+      .value_choices = std::vector<HalfChoices>(4, codec->value_range),
       .ropes = {{.neox = true}},
       .rope_of_layer = {0, 0, 0, 0},
       .context_tokens = kTokens,
