@@ -126,10 +126,29 @@ Status CheckCompact(const CompactFormat& format, int head_dim) {
                 fmt::format("keys cannot be stored before a RoPE that turns {} of {} pairs within a page",
                             rope.turned_pairs, rope.n_rot / 2));
   }
-  if (rope.slot_cos == nullptr || rope.slot_sin == nullptr || rope.page_cos == nullptr || rope.page_sin == nullptr) {
+  if (rope.slot_cos == nullptr || rope.slot_sin == nullptr || rope.page_cos == nullptr || rope.page_sin == nullptr ||
+      rope.slot_turns == nullptr) {
     return Fail(ErrorCode::kInvalidArgument, "keys stored before RoPE need the tables of its cosines and sines");
   }
   return {};
+}
+
+SlotTurns MakeSlotTurns(int n_rot, const float* slot_cos, const float* slot_sin) {
+  constexpr float kLargestTurn = 4096;
+  const auto pairs = static_cast<size_t>(n_rot / 2);
+  float largest = 0;
+  for (size_t i = 0; i < pairs * kPageTokens; ++i) largest = std::max({largest, std::abs(slot_cos[i]), std::abs(slot_sin[i])});
+  SlotTurns made;
+  made.unit = largest / kLargestTurn;
+  made.turns.resize((pairs + 1) / 2 * 2 * kPageTokens * 2);
+  for (size_t pair = 0; pair < pairs; ++pair) {
+    for (size_t slot = 0; slot < kPageTokens; ++slot) {
+      int16_t* to = &made.turns[(pair / 2 * 2 * kPageTokens + slot) * 2 + pair % 2];
+      to[0] = static_cast<int16_t>(std::lround(slot_cos[pair * kPageTokens + slot] / made.unit));
+      to[2 * kPageTokens] = static_cast<int16_t>(std::lround(slot_sin[pair * kPageTokens + slot] / made.unit));
+    }
+  }
+  return made;
 }
 
 float StoredNumber(float x) {

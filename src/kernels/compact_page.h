@@ -55,6 +55,10 @@ struct CompactRope {
   const float* slot_sin = nullptr;  // ... and 0 from turned_pairs on
   const float* page_cos = nullptr;  // [page][n_rot/2] of R(b): a pure rotation
   const float* page_sin = nullptr;
+  // The tables of the slots again, for products in integers: [ceil(n_rot/4)][cosines, sines][64][2 pairs], each
+  // up to 2^12, and what a 1 there stands for. See MakeSlotTurns.
+  const int16_t* slot_turns = nullptr;
+  float turn_unit = 0;
 };
 
 /// A compact page: the keys' half, then the values'. Where keys are stored before RoPE, a page's first position is a

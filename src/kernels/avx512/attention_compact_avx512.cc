@@ -26,6 +26,7 @@ namespace {
 #include "kernels/body/compact_keys.inc"
 #include "kernels/body/compact_channel_keys.inc"
 #include "kernels/body/compact_byte_keys.inc"
+#include "kernels/body/compact_turned_keys.inc"
 #include "kernels/body/compact_rope_keys.inc"
 #include "kernels/body/compact_values.inc"
 #include "kernels/body/attention_compact.inc"
