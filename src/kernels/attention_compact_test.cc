@@ -162,7 +162,7 @@ TEST_P(CompactAttentionTest, MatchesPlainAttentionInEveryCombination) {
           SCOPED_TRACE(testing::Message()
                        << test.Name() << ", D " << head_dim << " rows " << rows << " " << IsaName(isa));
           ExpectNear(Attend(isa, test.format, query.First(rows), test.pages.refs), expected,
-                     isa == Isa::kRef ? 2e-5F : 3e-4F);
+                     isa == Isa::kRef ? 2e-5F : 5e-4F);
           if (HasFatalFailure()) return;
         }
       }
@@ -183,7 +183,7 @@ TEST_P(CompactAttentionTest, CoarseProductsLoseWhatEightBitsLose) {
       for (const Isa isa : {Isa::kAvx2, Isa::kAvx512, Isa::kVnni}) {
         if (!IsaSupported(isa)) continue;
         SCOPED_TRACE(testing::Message() << test.Name() << ", D " << head_dim << " " << IsaName(isa));
-        ExpectNear(Attend(isa, test.format, query, test.pages.refs), expected, 3e-2F);
+        ExpectNear(Attend(isa, test.format, query, test.pages.refs), expected, 6e-2F);
         if (HasFatalFailure()) return;
       }
     }
