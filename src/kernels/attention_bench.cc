@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -64,10 +63,9 @@ class Heads {
   size_t bytes() const { return bytes_; }
   const std::byte* memory() const { return memory_.data(); }
   // The page that follows page `i` of `head` in a pass over all heads; null at its end.
-  // The pages that follow page `i` of `head` in a pass over all heads, as many as a span has; fewer at its end.
-  std::span<const PageRef> After(int head, int i) const {
-    const auto rest = std::span(refs_).subspan(static_cast<size_t>(head) * pages_per_head_ + i + 1);
-    return rest.first(std::min<size_t>(kSpanPages, rest.size()));
+  const std::byte* After(int head, int i) const {
+    const size_t at = static_cast<size_t>(head) * pages_per_head_ + i + 1;
+    return at < refs_.size() ? refs_[at].data : nullptr;
   }
 
  private:
@@ -103,15 +101,13 @@ void Decode(benchmark::State& state, Isa isa, PageFormat format, int head_dim, i
     for (int h = 0; h < heads.num_heads(); ++h) {
       for (int first = 0; first < heads.pages_per_head(); first += kSpanPages) {
         const int num_pages = std::min(kSpanPages, heads.pages_per_head() - first);
-        const std::span<const PageRef> next = heads.After(h, first + num_pages - 1);
         table.attend[static_cast<int>(format)]({.q = q.data(),
                                                 .row_positions = positions.data(),
                                                 .rows = group,
                                                 .head_dim = head_dim,
                                                 .pages = heads.refs(h) + first,
                                                 .num_pages = num_pages,
-                                                .next = next.data(),
-                                                .num_next = static_cast<int>(next.size()),
+                                                .next = heads.After(h, first + num_pages - 1),
                                                 .out = out.data(),
                                                 .lse = lse.data(),
                                                 .scratch = scratch.data()});

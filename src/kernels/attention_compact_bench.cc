@@ -139,8 +139,7 @@ class Cache {
                              .head_dim = kHeadDim,
                              .pages = &refs_[at],
                              .num_pages = count,
-                             .next = refs_.data() + at + count,
-                             .num_next = static_cast<int>(std::min<size_t>(kSpanPages, refs_.size() - at - count)),
+                             .next = at + count < refs_.size() ? refs_[at + count].data : nullptr,
                              .out = out.data(),
                              .lse = lse.data(),
                              .scratch = scratch.data()});

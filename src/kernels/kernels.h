@@ -144,8 +144,7 @@ struct AttendArgs {
   float softcap = 0;  // 0 = off; else score = softcap * tanh(score / softcap)
   const PageRef* pages = nullptr;
   int num_pages = 0;
-  const PageRef* next = nullptr;    // pages that this thread will want after these, to be fetched in time
-  int num_next = 0;
+  const std::byte* next = nullptr;  // the page that this thread will want after these, to be fetched in time; or null
   float* out = nullptr;             // [R, D], normalised; zero where a row sees no key
   float* lse = nullptr;             // [R], natural log of the sum of exp(score); -inf where a row sees no key
   std::byte* scratch = nullptr;     // kAttendScratchBytes, 64-byte aligned, one per thread

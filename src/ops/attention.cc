@@ -102,15 +102,16 @@ void Operators::PlanAttend(const Batch& batch, const AttentionSpec& spec) {
 
 void Operators::Attend(const Batch& batch, const AttentionSpec& spec, const float* q, float* out) {
   PlanAttend(batch, spec);
-  const auto first_pages = [&](int64_t i) {
+  const auto first_page = [&](int64_t i) {
     const AttendItem& item = items_[static_cast<size_t>(i)];
     const auto& kv = *batch.sequences[static_cast<size_t>(item.sequence)].kv;
-    return kvcache::PagesOfSpan(kv.pages(spec.layer, item.kv_head).refs, item.spans.begin);
+    const auto refs = kvcache::PagesOfSpan(kv.pages(spec.layer, item.kv_head).refs, item.spans.begin);
+    return refs.empty() ? nullptr : refs.front().data;
   };
   pool_.ForDynamic(static_cast<int64_t>(items_.size()), 1, [&](int64_t begin, int64_t end, int thread) {
     for (int64_t i = begin; i < end; ++i) {
       const AttendItem& item = items_[static_cast<size_t>(i)];
-      const auto next = i + 1 < end ? first_pages(i + 1) : std::span<const kernels::PageRef>{};
+      const std::byte* next = i + 1 < end ? first_page(i + 1) : nullptr;
       RunAttendItem(spec, batch.sequences[static_cast<size_t>(item.sequence)], item, next, q, batch, out, thread);
       if (item.merge < 0) continue;
       AttendMerge& merge = merges_[static_cast<size_t>(item.merge)];
@@ -191,7 +192,7 @@ void Operators::AttendSpan(const AttentionSpec& spec, const kvcache::KvView& kv,
 }
 
 void Operators::RunAttendItem(const AttentionSpec& spec, const SequenceRows& sequence, const AttendItem& item,
-                              std::span<const kernels::PageRef> next, const float* q, const Batch& batch, float* out, int thread) {
+                              const std::byte* next, const float* q, const Batch& batch, float* out, int thread) {
   const int d = spec.head_dim;
   const int group = spec.heads / spec.kv_heads;
   const int tokens = item.row_end - item.row_begin;
@@ -213,8 +214,7 @@ void Operators::RunAttendItem(const AttentionSpec& spec, const SequenceRows& seq
                                  .head_dim = d,
                                  .window = spec.window,
                                  .softcap = spec.softcap,
-                                 .next = next.data(),
-                                 .num_next = static_cast<int>(next.size()),
+                                 .next = next,
                                  .scratch = reinterpret_cast<std::byte*>(buffers.kernel)};
   if (item.partial >= 0) {
     float* partial = partials_.data() + item.partial;

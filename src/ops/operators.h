@@ -165,7 +165,7 @@ class Operators {
   void AttendSpan(const AttentionSpec& spec, const kvcache::KvView& kv, std::span<const kernels::PageRef> pages,
                   kernels::AttendArgs args, const AttendBuffers& buffers, float* out, float* lse);
   void RunAttendItem(const AttentionSpec& spec, const SequenceRows& sequence, const AttendItem& item,
-                     std::span<const kernels::PageRef> next, const float* q, const Batch& batch, float* out, int thread);
+                     const std::byte* next, const float* q, const Batch& batch, float* out, int thread);
   void PlanAttend(const Batch& batch, const AttentionSpec& spec);
   void MergePartials(const Batch& batch, const AttentionSpec& spec, const AttendMerge& merge, float* out);
 
