@@ -19,6 +19,7 @@ namespace {
 #include "kernels/body/rotation.inc"
 #include "kernels/body/stored_floats.inc"
 #include "kernels/body/attention.inc"
+#include "kernels/body/compact_pages.inc"
 #include "kernels/body/tile_scores.inc"
 #include "kernels/body/word_codes.inc"
 #include "kernels/body/byte_digits.inc"
