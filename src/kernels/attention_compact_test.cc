@@ -2,6 +2,7 @@
 // promises about bits.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -162,7 +163,7 @@ TEST_P(CompactAttentionTest, MatchesPlainAttentionInEveryCombination) {
           SCOPED_TRACE(testing::Message()
                        << test.Name() << ", D " << head_dim << " rows " << rows << " " << IsaName(isa));
           ExpectNear(Attend(isa, test.format, query.First(rows), test.pages.refs), expected,
-                     isa == Isa::kRef ? 2e-5F : 5e-4F);
+                     isa == Isa::kRef ? 2e-5F : 1e-3F);
           if (HasFatalFailure()) return;
         }
       }
@@ -194,7 +195,9 @@ TEST_P(CompactAttentionTest, ARowHasTheSameBitsAloneInAnyCompanyAndOnAnyVectors)
   for (const int head_dim : {48, 64, 512}) {
     for (int variant = 0; variant < 64; variant += head_dim == 512 ? 5 : 1) {
       Case test(GetParam(), variant, head_dim);
-      const Query query = RandomQuery(head_dim, 40, 5);
+      Query query = RandomQuery(head_dim, 40, 5);
+      // Scores that are far apart, so that the second page moves references: several pages are in work at once.
+      if (variant % 4 == 3) std::ranges::for_each(query.q, [](float& x) { x *= 12; });
       for (const Isa isa : {Isa::kAvx2, Isa::kAvx512, Isa::kVnni}) {
         if (!IsaSupported(isa)) continue;
         const Answer together = Attend(isa, test.format, query, test.pages.refs);
