@@ -137,7 +137,8 @@ SlotTurns MakeSlotTurns(int n_rot, const float* slot_cos, const float* slot_sin)
   constexpr float kLargestTurn = 4096;
   const auto pairs = static_cast<size_t>(n_rot / 2);
   float largest = 0;
-  for (size_t i = 0; i < pairs * kPageTokens; ++i) largest = std::max({largest, std::abs(slot_cos[i]), std::abs(slot_sin[i])});
+  for (size_t i = 0; i < pairs * kPageTokens; ++i)
+    largest = std::max({largest, std::abs(slot_cos[i]), std::abs(slot_sin[i])});
   SlotTurns made;
   made.unit = largest / kLargestTurn;
   made.turns.resize((pairs + 1) / 2 * 2 * kPageTokens * 2);

@@ -76,8 +76,8 @@ class TestRope {
   }
   double Angle(int pair, int position) const { return position * std::pow(10000.0, -2.0 * pair / n_rot_); }
   CompactRope view() const {
-    return {n_rot_,           turned_pairs_,    neox_,         slot_cos_.data(), slot_sin_.data(),
-            page_cos_.data(), page_sin_.data(), turns_.turns.data(), turns_.unit};
+    return {n_rot_,           turned_pairs_,       neox_,      slot_cos_.data(), slot_sin_.data(), page_cos_.data(),
+            page_sin_.data(), turns_.turns.data(), turns_.unit};
   }
 
  private:
