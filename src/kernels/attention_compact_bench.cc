@@ -60,7 +60,6 @@ const TestRope& Rope() {
 Kind Compact(std::string name, const CompactHalf& key, const CompactHalf& value) {
   CompactFormat format = {key, value, Rope().view()};
   for (CompactHalf* half : {&format.key, &format.value}) {
-    half->coarse = half->bits < 8;
     for (int i = 0; i < 32; ++i) half->level[i] = UniformLevel(half->bits, i % (1 << std::min<int>(half->bits, 5)));
   }
   return {std::move(name), PageBytes(format, kHeadDim),

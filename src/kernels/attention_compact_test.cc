@@ -2,7 +2,6 @@
 // promises about bits.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -122,20 +121,13 @@ struct Case {
              RotatedFeatures(variant, head_dim) / 2 * (variant % 3) / 2),
         format{HalfVariant(bits, variant),
                HalfVariant(kBits[(bits + variant) % 5], (variant * 13 + head_dim / 16) % 32), rope.view()},
-        pages(format, head_dim, kPages, kFirstPage, static_cast<uint64_t>(variant)) {
-    // Every third case; what is coarse does not change the pages.
-    if (variant % 3 == 2) MakeCoarse();
-  }
-  void MakeCoarse() {
-    for (CompactHalf* half : {&format.key, &format.value}) half->coarse = half->bits < 8;
-  }
-  void MakeFine() { format.key.coarse = format.value.coarse = false; }
+        pages(format, head_dim, kPages, kFirstPage, static_cast<uint64_t>(variant)) {}
   static int RotatedFeatures(int variant, int head_dim) { return variant % 5 == 0 ? head_dim / 2 : head_dim; }
   std::string Name() const {
     const auto name = [](const CompactHalf& h) {
       return std::to_string(h.bits) + (h.grouping == Grouping::kChannels ? " by channel " : " by token ") +
              std::to_string(h.group) + (h.offset ? " offset" : "") + (h.rotated ? " rotated" : "") +
-             (h.before_rope ? " before RoPE" : "") + (h.coarse ? " coarse" : "") + (h.outliers != 0 ? " outliers" : "");
+             (h.before_rope ? " before RoPE" : "") + (h.outliers != 0 ? " outliers" : "");
     };
     return "keys " + name(format.key) + ", values " + name(format.value);
   }
@@ -151,7 +143,6 @@ TEST_P(CompactAttentionTest, MatchesPlainAttentionInEveryCombination) {
   for (const int head_dim : kHeadDims) {
     for (int variant = 0; variant < 64; ++variant) {
       Case test(GetParam(), variant, head_dim);
-      test.MakeFine();
       ASSERT_TRUE(CheckCompact(test.format, head_dim).has_value());
       Query query = RandomQuery(head_dim, kMaxRows, static_cast<uint64_t>(variant));
       query.window = variant % 4 == 1 ? 50 : 0;
@@ -163,29 +154,9 @@ TEST_P(CompactAttentionTest, MatchesPlainAttentionInEveryCombination) {
           SCOPED_TRACE(testing::Message()
                        << test.Name() << ", D " << head_dim << " rows " << rows << " " << IsaName(isa));
           ExpectNear(Attend(isa, test.format, query.First(rows), test.pages.refs), expected,
-                     isa == Isa::kRef ? 2e-5F : 1e-3F);
+                     isa == Isa::kRef ? 2e-5F : 3e-4F);
           if (HasFatalFailure()) return;
         }
-      }
-    }
-  }
-}
-
-// A query of 7 or 8 bits moves a score by a part of the largest product of a feature: these keys are about as large as
-// 1, and scores about as large as 1.5.
-TEST_P(CompactAttentionTest, CoarseProductsLoseWhatEightBitsLose) {
-  for (const int head_dim : {48, 64, 256}) {
-    for (int variant = 0; variant < 64; ++variant) {
-      Case test(GetParam(), variant, head_dim);
-      test.MakeCoarse();
-      ASSERT_TRUE(CheckCompact(test.format, head_dim).has_value());
-      const Query query = RandomQuery(head_dim, kMaxRows, static_cast<uint64_t>(variant));
-      const Answer expected = Plain(query, Tokens(test.format, test.rope, head_dim, test.pages.refs));
-      for (const Isa isa : {Isa::kAvx2, Isa::kAvx512, Isa::kVnni}) {
-        if (!IsaSupported(isa)) continue;
-        SCOPED_TRACE(testing::Message() << test.Name() << ", D " << head_dim << " " << IsaName(isa));
-        ExpectNear(Attend(isa, test.format, query, test.pages.refs), expected, 6e-2F);
-        if (HasFatalFailure()) return;
       }
     }
   }
@@ -195,9 +166,7 @@ TEST_P(CompactAttentionTest, ARowHasTheSameBitsAloneInAnyCompanyAndOnAnyVectors)
   for (const int head_dim : {48, 64, 512}) {
     for (int variant = 0; variant < 64; variant += head_dim == 512 ? 5 : 1) {
       Case test(GetParam(), variant, head_dim);
-      Query query = RandomQuery(head_dim, 40, 5);
-      // Scores that are far apart, so that the second page moves references: several pages are in work at once.
-      if (variant % 4 == 3) std::ranges::for_each(query.q, [](float& x) { x *= 12; });
+      const Query query = RandomQuery(head_dim, 40, 5);
       for (const Isa isa : {Isa::kAvx2, Isa::kAvx512, Isa::kVnni}) {
         if (!IsaSupported(isa)) continue;
         const Answer together = Attend(isa, test.format, query, test.pages.refs);

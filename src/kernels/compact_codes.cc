@@ -15,11 +15,11 @@ namespace kvasir::kernels {
 namespace {
 
 constexpr int kMaxHeadDim = 512;
-constexpr int kVectorLanes = 64;
+constexpr int kVectorLanes = 32;
 
-// Where the code of feature d at `slot` stands.
+// Where the code of feature d at `slot` stands in the order of q8 pages.
 int CodeIndex(bool keys, int head_dim, int slot, int d) {
-  return keys ? (d / 4 * kPageTokens + slot) * 4 + d % 4 : (slot / 4 * head_dim + d) * 4 + slot % 4;
+  return keys ? (d / 2 * kPageTokens + slot) * 2 + d % 2 : (slot / 2 * head_dim + d) * 2 + slot % 2;
 }
 
 // `bits` bits of a code, from bit `shift` of it on, in the plane of that many bits that begins at byte `begin` of a
@@ -38,16 +38,16 @@ Planes PlanesOf(int bits) {
   return {{{0, bits, 0}, {}}, 1};
 }
 
-// The byte that holds a code's part of a plane, and the place of its lowest bit there.
-struct PartPlace {
-  size_t byte;
+// The 16-bit word that holds a code's part of a plane, and the place of its lowest bit there.
+struct WordPlace {
+  size_t word;
   int bit;
 };
-PartPlace PlaceIn(const Plane& plane, int index_in_chunk) {
+WordPlace PlaceIn(const Plane& plane, int index_in_chunk) {
   const int vector = index_in_chunk / kVectorLanes;
   const int lane = index_in_chunk % kVectorLanes;
-  const int vectors = 8 / plane.bits;  // that share a packed vector
-  return {static_cast<size_t>(plane.begin + vector / vectors * kVectorLanes + lane), vector % vectors * plane.bits};
+  const int vectors = 16 / plane.bits;  // that share a packed vector
+  return {static_cast<size_t>(plane.begin / 2 + vector / vectors * kVectorLanes + lane), vector % vectors * plane.bits};
 }
 
 size_t ChunkBytes(int bits) {
@@ -61,9 +61,10 @@ void PutCode(int bits, std::byte* packed, int index, unsigned code) {
   const Planes planes = PlanesOf(bits);
   for (int i = 0; i < planes.count; ++i) {
     const Plane& plane = planes.plane[i];
-    const PartPlace place = PlaceIn(plane, at);
+    const WordPlace place = PlaceIn(plane, at);
     const unsigned part = code >> plane.shift & ((1U << plane.bits) - 1);
-    chunk[place.byte] |= static_cast<std::byte>(part << place.bit);
+    WriteElement(chunk, place.word,
+                 static_cast<uint16_t>(ReadElement<uint16_t>(chunk, place.word) | part << place.bit));
   }
 }
 
@@ -75,8 +76,9 @@ unsigned GetCode(int bits, const std::byte* packed, int index) {
   unsigned code = 0;
   for (int i = 0; i < planes.count; ++i) {
     const Plane& plane = planes.plane[i];
-    const PartPlace place = PlaceIn(plane, at);
-    code |= (std::to_integer<unsigned>(chunk[place.byte]) >> place.bit & ((1U << plane.bits) - 1)) << plane.shift;
+    const WordPlace place = PlaceIn(plane, at);
+    code |= (static_cast<unsigned>(ReadElement<uint16_t>(chunk, place.word)) >> place.bit & ((1U << plane.bits) - 1))
+            << plane.shift;
   }
   return code;
 }
@@ -95,7 +97,6 @@ Status CheckHalf(const char* name, const CompactHalf& half) {
   if (half.bits < 2 || half.bits > 8 || half.bits == 6 || half.bits == 7) {
     return fail("bits", half.bits, "2, 3, 4, 5 and 8 are possible");
   }
-  if (half.bits == 8 && half.coarse) return fail("coarse products at bits", half.bits, "2 to 5 are possible");
   if (half.group != 32 && half.group != 64) return fail("group", half.group, "32 and 64 are possible");
   return {};
 }
@@ -126,30 +127,10 @@ Status CheckCompact(const CompactFormat& format, int head_dim) {
                 fmt::format("keys cannot be stored before a RoPE that turns {} of {} pairs within a page",
                             rope.turned_pairs, rope.n_rot / 2));
   }
-  if (rope.slot_cos == nullptr || rope.slot_sin == nullptr || rope.page_cos == nullptr || rope.page_sin == nullptr ||
-      rope.slot_turns == nullptr) {
+  if (rope.slot_cos == nullptr || rope.slot_sin == nullptr || rope.page_cos == nullptr || rope.page_sin == nullptr) {
     return Fail(ErrorCode::kInvalidArgument, "keys stored before RoPE need the tables of its cosines and sines");
   }
   return {};
-}
-
-SlotTurns MakeSlotTurns(int n_rot, const float* slot_cos, const float* slot_sin) {
-  constexpr float kLargestTurn = 4096;
-  const auto pairs = static_cast<size_t>(n_rot / 2);
-  float largest = 0;
-  for (size_t i = 0; i < pairs * kPageTokens; ++i)
-    largest = std::max({largest, std::abs(slot_cos[i]), std::abs(slot_sin[i])});
-  SlotTurns made;
-  made.unit = largest / kLargestTurn;
-  made.turns.resize((pairs + 1) / 2 * 2 * kPageTokens * 2);
-  for (size_t pair = 0; pair < pairs; ++pair) {
-    for (size_t slot = 0; slot < kPageTokens; ++slot) {
-      int16_t* to = &made.turns[(pair / 2 * 2 * kPageTokens + slot) * 2 + pair % 2];
-      to[0] = static_cast<int16_t>(std::lround(slot_cos[pair * kPageTokens + slot] / made.unit));
-      to[2 * kPageTokens] = static_cast<int16_t>(std::lround(slot_sin[pair * kPageTokens + slot] / made.unit));
-    }
-  }
-  return made;
 }
 
 float StoredNumber(float x) {

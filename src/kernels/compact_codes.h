@@ -28,13 +28,6 @@ struct HalfCodes {
 /// Whether kernels can read pages of `format`; kInvalidArgument names what they cannot.
 [[nodiscard]] Status CheckCompact(const CompactFormat& format, int head_dim);
 
-/// The tables of a CompactRope's slots as integers.
-struct SlotTurns {
-  std::vector<int16_t> turns;  // CompactRope::slot_turns
-  float unit = 0;              // CompactRope::turn_unit
-};
-[[nodiscard]] SlotTurns MakeSlotTurns(int n_rot, const float* slot_cos, const float* slot_sin);
-
 /// What a scale, an offset or a difference is stored as: the nearest f16, saturating; a NaN stays one.
 [[nodiscard]] float StoredNumber(float x);
 

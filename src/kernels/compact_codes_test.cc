@@ -69,23 +69,25 @@ TEST(CompactCodesTest, CodesStandWhereTheLayoutSays) {
       codes.codes[37 * kHeadDim + 11] = static_cast<uint8_t>(largest);
       std::vector<std::byte> packed(HalfBytes(half, kHeadDim));
       PackHalf(half, keys, kHeadDim, codes, packed.data());
-      // In fours of features or tokens, as vectors of 64.
-      const int index = keys ? (11 / 4 * 64 + 37) * 4 + 3 : (37 / 4 * 16 + 11) * 4 + 1;
+      // In the order of q8 pages, as vectors of 32.
+      const int index = keys ? (11 / 2 * 64 + 37) * 2 + 1 : (37 / 2 * 16 + 11) * 2 + 1;
       const int chunk = index / 512;
-      const int vector = index / 64 % 8;
-      const int lane = index % 64;
-      std::vector<uint8_t> expected(packed.size(), 0);
-      const int chunk_bytes = 512 * bits / 8;
+      const int vector = index / 32 % 16;
+      const int lane = index % 32;
+      std::vector<uint16_t> expected(packed.size() / 2, 0);
+      const int words = 256 * bits / 8;  // of a chunk, of 16 bits
       const auto put = [&](int begin, int plane_bits, unsigned value) {
-        const int per_byte = 8 / plane_bits;
-        expected[chunk * chunk_bytes + begin + vector / per_byte * 64 + lane] =
-            static_cast<uint8_t>(value << (vector % per_byte * plane_bits));
+        const int per_word = 16 / plane_bits;
+        expected[chunk * words + begin + vector / per_word * 32 + lane] =
+            static_cast<uint16_t>(value << (vector % per_word * plane_bits));
       };
-      if (bits % 2 == 0) {
+      if (bits == 8) {
+        expected[chunk * words + (index % 512) / 2] = 0xff00;  // an odd index: the upper byte
+      } else if (bits % 2 == 0) {
         put(0, bits, largest);
       } else {
         put(0, bits - 1, largest >> 1);
-        put(64 * (bits - 1), 1, 1);
+        put(32 * (bits - 1), 1, 1);
       }
       ASSERT_EQ(std::memcmp(packed.data(), expected.data(), packed.size()), 0) << bits << " bits, keys " << keys;
     }
@@ -138,10 +140,6 @@ TEST(CompactCodesTest, WhatKernelsCannotReadIsRefusedByName) {
   EXPECT_THAT(Refusal(format, 528), HasSubstr("528"));
   format.key.bits = 6;
   EXPECT_THAT(Refusal(format, 64), HasSubstr("keys cannot have bits 6"));
-  format = {};
-  format.value.bits = 8;
-  format.value.coarse = true;
-  EXPECT_THAT(Refusal(format, 64), HasSubstr("values cannot have coarse products at bits 8"));
   format = {};
   format.value.group = 16;
   EXPECT_THAT(Refusal(format, 64), HasSubstr("values cannot have group 16"));

@@ -6,8 +6,8 @@
 // where `level` is a table of at most 32 signed bytes: evenly spaced for uniform codes, fitted for non-uniform ones
 // (KVQuant, arXiv:2401.18079). Scales and offsets belong to a feature over a group of tokens or to a token over a group
 // of features (KIVI, arXiv:2402.02750: keys by channel, values by token), and a few elements may be exact. What the
-// encoder does to choose all this costs nothing when a page is read: codes become bytes, by a mask where levels are
-// evenly spaced and else by a look-up, and bytes are multiplied four at a time.
+// encoder does to choose all this costs nothing when a page is read: reading is one table look-up that gives the 16-bit
+// lanes in which pages of bytes (q8) are multiplied too.
 //
 // Plain data, included by the files of the instruction sets. compact_codes.h packs and unpacks.
 #pragma once
@@ -36,8 +36,6 @@ struct CompactHalf {
   bool before_rope = false;  // keys only: stored without their position, pair partners as neighbours; see CompactRope
   uint8_t outliers = 0;      // at most so many elements have their difference to what the codes say stored beside them
   int8_t level[32] = {};     // of code 0 .. 2^bits - 1
-  bool coarse = false;  // queries or weights may be rounded to 8 bits, or 7 where levels are not evenly spaced, when
-                        // they meet this half, as against 14: half the products. Not with 8 bits
 };
 
 /// The rotation of keys that are stored before RoPE. The key at slot s of the page with the middle b = 64 * page + 32
@@ -55,10 +53,6 @@ struct CompactRope {
   const float* slot_sin = nullptr;  // ... and 0 from turned_pairs on
   const float* page_cos = nullptr;  // [page][n_rot/2] of R(b): a pure rotation
   const float* page_sin = nullptr;
-  // The tables of the slots again, for products in integers: [ceil(n_rot/4)][cosines, sines][64][2 pairs], each
-  // up to 2^12, and what a 1 there stands for. See MakeSlotTurns.
-  const int16_t* slot_turns = nullptr;
-  float turn_unit = 0;
 };
 
 /// A compact page: the keys' half, then the values'. Where keys are stored before RoPE, a page's first position is a
@@ -74,11 +68,12 @@ inline constexpr int kCompactChunk = 512;     // codes that are packed together;
 
 /// Where the parts of a half begin, in bytes. Codes are first.
 ///
-/// Codes stand in fours that are multiplied together: keys [D/4][64][4] (four features), values [16][D][4] (four
-/// tokens). 512 of them are 8 vectors of 64, packed by lane: of a plane of b bits, byte w of packed vector n holds lane
-/// w of vectors n * 8/b + j at bit b * j, j = 0 .. 8/b - 1. 2 and 4 bits are one plane; 3 and 5 bits a plane of the 2
-/// or 4 lower bits, then one of the upper bit; 8 bits are bytes in order. Then f16 scales, f16 offsets, u16 number of
-/// outliers, u16 place = feature * 64 + slot of each, f16 difference of each.
+/// Codes take the order of q8 pages: keys [D/2][64][2] (two features), values [32][D][2] (two tokens). 512 of them are
+/// 16 vectors of 32, packed by lane: of a plane of b bits, 16-bit word w of packed vector n holds lane w of vectors
+/// n * 16/b + j at bit b * j, j = 0 .. 16/b - 1. 2 and 4 bits are one plane; 3 and 5 bits a plane of the 2 or 4 lower
+/// bits, then one of the upper bit; 8 bits are bytes in order.
+/// Then f16 scales, f16 offsets, u16 number of outliers, u16 place = feature * 64 + slot of each, f16 difference of
+/// each.
 struct HalfLayout {
   size_t scales, offsets, outliers, bytes;
 };

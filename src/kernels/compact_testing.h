@@ -68,7 +68,6 @@ class TestRope {
       }
       for (int p = 0; p < num_pages; ++p) Fill(page_cos_, page_sin_, p * pairs + i, i, p * kPageTokens + kMiddle);
     }
-    turns_ = MakeSlotTurns(n_rot, slot_cos_.data(), slot_sin_.data());
   }
   /// The angle between what is stored of a key at `position` and the key.
   double StoredAngle(int pair, int position) const {
@@ -76,8 +75,7 @@ class TestRope {
   }
   double Angle(int pair, int position) const { return position * std::pow(10000.0, -2.0 * pair / n_rot_); }
   CompactRope view() const {
-    return {n_rot_,           turned_pairs_,       neox_,      slot_cos_.data(), slot_sin_.data(), page_cos_.data(),
-            page_sin_.data(), turns_.turns.data(), turns_.unit};
+    return {n_rot_, turned_pairs_, neox_, slot_cos_.data(), slot_sin_.data(), page_cos_.data(), page_sin_.data()};
   }
 
  private:
@@ -92,7 +90,6 @@ class TestRope {
   int turned_pairs_;
   bool neox_;
   std::vector<float> slot_cos_, slot_sin_, page_cos_, page_sin_;
-  SlotTurns turns_;
 };
 
 /// Random pages of a format at positions 64 * first_page, ...

@@ -11,10 +11,8 @@ namespace {
 using kernels::CompactHalf;
 using kernels::Grouping;
 
-// With few bits: what rounding queries and weights to 8 bits loses is far below what storing the elements lost.
 constexpr CompactHalf WithUniformLevels(CompactHalf half) {
   if (half.bits == 8) return half;
-  half.coarse = true;
   for (int code = 0; code < 1 << half.bits; ++code) half.level[code] = kernels::UniformLevel(half.bits, code);
   return half;
 }

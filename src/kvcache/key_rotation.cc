@@ -29,7 +29,6 @@ KeyRotation::KeyRotation(KeyRope rope, int context_tokens) : rope_(std::move(rop
       slot_sin_.push_back(i < turned_pairs_ ? static_cast<float>(std::sin(angle)) * rope_.magnitude : 0);
     }
   }
-  turns_ = kernels::MakeSlotTurns(static_cast<int>(2 * pairs()), slot_cos_.data(), slot_sin_.data());
   const int pages = context_tokens / kPageTokens + 2;
   for (int page = 0; page < pages; ++page) {
     const double middle = page * kPageTokens + kMiddle;
@@ -47,9 +46,7 @@ kernels::CompactRope KeyRotation::ForKernels() const {
           .slot_cos = slot_cos_.data(),
           .slot_sin = slot_sin_.data(),
           .page_cos = page_cos_.data(),
-          .page_sin = page_sin_.data(),
-          .slot_turns = turns_.turns.data(),
-          .turn_unit = turns_.unit};
+          .page_sin = page_sin_.data()};
 }
 
 // Where the two features of pair i stand in the model's heads.

@@ -5,7 +5,6 @@
 #include <span>
 #include <vector>
 
-#include "kernels/compact_codes.h"
 #include "kernels/compact_page.h"
 
 namespace kvasir::kvcache {
@@ -49,7 +48,6 @@ class KeyRotation {
   KeyRope rope_;
   size_t turned_pairs_ = 0;                 // pairs before RoPE; those behind them stand still within a page
   std::vector<float> slot_cos_, slot_sin_;  // [pairs][64], times the magnitude
-  kernels::SlotTurns turns_;                // the same as integers
   std::vector<float> page_cos_, page_sin_;  // [pages][pairs]
 };
 
