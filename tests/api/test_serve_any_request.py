@@ -46,5 +46,5 @@ def test_generated_requests(serve, tmp_path):
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
     server.alive()
     answered = [int(status) for status in re.findall(r"status=(\d+)", server.log)]
-    assert len(answered) > 200 and max(answered) < 500
-    assert answered.count(200) > 50, "most generated requests should get past the checks"
+    assert len(answered) > 100 and max(answered) < 500
+    assert answered.count(200) > 25, "most generated requests should get past the checks"
