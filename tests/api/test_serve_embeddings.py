@@ -177,7 +177,8 @@ def test_a_stream_goes_on_beside_a_large_request(beside, client):
     assert time.monotonic() - small < 5
     stream = client.chat.completions.create(model="smollm2", messages=[{"role": "user", "content": "Count."}], stream=True,
                                             max_tokens=5)
-    assert len(list(stream)) >= 5
+    # How many tokens arrive together says how busy the machine is; the end is what counts.
+    assert list(stream)[-1].choices[0].finish_reason in ("length", "stop")
     thread.join()
 
 
