@@ -22,7 +22,7 @@ if [[ -f $last ]]; then
     /: Skipped$/ { getline reason; next }
     /^\[  SKIPPED \] .*\([0-9]+ ms\)$/ { print "  " $4 ": " reason; next }
     /^SKIPPED(:| \[)/ { print "  " $0 }
-    /^Done [0-9]+ runs in / { runs = $2 }
+    /^stat::number_of_executed_units/ { runs = $2 }
     /^stat::new_units_added/ { print "  fuzz: " runs " runs, " $2 " new inputs kept" }
   ' "$last" >"$output.notes"
   skipped=$(grep -vc '^  fuzz:' "$output.notes" || true)

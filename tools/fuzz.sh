@@ -4,6 +4,7 @@
 # Targets are built with clang 19, libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer. New inputs are kept in
 # build/fuzz/corpus/TARGET and used the next time; an input that fails is kept in build/fuzz/findings/. To see one
 # again: build/fuzz/fuzz/fuzz_TARGET build/fuzz/findings/FILE
+# Every run draws other inputs; $KVASIR_FUZZ_SEED=N draws the same.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/say.sh

@@ -141,6 +141,8 @@ const std::vector<Sample>& Samples() {
       {"kimi", "<|tool_call_begin|>functions.now:0<|tool_call_argument_begin|>{\"a\"", "|now({\"a\")"},
       {"qwen3-coder", "<tool_call>\n<function=get_weather>\n<parameter=city>\nPa", "|get_weather({\"city\": \"Pa)"},
       {"hermes", "<tool_call>{\"name\": \"now\", \"arguments\": {}} oops", " oops|now({})"},
+      // And one whose argument has a name that is none ends there.
+      {"lfm2", "<|tool_call_start|>[now(" + std::string(300, 'x') + "=1)]", std::string(300, 'x') + "=1)]|now({})"},
   };
   return kSamples;
 }

@@ -10,7 +10,7 @@ namespace {
 
 using Kind = CallEvent::Kind;
 
-constexpr size_t kLongestFunction = 256;
+constexpr size_t kLongestArgumentName = 256;
 
 class PythonCallParser final : public CallParser {
  public:
@@ -49,8 +49,11 @@ class PythonCallParser final : public CallParser {
     if (!first_ && !text.Words(",")) return Broken(text, out);
     text.Space();
     const auto name = text.Until("=");
-    if (!name && text.rest().size() <= kLongestFunction) return Broken(text, out);
-    if (!name || name->size() > kLongestFunction) return Ended(out);
+    if ((name ? name->size() : text.rest().size()) > kLongestArgumentName) {
+      text.Rewind();
+      return Ended(out);
+    }
+    if (!name) return Broken(text, out);
     text.Space();
     const std::string_view rest = text.rest();
     ValueScanner scanner("\"'");
