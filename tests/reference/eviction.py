@@ -7,6 +7,8 @@ program's policies look at. Nothing here calls the program's code.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from forward import Model, attention, rotate, soft_cap, visible
@@ -37,6 +39,12 @@ class Evidence:
         self.scale, self.cap, self.layer, self.layers = scale, cap, layer, layers
         self.n, self.kv_heads = k.shape[:2]
         self.group = q.shape[1] // self.kv_heads
+
+    @cached_property
+    def mean_rotation(self) -> np.ndarray:
+        """[D, D]: row i is where the unit vector i goes on average over the next 512 positions, so that x @ it turns x."""
+        future, units = np.arange(self.n, self.n + 512), np.eye(self.k.shape[2])
+        return self.turn(np.broadcast_to(units, (len(future), *units.shape)), future).mean(axis=0)
 
     def weights(self, head: int, rows: slice) -> np.ndarray:
         """Attention [rows, n] of a query head."""
@@ -74,10 +82,7 @@ def keydiff(e: Evidence, kv_head: int, candidates: int) -> np.ndarray:
 
 def expected(e: Evidence, kv_head: int, candidates: int) -> np.ndarray:
     """E[exp(s q.k)] for normal q, turned by the mean rotation of the next 512 positions."""
-    size = e.k.shape[2]
-    future = np.arange(e.n, e.n + 512)
-    # Row i of `rotation` is where the unit vector i goes on average, so x @ rotation turns x.
-    rotation = np.stack([e.turn(np.broadcast_to(unit, (512, 1, size)), future).mean(axis=0)[0] for unit in np.eye(size)])
+    rotation = e.mean_rotation
 
     def of(head):
         queries = e.plain_q[SINKS:, head].astype(np.float64)
