@@ -106,7 +106,7 @@ std::string SummaryText(const ModelSummary& summary, InspectDetail detail) {
   }
   if (summary.cannot_run.empty() && !summary.encoder) text += PlanText(summary);
   if (!summary.cannot_run.empty()) {
-    text += fmt::format("\nThis file cannot be run: {}\n", summary.cannot_run);
+    text += fmt::format("\nThis cannot be run: {}\n", summary.cannot_run);
   }
   if (!summary.caches.empty()) text += CachesText(summary);
   if (detail.metadata) text += MetadataText(summary);

@@ -122,13 +122,14 @@ Status CheckPlan(const BenchPlan& plan, int context) {
 BenchRow Summarise(BenchRow row, std::vector<double> seconds, const StepCost& total, const MachineLimits& limits,
                    double least) {
   std::sort(seconds.begin(), seconds.end());
+  const double median = (seconds[(seconds.size() - 1) / 2] + seconds[seconds.size() / 2]) / 2;
   const double tokens = row.prompt + row.generate;
   row.read_gb_per_second = limits.read_gb_per_second;
-  row.tokens_per_second = tokens / seconds[seconds.size() / 2];
+  row.tokens_per_second = tokens / median;
   row.min_tokens_per_second = tokens / seconds.back();
   row.max_tokens_per_second = tokens / seconds.front();
   LeastSeconds(total, limits, &row.bound);
-  row.percent_of_limit = 100 * least / seconds[seconds.size() / 2];
+  row.percent_of_limit = 100 * least / median;
   return row;
 }
 
