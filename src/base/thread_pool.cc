@@ -7,9 +7,11 @@
 namespace kvasir::base {
 namespace {
 
-// About 20-50 us of polling (one pause is 40-140 cycles): longer than the serial work between two operators, shorter
-// than a time slice. Then the thread sleeps in the kernel.
+// About 20-50 us of polling (one pause is 40-140 cycles), longer than the serial work between two operators. Then up to
+// a millisecond in which whoever else is ready gets the CPU: where nobody is, the CPU stays awake, and waking a virtual
+// one can take that long. Only then the thread sleeps in the kernel.
 constexpr int kSpins = 1000;
+constexpr int kYields = 1000;
 
 constexpr int kShareBits = 16;
 constexpr uint64_t kShareMask = (uint64_t{1} << kShareBits) - 1;
@@ -26,6 +28,10 @@ T AwaitChange(const std::atomic<T>& value, T old) {
   for (int i = 0; i < kSpins; ++i) {
     if (const T now = value.load(std::memory_order_acquire); now != old) return now;
     Pause();
+  }
+  for (int i = 0; i < kYields; ++i) {
+    if (const T now = value.load(std::memory_order_acquire); now != old) return now;
+    sched_yield();
   }
   value.wait(old, std::memory_order_acquire);
   return value.load(std::memory_order_acquire);

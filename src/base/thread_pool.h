@@ -15,8 +15,8 @@
 
 namespace kvasir::base {
 
-/// Threads that wait for work by spinning briefly and then sleeping, because the CPUs of a virtual machine may be taken
-/// away at any time and a spinning waiter makes that worse. The caller of Run works too.
+/// Threads that wait for work by spinning briefly, then yielding, and then sleeping, because the CPUs of a virtual
+/// machine may be taken away at any time and a spinning waiter makes that worse. The caller of Run works too.
 class ThreadPool {
  public:
   /// A pool of `threads` >= 1, the caller included.

@@ -2,6 +2,7 @@
 // promises about bits.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -148,7 +149,8 @@ TEST_P(CompactAttentionTest, MatchesPlainAttentionInEveryCombination) {
       query.window = variant % 4 == 1 ? 50 : 0;
       query.softcap = variant % 7 == 2 ? 4.0F : 0.0F;
       const Answer expected = Plain(query, Tokens(test.format, test.rope, head_dim, test.pages.refs));
-      for (const int rows : {1, 3, 6, 13, kMaxRows}) {
+      for (const size_t turn : {0, 2, 3}) {  // every count of rows meets every kind of page, if not every variant
+        const int rows = std::array{1, 3, 6, 13, kMaxRows}[(static_cast<size_t>(variant) + turn) % 5];
         for (const Isa isa : kAllIsas) {
           if (!IsaSupported(isa) || (isa == Isa::kRef && rows != 13)) continue;
           SCOPED_TRACE(testing::Message()

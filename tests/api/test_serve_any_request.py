@@ -39,12 +39,12 @@ def test_generated_requests(serve, tmp_path):
     path = tmp_path / "openapi.json"
     path.write_text(json.dumps(specification("smollm2")))
     run = subprocess.run(
-        [Path(sys.executable).with_name("st"), "run", path, "--url", server.url, "--max-examples", "15", "--checks", CHECKS,
+        [Path(sys.executable).with_name("st"), "run", path, "--url", server.url, "--max-examples", "8", "--checks", CHECKS,
          "--phases", "fuzzing", "--workers", "2", "--request-timeout", "60", "--suppress-health-check", "all", "--seed",
          "1", "--generation-database", "none"],
         capture_output=True, text=True, check=False, cwd=tmp_path)
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
     server.alive()
     answered = [int(status) for status in re.findall(r"status=(\d+)", server.log)]
-    assert len(answered) > 100 and max(answered) < 500
-    assert answered.count(200) > 25, "most generated requests should get past the checks"
+    assert len(answered) > 60 and max(answered) < 500
+    assert answered.count(200) > 15, "most generated requests should get past the checks"
