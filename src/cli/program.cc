@@ -87,7 +87,7 @@ std::string ExplainMissing(const CLI::App& app, const std::string& message, cons
 
 std::string ExplainParseError(const CLI::App& root, const CLI::ParseError& error) {
   const CLI::App& chosen = Chosen(root);
-  const std::string message = error.what();
+  std::string message = error.what();
   const std::vector<std::string> extras = root.remaining(/*recurse=*/true);
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr && !extras.empty()) {
     return ExplainExtra(chosen, extras.front());

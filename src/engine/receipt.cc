@@ -246,9 +246,9 @@ Result<std::string> WriteReceipt(const std::string& model, Receipt receipt, cons
     KV_TRY(write(given));
     return given;
   }
-  const std::string beside = PathBeside(file);
+  std::string beside = PathBeside(file);
   if (write(beside)) return beside;
-  const std::string cached = ReceiptCachePath(file);
+  std::string cached = ReceiptCachePath(file);
   KV_TRY(write(cached));
   return cached;
 }
