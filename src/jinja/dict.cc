@@ -38,8 +38,9 @@ Result<const Value*> Dict::Find(Runtime& runtime, const Value& key) const {
   Status status;
   const int64_t found = Probe(slots_, hashes_, hash, [&](size_t i) {
     auto equal = Equal(runtime, entries_[i].first, key);
-    if (!equal) status = std::unexpected(std::move(equal).error());
-    return !status || *equal;
+    if (equal) return *equal;
+    status = std::unexpected(std::move(equal).error());
+    return true;
   });
   KV_TRY(std::move(status));
   return found < 0 ? nullptr : &entries_[static_cast<size_t>(found)].second;

@@ -28,7 +28,7 @@ Result<std::optional<int64_t>> IntOfFloatText(std::string_view text) {
 }
 
 Result<Value> ToInt(Call& call) {
-  const Value fallback = call[0] == nullptr ? Value::Int(0) : *call[0];
+  Value fallback = call[0] == nullptr ? Value::Int(0) : *call[0];
   const Value& value = call.self;
   if (value.is_undefined()) return RaiseUndefined(value);
   if (value.is_integral()) return Value::Int(value.integer());
