@@ -104,6 +104,7 @@ Result<IteratorPtr> Object::Iterate(Runtime&) {
   return IteratorPtr();
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): what overrides it takes the arguments apart.
 Result<Value> Object::Call(Runtime&, Arguments) {
   return Raise("'{}' object is not callable", type_name());
 }

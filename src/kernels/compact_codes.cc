@@ -172,7 +172,7 @@ void UnpackHalf(const CompactHalf& half, bool keys, int head_dim, const std::byt
   for (int slot = 0; slot < kPageTokens; ++slot) {
     for (int d = 0; d < head_dim; ++d) {
       const unsigned code = GetCode(half.bits, page_half, CodeIndex(keys, head_dim, slot, d));
-      const int level = half.bits == 8 ? static_cast<int8_t>(code) : half.level[code];
+      const int8_t level = half.bits == 8 ? static_cast<int8_t>(code) : half.level[code];
       const size_t at = ScaleIndex(half, head_dim, slot, d);
       const float scale = tensor::F16ToF32(ReadElement<uint16_t>(page_half + layout.scales, at));
       const float offset = half.offset ? tensor::F16ToF32(ReadElement<uint16_t>(page_half + layout.offsets, at)) : 0.0F;

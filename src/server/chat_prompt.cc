@@ -51,7 +51,8 @@ void ReadItem(Fields& message) {
 Json CallArguments(const Json& given) {
   if (!given.is_string()) return given;
   auto parsed = ParseJson(given.get_ref<const std::string&>());
-  return parsed && parsed->is_object() ? std::move(*parsed) : given;
+  if (!parsed || !parsed->is_object()) return given;
+  return std::move(*parsed);
 }
 
 Json ReadContent(Fields& message, const char* member, const std::string& path) {
