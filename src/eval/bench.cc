@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/seconds_since.h"
 #include "engine/engine_impl.h"
+#include "eval/distribution.h"
 #include "kvasir/engine.h"
 
 namespace kvasir {
@@ -119,15 +120,15 @@ Status CheckPlan(const BenchPlan& plan, int context) {
   return {};
 }
 
-BenchRow Summarise(BenchRow row, std::vector<double> seconds, const StepCost& total, const MachineLimits& limits,
+BenchRow Summarise(BenchRow row, std::span<const double> seconds, const StepCost& total, const MachineLimits& limits,
                    double least) {
-  std::sort(seconds.begin(), seconds.end());
-  const double median = (seconds[(seconds.size() - 1) / 2] + seconds[seconds.size() / 2]) / 2;
+  const double median = eval::Median(seconds);
+  const auto [fastest, slowest] = std::ranges::minmax(seconds);
   const double tokens = row.prompt + row.generate;
   row.read_gb_per_second = limits.read_gb_per_second;
   row.tokens_per_second = tokens / median;
-  row.min_tokens_per_second = tokens / seconds.back();
-  row.max_tokens_per_second = tokens / seconds.front();
+  row.min_tokens_per_second = tokens / slowest;
+  row.max_tokens_per_second = tokens / fastest;
   LeastSeconds(total, limits, &row.bound);
   row.percent_of_limit = 100 * least / median;
   return row;

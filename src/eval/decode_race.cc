@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "eval/chunks.h"
+#include "eval/distribution.h"
 #include "eval/runner.h"
 
 namespace kvasir::eval {
@@ -27,9 +28,8 @@ Status Fill(Runner& runner, std::span<const int32_t> tokens, size_t half) {
 
 DecodeSpeed SpeedOf(std::span<const double> turns) {
   if (turns.empty()) return {};
-  std::vector<double> sorted(turns.begin(), turns.end());
-  std::ranges::sort(sorted);
-  return {.median = sorted[sorted.size() / 2], .slowest = sorted.front(), .fastest = sorted.back()};
+  const auto [slowest, fastest] = std::ranges::minmax(turns);
+  return {.median = Median(turns), .slowest = slowest, .fastest = fastest};
 }
 
 Result<std::vector<DecodeSpeed>> RaceDecoding(const EngineOptions& given, std::span<const KvSpec> caches,

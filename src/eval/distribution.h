@@ -23,6 +23,9 @@ namespace kvasir::eval {
 /// The most likely token, the lowest on ties.
 [[nodiscard]] int32_t TopToken(std::span<const float> logits);
 
+/// The middle one of `values` by size, or the mean of the two in the middle; 0 where there are none.
+[[nodiscard]] double Median(std::span<const double> values);
+
 /// A sample of values, for means and quantiles.
 class Sample {
  public:

@@ -31,6 +31,13 @@ TEST(Distribution, TopTokenTakesTheLowestOnTies) {
   EXPECT_EQ(TopToken(std::array{1.0F, 3.0F, 3.0F}), 1);
 }
 
+TEST(Median, LiesBetweenTheTwoInTheMiddle) {
+  EXPECT_EQ(Median({}), 0);
+  EXPECT_EQ(Median(std::array{7.0}), 7);
+  EXPECT_EQ(Median(std::array{5.0, 1.0, 9.0}), 5);
+  EXPECT_EQ(Median(std::array{4.0, 1.0, 9.0, 2.0}), 3);
+}
+
 TEST(Sample, MeanQuantilesAndStandardError) {
   Sample sample;
   EXPECT_EQ(sample.Mean(), 0);
