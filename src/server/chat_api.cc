@@ -45,7 +45,7 @@ Handled HandleChat(const Call& call) {
   GenerationOptions options = ReadGeneration(fields, call);
   ReadChatLimits(fields, options);
   ReadUnsupported(fields);
-  options.tools = ReadChatTools(fields, *call.model);
+  options.tools = ReadChatTools(fields);
   Json conversation = ReadConversation(fields);
   KV_TRY(fields.Finish());
   KV_ASSIGN(auto work, SubmitConversation(call, options, std::move(conversation)));

@@ -39,7 +39,7 @@ Handled HandleResponses(const Call& call) {
     options.max_tokens = static_cast<int>(*tokens);
   ReadTextFormat(fields, call, options);
   ReadUnsupported(fields, options);
-  options.tools = ReadResponseTools(fields, *call.model);
+  options.tools = ReadResponseTools(fields);
   Json instructions;
   Json conversation = ReadResponseInput(fields, instructions);
   KV_TRY(fields.Finish());

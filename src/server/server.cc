@@ -73,6 +73,7 @@ Status ChooseTemplate(const ServeSettings& settings, Model& model) {
     return {};
   }
   model.tools = DialectOf(*model.chat_template, tokenizer);
+  model.tools.separate_thoughts = settings.separate_thoughts;
   return {};
 }
 

@@ -28,6 +28,7 @@ struct ServeSettings {
   std::string embedding_model;     ///< For /v1/embeddings; empty: the model's own vectors.
   int embedding_threads = 0;       ///< 0: all CPUs, or half of them beside another model.
   std::string chat_template_file;  ///< Empty: the model's own template.
+  bool separate_thoughts = true;   ///< What a model thinks is not part of the text of its answer.
   size_t memory_bytes = 0;         ///< For weights, cache and scratch; 0: chosen by what the machine has.
   std::string api_key_file;        ///< Empty: no keys.
   std::vector<std::string> allowed_hosts;

@@ -133,6 +133,17 @@ constexpr auto kSettings = std::to_array<Setting>({
        return {};
      },
      [](const S& s) { return One(s.chat_template_file); }},
+    {"thoughts", "", kText, "HOW", kModel,
+     "how clients get what a model thinks before it answers: separate, as reasoning_content, or text, in the answer "
+     "(default separate)",
+     [](S& s, Text t) -> Status {
+       if (t != "separate" && t != "text") {
+         return Fail(ErrorCode::kInvalidArgument, fmt::format("is '{}', but it must be separate or text", t));
+       }
+       s.separate_thoughts = t == "separate";
+       return {};
+     },
+     [](const S& s) { return One(std::string(s.separate_thoughts ? "separate" : "text")); }},
     {"embedding-model", "", kText, "MODEL", kModel,
      "what makes embeddings: an encoder, or a GGUF file (default: the model itself)",
      [](S& s, Text t) -> Status {

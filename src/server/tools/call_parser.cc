@@ -10,8 +10,8 @@ constexpr size_t kLongestHead = 64 * 1024;
 
 }  // namespace
 
-void CallParser::Emit(CallEvents& out, CallEvent::Kind kind, std::string_view text) {
-  const bool joins = kind == CallEvent::Kind::kContent || kind == CallEvent::Kind::kArguments;
+void AnswerParser::Emit(CallEvents& out, CallEvent::Kind kind, std::string_view text) {
+  const bool joins = kind != CallEvent::Kind::kBegin && kind != CallEvent::Kind::kEnd;
   if (joins && text.empty()) return;
   if (joins && !out.empty() && out.back().kind == kind) {
     out.back().text += text;
