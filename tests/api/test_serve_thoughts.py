@@ -6,10 +6,11 @@ The model of these tests does not think, so a grammar writes the marks that a mo
 import anthropic
 import openai
 import pytest
-from serving import serve  # noqa: F401 (a fixture)
+from serving import running
 
 TEMPLATE = "{% for m in messages %}[{{ m.role }}]{% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}" \
     "{{ m.content }}\n{% endfor %}[assistant]"
+# Nothing is between the marks in the prompt: the model would open them itself.
 THINKS = 'root ::= "<think>\\nIs it?\\n</think>\\n\\nIt is."'
 QUESTION = [{"role": "user", "content": "Is it?"}]
 ASK = {"model": "smollm2", "temperature": 0, "max_tokens": 60}
@@ -23,8 +24,9 @@ def template(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def thinker(serve, template):  # noqa: F811
-    return serve("--ctx", "1024", "--chat-template", template)
+def thinker(tmp_path_factory, template):
+    with running(tmp_path_factory.mktemp("home"), "--ctx", "1024", "--chat-template", template) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +83,7 @@ def test_a_message_has_a_block_of_them(thinker):
     assert client.messages.create(model="smollm2", max_tokens=1, messages=history).usage.input_tokens > whole.usage.input_tokens
 
 
-def test_thoughts_that_the_prompt_opens(serve, tmp_path):  # noqa: F811
+def test_thoughts_that_the_prompt_opens(serve, tmp_path):
     (tmp_path / "opens.jinja").write_text(TEMPLATE + "{{ '<think>\\n' }}")
     server = serve("--ctx", "1024", "--chat-template", str(tmp_path / "opens.jinja"))
     client = openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0)
@@ -91,13 +93,13 @@ def test_thoughts_that_the_prompt_opens(serve, tmp_path):  # noqa: F811
         assert choice.message.reasoning_content and choice.message.content == "" and choice.finish_reason == "length"
 
 
-def test_they_may_be_part_of_the_text(serve, template):  # noqa: F811
+def test_they_may_be_part_of_the_text(serve, template):
     server = serve("--ctx", "1024", "--chat-template", template, "--thoughts", "text")
     message = server.post("/v1/chat/completions", {"messages": QUESTION, "grammar": THINKS}).json["choices"][0]["message"]
     assert message["content"] == "<think>\nIs it?\n</think>\n\nIt is." and "reasoning_content" not in message
 
 
-def test_channels_are_thoughts_text_and_calls(serve, data):  # noqa: F811
+def test_channels_are_thoughts_text_and_calls(serve, data):
     server = serve("--ctx", "2048", "--chat-template", str(data / "templates/openai-gpt-oss-120b.jinja"))
     now = {"type": "function", "function": {"name": "now", "description": "The time."}}
     client = openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0)
