@@ -46,6 +46,7 @@ Result<int> RunPerplexity(const TextEvalOptions& options) {
 }
 
 Result<int> RunGolden(const GoldenOptions& options) {
+  NoteMissingCalibration(options.engine.model, {&options.engine.kv, 1});
   KV_ASSIGN(const GoldenReport report, EvalGolden(options.engine, options.directory));
   Print(options.json,
         {{"mean_kld", report.mean_kld},

@@ -108,6 +108,7 @@ Result<int> RunKld(const KldOptions& options) {
   EvalText text = options.text;
   KV_ASSIGN(text.text, ReadTextFile(options.file));
   const std::vector<KvSpec> caches = options.caches.empty() ? std::vector<KvSpec>(1) : options.caches;
+  NoteMissingCalibration(options.engine.model, caches);
   KV_ASSIGN(
       std::vector<DivergenceReport> reports,
       WithProgress(options.engine, "chunk", "mean KLD", [&](const EngineOptions& engine, const EvalProgress& progress) {
@@ -131,7 +132,7 @@ Result<int> RunKld(const KldOptions& options) {
 
 Action DefineEvalKld(CLI::App& app) {
   auto options = std::make_shared<KldOptions>();
-  AddTextEvalFlags(app, *options, kSecondHalf, &options->caches);
+  AddTextEvalFlags(app, *options, kSecondHalf, EvalCaches::kSeveral, &options->caches);
   AddPlotFlag(app, "bits per element against mean KLD, of several --kv", options->plot);
   SetFooter(
       app,

@@ -24,6 +24,8 @@ struct ServeSettings {
   HttpOptions http;
   JsonLimits json;
   SamplingDefaults sampling;
+  std::string kv = "auto";         ///< What GatherSettings makes the cache of `engine` of, with ...
+  std::string kv_budget;           ///< ... what its eviction keeps, whatever `kv` says; empty: that.
   std::string model_name;          ///< What requests call the model; empty: its name or file's name.
   std::string embedding_model;     ///< For /v1/embeddings; empty: the model's own vectors.
   int embedding_threads = 0;       ///< 0: all CPUs, or half of them beside another model.

@@ -100,10 +100,19 @@ Status SetCompute(S& s, Text text) {
   return {};
 }
 
+// With an eviction and no budget it is fine where kv-budget says one; GatherSettings sees both.
 Status SetKv(S& s, Text text) {
-  auto spec = ParseKvSpec(text);
-  if (!spec) return Fail(spec.error().code, fmt::format("is '{}': {}", text, spec.error().message));
-  s.engine.kv = *spec;
+  const auto spec = ParseKvSpec(text);
+  if (!spec && !ParseKvSpec(text, "50%")) {
+    return Fail(spec.error().code, fmt::format("is '{}': {}", text, spec.error().message));
+  }
+  s.kv = text;
+  return {};
+}
+
+Status SetKvBudget(S& s, Text text) {
+  if (!text.empty()) KV_TRY(CheckKvBudget(text));
+  s.kv_budget = text;
   return {};
 }
 
@@ -167,7 +176,11 @@ constexpr auto kSettings = std::to_array<Setting>({
     {"kv", "", kText, "SPEC", kModel,
      "how keys and values are stored: f16, q8, ch4, auto:3.5bits, ... (default auto: f16, or what kvasir tune has "
      "chosen)",
-     SetKv, [](const S& s) { return One(KvSpecText(s.engine.kv)); }},
+     SetKv, [](const S& s) { return One(s.kv); }},
+    {"kv-budget", "", kText, "N", kModel,
+     "with kv ...,evict=POLICY: what it keeps, whatever budget= says there; 4096 tokens per layer and head, 50% of the "
+     "prompt, or 64M, bytes of a request",
+     SetKvBudget, [](const S& s) { return One(s.kv_budget); }},
     {"no-receipt", "", kFlag, "", kModel, "without kv, do not look for the cache that kvasir tune has chosen",
      [](S& s, Text t) { return SetSwitch(s.no_receipt, t); }, [](const S& s) { return Switch(s.no_receipt); }},
     {"packed-cache", "", kFlag, "", kModel, "keep the packed weights in a file and start from it the next time",
