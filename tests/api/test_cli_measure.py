@@ -26,6 +26,12 @@ def test_the_plan_follows_the_options(kvasir, smollm2):
     assert whole["fits"]
 
 
+def test_layers_with_windows_keep_their_windows(kvasir, gemma3):
+    """What `run` reports behind 32,696 tokens (docs/choosing-a-cache.md): 3 layers hold them all, 15 only 576, 1024 bytes for each."""
+    cache = json.loads(kvasir.ok("inspect", gemma3, "-c", "32696", "--kv", "f16", "--json"))["caches"][0]
+    assert cache["kv"] == "f16" and cache["bytes"] == 1024 * (3 * 32704 + 15 * 576) == 109_314_048
+
+
 def test_a_plan_that_does_not_fit(kvasir, smollm2):
     text = kvasir.ok("inspect", smollm2, "-c", "16000000", "--kv", "f32")
     assert "does not fit" in text or "cannot be run" in text
