@@ -60,7 +60,13 @@ void AddSetting(CLI::App& app, const server::Setting& setting, ServeOptions& opt
       .Group(setting.group);
 }
 
+constexpr const char* kOpenWarning =
+    "WARNING: everybody who can reach this machine can use this server, read what it caches by asking for it, and see\n"
+    "WARNING: what others have it compute. Give --api-key-file, or listen on 127.0.0.1 only. Calls by a name other than\n"
+    "WARNING: localhost or an address are refused unless --allowed-host has it.\n";
+
 void Announce(const server::ReadyServer& ready, bool keys) {
+  if (ready.open) WriteNote(kOpenWarning);
   const bool writes = !ready.model.empty();
   const std::string both = writes && ready.embedding_model != ready.model
                                ? fmt::format("{} and {}", ready.model, ready.embedding_model)
