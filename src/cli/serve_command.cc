@@ -61,9 +61,9 @@ void AddSetting(CLI::App& app, const server::Setting& setting, ServeOptions& opt
 }
 
 constexpr const char* kOpenWarning =
-    "WARNING: everybody who can reach this machine can use this server, read what it caches by asking for it, and see\n"
-    "WARNING: what others have it compute. Give --api-key-file, or listen on 127.0.0.1 only. Calls by a name other than\n"
-    "WARNING: localhost or an address are refused unless --allowed-host has it.\n";
+    "WARNING: there are no API keys, so everybody who can reach this machine can use this server and see what it does\n"
+    "WARNING: for others. Give --api-key-file, or listen at 127.0.0.1 only. Until then it answers to localhost, to\n"
+    "WARNING: addresses and to the names of --allowed-host, because any web site could bring a name of its own.\n";
 
 void Announce(const server::ReadyServer& ready, bool keys) {
   if (ready.open) WriteNote(kOpenWarning);

