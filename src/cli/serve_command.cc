@@ -61,7 +61,13 @@ void AddSetting(CLI::App& app, const server::Setting& setting, ServeOptions& opt
       .Group(setting.group);
 }
 
+constexpr const char* kOpenWarning =
+    "WARNING: there are no API keys, so everybody who can reach this machine can use this server and see what it does\n"
+    "WARNING: for others. Give --api-key-file, or listen at 127.0.0.1 only. Until then it answers to localhost, to\n"
+    "WARNING: addresses and to the names of --allowed-host, because any web site could bring a name of its own.\n";
+
 void Announce(const server::ReadyServer& ready, bool keys) {
+  if (ready.open) WriteNote(kOpenWarning);
   const bool writes = !ready.model.empty();
   const std::string both = writes && ready.embedding_model != ready.model
                                ? fmt::format("{} and {}", ready.model, ready.embedding_model)

@@ -90,6 +90,21 @@ Status Scheduler::Impl::CheckSubmission(const Submission& submission) const {
   return {};
 }
 
+// Under the mutex.
+Status Scheduler::Impl::CheckPlace(const std::string& tenant) const {
+  const auto waiting = static_cast<int>(queue.size());
+  const int own = tenant.empty() ? waiting : queue.Waiting(tenant);
+  if (QueueHasPlace(tenant, own, waiting, options.max_waiting)) return {};
+  if (waiting >= options.max_waiting) {
+    return Fail(ErrorCode::kResourceExhausted,
+                fmt::format("{} requests wait, and the queue holds {}; try again later", waiting, options.max_waiting));
+  }
+  return Fail(ErrorCode::kResourceExhausted,
+              fmt::format("{} requests of this tenant wait, {} in all, and the other places of the queue's {} are for "
+                          "others; try again later",
+                          own, waiting, options.max_waiting));
+}
+
 Result<RequestId> Scheduler::Impl::Submit(Submission submission) {
   KV_TRY(CheckSubmission(submission));
   KV_ASSIGN(Generator generator, Generator::Create(engine, engine.options.kv, std::exchange(submission.request, {})));
@@ -110,10 +125,9 @@ Result<RequestId> Scheduler::Impl::Submit(Submission submission) {
   kv_options.tenant_salt = fmt::format("{}:{}{}", submission.tenant.size(), submission.tenant, submission.cache_salt);
   const std::lock_guard lock(mutex);
   if (!accepting) return Fail(ErrorCode::kCancelled, "the scheduler is stopping and accepts no more requests");
-  if (queue.size() >= static_cast<size_t>(options.max_waiting)) {
+  if (const Status place = CheckPlace(submission.tenant); !place) {
     ++counters.refused;
-    return Fail(ErrorCode::kResourceExhausted, fmt::format("{} requests wait, and the queue holds {}; try again later",
-                                                           queue.size(), options.max_waiting));
+    return std::unexpected(place.error());
   }
   auto request = std::make_unique<ScheduledRequest>(++last_id, std::move(submission), std::move(generator));
   request->kv_options = std::move(kv_options);

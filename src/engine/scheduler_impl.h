@@ -26,6 +26,7 @@ struct Scheduler::Impl {
 
   // scheduler.cc: any thread.
   [[nodiscard]] Status CheckSubmission(const Submission& submission) const;
+  [[nodiscard]] Status CheckPlace(const std::string& tenant) const;
   [[nodiscard]] Result<RequestId> Submit(Submission submission);
   bool Cancel(RequestId id);
   void CancelAll();

@@ -46,7 +46,9 @@ Handled HandleChat(const Call& call) {
   ReadChatLimits(fields, options);
   ReadUnsupported(fields);
   options.tools = ReadChatTools(fields);
+  ReadHints(fields, options);
   Json conversation = ReadConversation(fields);
+  ReadReasoningEffort(fields, "reasoning_effort", *call.model, conversation);
   KV_TRY(fields.Finish());
   KV_ASSIGN(auto work, SubmitConversation(call, options, std::move(conversation)));
   const bool stream = options.stream;

@@ -215,7 +215,7 @@ class ResponseFormat final : public AnswerFormat {
             {"top_p", options_.sampling.top_p},
             {"truncation", "disabled"},
             {"usage", nullptr},
-            {"metadata", Json::object()}};
+            {"metadata", options_.metadata}};
   }
 
   [[nodiscard]] Json Finished(const Work& work) const {

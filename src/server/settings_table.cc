@@ -220,13 +220,13 @@ constexpr auto kSettings = std::to_array<Setting>({
      },
      [](const S& s) { return One(s.http.io_threads); }},
 
-    {"api-key-file", "", kText, "FILE", kAccess, "file of API keys, a line each: KEY or NAME KEY",
+    {"api-key-file", "", kText, "FILE", kAccess, "file of API keys, a line each: KEY or NAME KEY, perhaps priority=N",
      [](S& s, Text t) -> Status {
        s.api_key_file = t;
        return {};
      },
      [](const S& s) { return One(s.api_key_file); }},
-    {"allowed-host", "", kList, "NAME", kAccess, "a name, besides localhost, by which clients may call this machine",
+    {"allowed-host", "", kList, "NAME", kAccess, "a name by which clients may call this machine, besides localhost",
      [](S& s, Text t) { return AddText(s.allowed_hosts, t); }, [](const S& s) { return s.allowed_hosts; }},
     {"cors-origin", "", kList, "ORIGIN", kAccess, "a web site whose pages may use the server; * is any",
      [](S& s, Text t) { return AddText(s.cors_origins, t); }, [](const S& s) { return s.cors_origins; }},
@@ -234,8 +234,9 @@ constexpr auto kSettings = std::to_array<Setting>({
     {"max-running", "", kNumber, "N", kScheduling, "requests computed together at most (default 64)",
      [](S& s, Text t) { return SetInt(s.scheduler.max_running, t, 1, 512); },
      [](const S& s) { return One(s.scheduler.max_running); }},
-    {"max-queue", "", kNumber, "N", kScheduling, "requests that may wait; one more gets status 429 (default 512)",
-     [](S& s, Text t) { return SetInt(s.scheduler.max_waiting, t, 0, kMany); },
+    {"max-queue", "", kNumber, "N", kScheduling,
+     "requests that may wait, those of one API key up to three quarters; one more gets status 429 (default 512)",
+     [](S& s, Text t) { return SetInt(s.scheduler.max_waiting, t, 1, kMany); },
      [](const S& s) { return One(s.scheduler.max_waiting); }},
     {"itl-target-ms", "", kNumber, "X", kScheduling,
      "time between two tokens of a stream that prompts of others may cause; 0 is no target (default 100)",

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "server/metrics.h"
@@ -37,6 +38,20 @@ TEST(Settings, TakeWhatTheyGive) {
       EXPECT_TRUE(status.has_value()) << setting.name << " " << value;
     }
     EXPECT_EQ(setting.get(settings), setting.get(defaults)) << setting.name;
+  }
+}
+
+const Setting& Named(std::string_view name) {
+  const auto all = Settings();
+  return *std::find_if(all.begin(), all.end(), [&](const Setting& setting) { return name == setting.name; });
+}
+
+// What the scheduler would refuse is refused where it is said.
+TEST(Settings, HaveTheSchedulersRanges) {
+  for (const char* name : {"max-queue", "max-running"}) {
+    ServeSettings settings;
+    EXPECT_FALSE(Named(name).set(settings, "0").has_value()) << name;
+    EXPECT_TRUE(Named(name).set(settings, "1").has_value()) << name;
   }
 }
 
@@ -98,6 +113,25 @@ TEST(Metrics, EscapeWhatAModelIsCalled) {
   const std::string text = Metrics().Text(&stats, "a\"b\nc", 0, /*aliases=*/true, /*ready=*/true);
   EXPECT_THAT(text, HasSubstr("model_name=\"a\\\"b c\""));
   EXPECT_THAT(Metrics().Text(nullptr, "", 0, false, false), HasSubstr("kvasir_ready 0"));
+}
+
+TEST(Metrics, ShowTheTokensOfStepsUnderBothNames) {
+  SchedulerStats stats;
+  stats.step_tokens.steps = {2, 1};
+  stats.step_tokens.tokens = 4;
+  const std::string text = Metrics().Text(&stats, "m", 0, /*aliases=*/true, /*ready=*/true);
+  EXPECT_THAT(text, HasSubstr("kvasir_step_tokens_bucket{model_name=\"m\",le=\"2\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("kvasir_step_tokens_sum{model_name=\"m\"} 4\n"));
+  EXPECT_THAT(text, HasSubstr("vllm:iteration_tokens_total_count{model_name=\"m\",engine=\"0\"} 3\n"));
+}
+
+TEST(AppendModelMetrics, DescribesTheCacheAsVllmDoes) {
+  const ModelFacts facts{.weight_bytes = 10, .block_tokens = 64, .cache_blocks = 7, .kv = "f16", .prefix_cache = true};
+  std::string text;
+  AppendModelMetrics(text, facts, "m", /*aliases=*/true);
+  EXPECT_THAT(text, HasSubstr("kvasir_weights_bytes{model_name=\"m\"} 10\n"));
+  EXPECT_THAT(text, HasSubstr("vllm:cache_config_info{model_name=\"m\",engine=\"0\",block_size=\"64\",num_gpu_blocks=\"7\","
+                              "cache_dtype=\"f16\",enable_prefix_caching=\"True\"} 1\n"));
 }
 
 }  // namespace

@@ -36,6 +36,7 @@ Handled HandleTokenize(const Call& call) {
   std::vector<int32_t> tokens;
   if (fields.Has("messages")) {
     Json conversation = ReadConversation(fields);
+    ReadReasoningEffort(fields, "reasoning_effort", *call.model, conversation);
     const ToolOptions tools = ReadChatTools(fields, *call.model);
     KV_TRY(fields.Finish());
     KV_ASSIGN(const std::string rendered, RenderConversation(*call.model, std::move(conversation), tools));
@@ -83,6 +84,7 @@ Handled HandleApplyTemplate(const Call& call) {
   Fields fields(call.body);
   KV_TRY(CheckModel(fields, *call.model));
   Json conversation = ReadConversation(fields);
+  ReadReasoningEffort(fields, "reasoning_effort", *call.model, conversation);
   const ToolOptions tools = ReadChatTools(fields, *call.model);
   KV_TRY(fields.Finish());
   KV_ASSIGN(const std::string text, RenderConversation(*call.model, std::move(conversation), tools));

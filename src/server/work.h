@@ -76,6 +76,8 @@ class Work : public std::enable_shared_from_this<Work> {
   void OnToken(size_t choice, const TokenEvent& event);
   void OnDone(size_t choice, Result<Completion> end);
   void Observe(const State& state) const;
+  void ObserveRequest(const GenerationOptions& options) const;
+  void ObserveLongest() const;
 
   const Model& model_;
   Metrics& metrics_;

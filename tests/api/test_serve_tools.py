@@ -208,7 +208,7 @@ def test_a_response_with_a_required_call(client):
     assert "".join(e.delta for e in events if e.type.endswith("delta")) == item.arguments == events[-3].arguments
     assert events[-1].response.output[0].arguments == item.arguments
     # And the way back.
-    history = [{"role": "user", "content": ask["input"]}, item.model_dump(exclude_none=True),
+    history = [{"role": "user", "content": ask["input"]}, item.model_dump(),
                {"type": "function_call_output", "call_id": item.call_id, "output": "sunny"}]
     assert client.responses.create(model="smollm2", input=history, tools=[flat], max_output_tokens=4).usage.input_tokens > 0
 
