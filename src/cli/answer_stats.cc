@@ -44,8 +44,8 @@ MachineLimits StatsMaker::Measure() const {
   return MeasureLimits(engine_.options().threads, std::min(weights, kMaxBufferBytes), kMeasureSeconds);
 }
 
-// A limit is what the machine can do at best. An answer that was faster shows that something else used the machine while
-// they were measured: again, and the best counts.
+// A limit is what the machine can do at best. An answer that was faster shows that something else used the machine
+// while they were measured: again, and the best counts.
 void StatsMaker::Raise(MachineLimits& limits) const {
   const MachineLimits again = Measure();
   limits.read_gb_per_second = std::max(limits.read_gb_per_second, again.read_gb_per_second);

@@ -68,9 +68,9 @@ TEST(InspectCaches, BytesOfEvictingCachesAreThoseThatAreLeft) {
   for (int i = 0; i < 1000; ++i) tokens.push_back(3 + i * i % 250);
   for (const std::string& model : {ModelPath(), windowed}) {
     for (const char* stored : {"f16", "q8", "k=q4,v=q8,recent=64", "k=q8,v=q8,sinks=0"}) {
-      for (const char* evict : {"snapkv,budget=25%", "h2o,budget=50%", "tova,budget=400", "recent,budget=192",
-                                "pyramidkv,budget=50%", "streaming,budget=25%", "streaming,budget=700",
-                                "expected,budget=100%", "keydiff,budget=256K"}) {
+      for (const char* evict :
+           {"snapkv,budget=25%", "h2o,budget=50%", "tova,budget=400", "recent,budget=192", "pyramidkv,budget=50%",
+            "streaming,budget=25%", "streaming,budget=700", "expected,budget=100%", "keydiff,budget=256K"}) {
         EngineOptions options = Options();
         options.model = model;
         options.context_tokens = 1000;
@@ -119,8 +119,10 @@ TEST(InspectCaches, BudgetsInBytesBoundWhatIsHeld) {
     ASSERT_TRUE(engine.has_value()) << engine.error().message;
     EXPECT_EQ((*engine)->options().kv.budget_bytes, 0u);
     const auto session = (*engine)->NewSession().value();
-    Request request{.prompt = std::vector<int32_t>(tokens.begin(), tokens.begin() + 600), .max_tokens = 400,
-                    .sampling = {.temperature = 0}, .ignore_end_of_text = true};
+    Request request{.prompt = std::vector<int32_t>(tokens.begin(), tokens.begin() + 600),
+                    .max_tokens = 400,
+                    .sampling = {.temperature = 0},
+                    .ignore_end_of_text = true};
     size_t most = 0;
     int count = 0;
     request.on_token = [&](const TokenEvent&) {
@@ -152,8 +154,8 @@ TEST(InspectCaches, PeakBytesCountWhatPoliciesRecord) {
 }
 
 TEST(InspectCaches, SaysWhereACalibrationIsMissing) {
-  const auto sizes = InspectCaches(
-      Options(), Caches({"f16", "q4", "ch4", "nuq3", "nuq3,levels=even", "ch4,rope=after", "k=q8,v=ch4", "k=ch4,v=q8"}));
+  const auto sizes = InspectCaches(Options(), Caches({"f16", "q4", "ch4", "nuq3", "nuq3,levels=even", "ch4,rope=after",
+                                                      "k=q8,v=ch4", "k=ch4,v=q8"}));
   ASSERT_TRUE(sizes.has_value()) << sizes.error().message;
   std::vector<bool> lacks;
   for (const CacheSize& size : *sizes) lacks.push_back(size.lacks_calibration);

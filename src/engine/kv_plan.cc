@@ -19,7 +19,7 @@
 namespace kvasir {
 namespace {
 
-constexpr int kMostOutliersOfHalf = 255;      // of half a page
+constexpr int kMostOutliersOfHalf = 255;           // of half a page
 constexpr int64_t kMostTokens = int64_t{1} << 30;  // of a text
 
 Status CheckLayers(const KvSpec& spec, int layers) {
@@ -36,7 +36,8 @@ Status CheckLayers(const KvSpec& spec, int layers) {
 Status CheckEviction(const KvSpec& spec) {
   if (!spec.evicts()) return {};
   KV_ASSIGN([[maybe_unused]] const kvcache::EvictionPolicy* policy, kvcache::FindEvictionPolicy(spec.evict));
-  const int given = (spec.budget_tokens > 0 ? 1 : 0) + (spec.budget_bytes > 0 ? 1 : 0) + (spec.budget_share > 0 ? 1 : 0);
+  const int given =
+      (spec.budget_tokens > 0 ? 1 : 0) + (spec.budget_bytes > 0 ? 1 : 0) + (spec.budget_share > 0 ? 1 : 0);
   if (given == 1 && spec.budget_share <= 1) return {};
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("evict={} needs one of budget_tokens, budget_bytes and a budget_share up to 1, but they are "
@@ -229,9 +230,8 @@ size_t SequenceBytes(const KvSpec& spec, const kvcache::KvShape& shape, const kv
 }
 
 bool WantsCalibration(const KvSpec& spec) {
-  return spec.bits > 0 || spec.changes.static_ranges.value_or(false) || AnyCodec(spec, [](const auto& codec, bool) {
-           return codec.feedback || codec.fitted;
-         });
+  return spec.bits > 0 || spec.changes.static_ranges.value_or(false) ||
+         AnyCodec(spec, [](const auto& codec, bool) { return codec.feedback || codec.fitted; });
 }
 
 bool UsesCalibration(const KvSpec& spec) {

@@ -1,9 +1,9 @@
 // Every policy with every codec, on a real model: a number in a text of a few hundred tokens is still found.
 //
 // The text is short so that all combinations take seconds, and the place is fair: the needle lies in a page that codecs
-// have encoded and that every policy may forget, and the budget is one page less than the text. What is asked for stands
-// at the end of the prompt, so policies that look at the last rows see it. Branches give what a session of each cache
-// alone gives (branches_test.cc), for one prefill per codec.
+// have encoded and that every policy may forget, and the budget is one page less than the text. What is asked for
+// stands at the end of the prompt, so policies that look at the last rows see it. Branches give what a session of each
+// cache alone gives (branches_test.cc), for one prefill per codec.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -49,7 +49,8 @@ std::string Prompt() {
     if (i == 9) text += fmt::format("The secret number of the lighthouse is {}. ", kNumber);
     text += fmt::format("In field {} the {} is {} and nobody walks there. ", i, kThings[i % 8], kColours[i % 8]);
   }
-  return text + "\nQuestion: What is the secret number of the lighthouse?\nAnswer: The secret number of the lighthouse is";
+  return text +
+         "\nQuestion: What is the secret number of the lighthouse?\nAnswer: The secret number of the lighthouse is";
 }
 
 class NeedleTest : public testing::TestWithParam<std::string> {

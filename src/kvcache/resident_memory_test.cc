@@ -112,7 +112,8 @@ int64_t ExpectResident(const KvShape& shape, const KvOptions& options, int token
     KvSequence sequence = KvSequence::Create(*pool, shape, options).value();
     Grow(sequence, threads, tokens);
     EXPECT_EQ(sequence.bytes(), BytesAt(shape, options.layout(), tokens));
-    EXPECT_LT(Slack(sequence.bytes()), 0.15 * static_cast<double>(sequence.bytes())) << "too little to see a difference";
+    EXPECT_LT(Slack(sequence.bytes()), 0.15 * static_cast<double>(sequence.bytes()))
+        << "too little to see a difference";
     whole = ResidentBytes() - before;
     ExpectNear(whole, sequence.bytes());
     // A layer with a window has forgotten what it would need there.
@@ -163,8 +164,7 @@ TEST_F(ResidentMemory, Of128KTokensOfTheShapeOf1BIsBelowTwoGib) {
     const size_t tables = size_t{16} * 8;
     const size_t small = options.compact->PageBytes(0);
     const size_t open = 2 * 64 * 64 * 2;
-    EXPECT_EQ(BytesAt(kShapeOf1B, options.layout(), kTokens),
-              tables * (3 * open + (kTokens / 64 - 3) * small));
+    EXPECT_EQ(BytesAt(kShapeOf1B, options.layout(), kTokens), tables * (3 * open + (kTokens / 64 - 3) * small));
     EXPECT_LT(ExpectResident(kShapeOf1B, options, kTokens), 2 * static_cast<int64_t>(kGib)) << codec;
   }
 }

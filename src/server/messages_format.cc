@@ -28,7 +28,10 @@ Json ThinkingBlock(const std::string& thoughts) {
 class MessagesFormat final : public AnswerFormat {
  public:
   MessagesFormat(const Model& model, GenerationOptions options)
-      : model_(model), options_(std::move(options)), id_(NewId("msg_")), reader_(options_.tools, model.tools, options_.thinking) {}
+      : model_(model),
+        options_(std::move(options)),
+        id_(NewId("msg_")),
+        reader_(options_.tools, model.tools, options_.thinking) {}
 
   void Begin(std::string& out, const Work& work) override {
     Usage usage = work.TokenUsage();
@@ -166,7 +169,7 @@ class MessagesFormat final : public AnswerFormat {
   GenerationOptions options_;
   std::string id_;
   AnswerReader reader_;
-  int blocks_ = 0;  // that are complete
+  int blocks_ = 0;         // that are complete
   std::string_view open_;  // the type of the block that is open; empty: none
   Json reason_;
   Json stop_sequence_;

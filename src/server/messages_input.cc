@@ -127,7 +127,8 @@ void ReadBlock(Fields& block, const std::string& path, bool assistant, MessageBu
   } else if (!assistant && type == "tool_result") {
     message.Result(ReadToolResult(block, path));
   } else {
-    RefuseBlock(block, type, assistant ? "\"text\", \"thinking\" and \"tool_use\" here" : "\"text\" and \"tool_result\" here");
+    RefuseBlock(block, type,
+                assistant ? "\"text\", \"thinking\" and \"tool_use\" here" : "\"text\" and \"tool_result\" here");
   }
 }
 

@@ -130,8 +130,9 @@ TEST(AppendModelMetrics, DescribesTheCacheAsVllmDoes) {
   std::string text;
   AppendModelMetrics(text, facts, "m", /*aliases=*/true);
   EXPECT_THAT(text, HasSubstr("kvasir_weights_bytes{model_name=\"m\"} 10\n"));
-  EXPECT_THAT(text, HasSubstr("vllm:cache_config_info{model_name=\"m\",engine=\"0\",block_size=\"64\",num_gpu_blocks=\"7\","
-                              "cache_dtype=\"f16\",enable_prefix_caching=\"True\"} 1\n"));
+  EXPECT_THAT(text,
+              HasSubstr("vllm:cache_config_info{model_name=\"m\",engine=\"0\",block_size=\"64\",num_gpu_blocks=\"7\","
+                        "cache_dtype=\"f16\",enable_prefix_caching=\"True\"} 1\n"));
 }
 
 }  // namespace

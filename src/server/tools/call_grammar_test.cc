@@ -139,7 +139,9 @@ TEST(AnswerGrammar, NamesTheChannelWhereThereAreChannels) {
   ASSERT_EQ(dialect.format->name(), "harmony");
   const auto text = AnswerGrammar({}, dialect, Grammar::Literal("Yes"));
   EXPECT_TRUE((*text)->Matches("<|channel|>final<|message|>Yes").value());
-  EXPECT_TRUE((*text)->Matches("<|channel|>analysis<|message|>So.<|end|><|start|>assistant<|channel|>final<|message|>Yes").value());
+  EXPECT_TRUE((*text)
+                  ->Matches("<|channel|>analysis<|message|>So.<|end|><|start|>assistant<|channel|>final<|message|>Yes")
+                  .value());
   EXPECT_FALSE((*text)->Matches("Yes").value());
   const auto calls = AnswerGrammar({.tools = {Now()}, .use = ToolUse::kAlways}, dialect, std::nullopt);
   EXPECT_TRUE((*calls)->Matches(" to=functions.now<|channel|>commentary json<|message|>{}").value());

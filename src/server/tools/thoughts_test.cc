@@ -73,9 +73,11 @@ TEST(Thoughts, AreRecognisedByTheTemplate) {
 }
 
 TEST(Thoughts, StandBesideCalls) {
-  const ToolDialect dialect{.format = &GenericFormat(), .traits = {}, .thoughts = &kTags, .markers = {}, .marker_texts = {}};
+  const ToolDialect dialect{
+      .format = &GenericFormat(), .traits = {}, .thoughts = &kTags, .markers = {}, .marker_texts = {}};
   ToolOptions tools;
-  tools.tools = {{.name = "now", .description = "", .parameters = {{"type", "object"}, {"properties", Json::object()}}}};
+  tools.tools = {
+      {.name = "now", .description = "", .parameters = {{"type", "object"}, {"properties", Json::object()}}}};
   const std::string call = GenericFormat().Write(std::vector<ToolCall>{{"now", "{}"}});
   const AnswerParts parts = ReadAnswer("<think>What time?</think>\n\nI look.\n" + call, tools, dialect);
   EXPECT_EQ(parts.thoughts, "What time?");

@@ -90,7 +90,8 @@ Json WithOneCallEach(const Json& messages) {
     std::vector<const Json*> results;
     while (i + 1 < messages.size() && messages[i + 1]["role"] == "tool") results.push_back(&messages[++i]);
     const auto take = [&](const Json& id) {  // the result of the call `id`, or else the next one
-      auto found = std::ranges::find_if(results, [&](const Json* each) { return each->value("tool_call_id", Json()) == id; });
+      auto found =
+          std::ranges::find_if(results, [&](const Json* each) { return each->value("tool_call_id", Json()) == id; });
       if (found == results.end()) found = results.begin();
       if (found == results.end()) return;
       out.push_back(**found);

@@ -210,7 +210,8 @@ TEST(ToolPrompt, EachResultFollowsItsCall) {
   };
   Json answer = Message("assistant", nullptr);
   answer["tool_calls"] = Json::array({CallOf("a", {{"city", "A"}}), CallOf("b", {{"city", "B"}})});
-  const Json messages = Json::array({Message("user", "?"), answer, result("b", "rB"), result("a", "rA"), Message("user", "!")});
+  const Json messages =
+      Json::array({Message("user", "?"), answer, result("b", "rB"), result("a", "rA"), Message("user", "!")});
   EXPECT_THAT(Apply(*one, dialect, {{"messages", messages}}, {}),
               testing::StartsWith("[user]?[assistant]get_weather{\"city\": \"A\"}[tool]rA"
                                   "[assistant]get_weather{\"city\": \"B\"}[tool]rB[user]!"));

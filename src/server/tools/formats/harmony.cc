@@ -1,5 +1,5 @@
-// gpt-oss. An answer is a row of messages, each in a channel: thoughts in "analysis", calls and what is said before them
-// in "commentary", the answer itself in "final". A call is a message to a function.
+// gpt-oss. An answer is a row of messages, each in a channel: thoughts in "analysis", calls and what is said before
+// them in "commentary", the answer itself in "final". A call is a message to a function.
 //
 //   <|channel|>analysis<|message|>They want ...<|end|><|start|>assistant<|channel|>commentary to=functions.get_weather
 //   <|constrain|>json<|message|>{"city": "Paris"}<|call|>
