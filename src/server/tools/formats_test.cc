@@ -19,7 +19,7 @@ ToolDialect Dialect(const CallFormat& format) {
   return {.format = &format, .traits = {}, .thoughts = nullptr, .markers = {}, .marker_texts = {}};
 }
 
-const CallFormat& Named(std::string_view name) {
+const CallFormat& FormatNamed(std::string_view name) {
   for (const auto& format : CallFormats()) {
     if (format->name() == name) return *format;
   }
@@ -35,7 +35,7 @@ std::string Shape(const AnswerParts& parts) {
 }
 
 std::string Read(std::string_view format, std::string_view text) {
-  return Shape(ReadAnswer(text, {.tools = ToolsForTest()}, Dialect(Named(format))));
+  return Shape(ReadAnswer(text, {.tools = ToolsForTest()}, Dialect(FormatNamed(format))));
 }
 
 struct Sample {
@@ -178,7 +178,7 @@ std::string Shown(const CallEvents& events) {
 
 TEST(Formats, TheOutcomeDoesNotDependOnTheCuts) {
   for (const Sample& sample : Samples()) {
-    const CallFormat& format = Named(sample.format);
+    const CallFormat& format = FormatNamed(sample.format);
     const CallEvents events = EventsOf(format, sample.text, {});
     EXPECT_EQ(FaultOf(format, events, sample.text), "") << sample.text;
     const std::string whole = Shown(events);
@@ -206,7 +206,7 @@ RC_GTEST_PROP(Formats, AnythingMayComeInAnyPieces, ()) {
     at += *rc::gen::inRange<size_t>(1, 12);
     if (at < mixed.size()) cuts.push_back(at);
   }
-  const CallFormat& format = Named(base.format);
+  const CallFormat& format = FormatNamed(base.format);
   const CallEvents whole = EventsOf(format, mixed, {});
   const CallEvents in_pieces = EventsOf(format, mixed, cuts);
   RC_TAG(base.format);
@@ -220,7 +220,7 @@ TEST(Formats, AHeadWithoutEndIsText) {
   for (const size_t length : {size_t{1000}, size_t{100'000}}) {
     const std::string id(length, 'x');
     const std::string text = "<tool_call>{\"id\": \"" + id + "\", \"name\": \"now\"}</tool_call>";
-    const CallFormat& format = Named("hermes");
+    const CallFormat& format = FormatNamed("hermes");
     const CallEvents whole = EventsOf(format, text, {});
     EXPECT_EQ(whole.front().kind, length == 1000 ? Kind::kBegin : Kind::kContent);
     EXPECT_EQ(FaultOf(format, whole, text), "");
@@ -255,7 +255,7 @@ TEST(Formats, TheExampleOfTheTutorialWorks) {
 }
 
 TEST(Formats, ContentBeforeACallIsNotHeldBack) {
-  AnswerReader reader({.tools = ToolsForTest()}, Dialect(Named("hermes")), /*thinking=*/false);
+  AnswerReader reader({.tools = ToolsForTest()}, Dialect(FormatNamed("hermes")), /*thinking=*/false);
   EXPECT_EQ(reader.Push("Let me"), (CallEvents{{Kind::kContent, "Let me"}}));
   EXPECT_EQ(reader.Push(" see <to"), (CallEvents{{Kind::kContent, " see"}}));
   EXPECT_EQ(reader.Push("ol_call>{\"name\": \"now\", "), CallEvents{});

@@ -9,7 +9,9 @@
 #include <array>
 #include <optional>
 
+#include "base/check.h"
 #include "server/tools/call_grammar.h"
+#include "server/tools/cursor.h"
 #include "server/tools/formats.h"
 
 namespace kvasir::server {
