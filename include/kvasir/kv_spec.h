@@ -101,8 +101,8 @@ struct KvSpec {
 inline constexpr int kLeastBudgetTokens = 192;
 inline constexpr int kMostBudgetTokens = 1 << 20;
 
-/// Reads a specification. Where `budget` is not empty (`--kv-budget`), it is that of the eviction, whatever `text` says.
-/// Errors: kInvalidArgument naming the part that is wrong and what there is.
+/// Reads a specification. Where `budget` is not empty (`--kv-budget`), it is that of the eviction, whatever `text`
+/// says. Errors: kInvalidArgument naming the part that is wrong and what there is.
 [[nodiscard]] Result<KvSpec> ParseKvSpec(std::string_view text, std::string_view budget = {});
 /// Whether `budget` is one. The error continues the sentence "--kv-budget ...".
 [[nodiscard]] Status CheckKvBudget(std::string_view budget);

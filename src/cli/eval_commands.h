@@ -69,8 +69,8 @@ inline constexpr const char* kKldLabel = "mean KL divergence (nats)";
 /// The line that says what the brackets are.
 [[nodiscard]] std::string IntervalNote(const char* unit);
 
-/// Runs `evaluate(engine options, on_progress)` with a progress line, and says what the cache lacks; Ctrl-C ends it after the `unit` at hand. `value`
-/// names the running figure.
+/// Runs `evaluate(engine options, on_progress)` with a progress line, and says what the cache lacks; Ctrl-C ends it
+/// after the `unit` at hand. `value` names the running figure.
 template <typename Evaluate>
 auto WithProgress(EngineOptions engine, const char* unit, const char* value, const Evaluate& evaluate) {
   NoteMissingCalibration(engine.model, {&engine.kv, 1});

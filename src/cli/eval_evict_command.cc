@@ -106,9 +106,10 @@ std::string Table(const EvictionReport& report, const EvictOptions& options) {
   if (ruler) text += fmt::format("{:<82}{}\n", "whole cache", RulerColumns(report.whole, solved));
   for (const EvictionCost& row : report.rows) {
     const DivergenceReport& each = row.divergence;
-    text += fmt::format("{:<10} {:>6}  {:>3.0f} %  {:>3.0f} %  {:>9.3g}{:<20}  {:>6.1f} %  {:>+8.1f} %", row.kv.evict,
-                        row.kv.BudgetText(), 100 * row.held_tokens, 100 * row.held, each.mean_kld, IntervalText(each.mean_kld_interval, 3),
-                        100 * each.same_top, 100 * (each.perplexity_ratio - 1));
+    text +=
+        fmt::format("{:<10} {:>6}  {:>3.0f} %  {:>3.0f} %  {:>9.3g}{:<20}  {:>6.1f} %  {:>+8.1f} %", row.kv.evict,
+                    row.kv.BudgetText(), 100 * row.held_tokens, 100 * row.held, each.mean_kld,
+                    IntervalText(each.mean_kld_interval, 3), 100 * each.same_top, 100 * (each.perplexity_ratio - 1));
     text += (ruler ? RulerColumns(row, solved) : "") + "\n";
   }
   text += fmt::format("\n{} · {} · {} tokens · KLD from the whole cache: {} tokens in {} chunks", report.model,

@@ -37,8 +37,9 @@ std::string PlanText(const ModelSummary& summary) {
 
 // What is left of a prompt that fills the context, and what it takes until then.
 std::string EvictionText(const CacheSize& cache) {
-  const std::string record =
-      cache.record_bytes == 0 ? "" : fmt::format(", {} of them what the policy records", FormatBytes(cache.record_bytes));
+  const std::string record = cache.record_bytes == 0
+                                 ? ""
+                                 : fmt::format(", {} of them what the policy records", FormatBytes(cache.record_bytes));
   return fmt::format(
       "\n{} keeps {} tokens per layer and head of a prompt that fills the context:\n"
       "{} of {}, {:.2f} bits per element of what is kept. While the prompt is computed {} have to be free{}.\n",

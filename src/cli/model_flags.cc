@@ -22,8 +22,8 @@ Result<KvSpec> ParseCache(std::string_view text, std::string_view budget) {
   return Fail(spec.error().code, fmt::format("is '{}': {}", text, spec.error().message));
 }
 
-// --kv-budget, and what it was given. CLI11 reads options in the order in which they are added: this one has to be there
-// before the --kv whose setter reads it.
+// --kv-budget, and what it was given. CLI11 reads options in the order in which they are added: this one has to be
+// there before the --kv whose setter reads it.
 struct BudgetFlag {
   Flag flag;
   std::shared_ptr<std::string> text = std::make_shared<std::string>();
@@ -37,10 +37,11 @@ BudgetFlag AddBudgetFlag(CLI::App& app) {
     return {};
   };
   const Flag flag =
-      AddValue(app, "--kv-budget", "N",
-               "with --kv ...,evict=POLICY: what it keeps, whatever budget= says there; 4096 tokens per layer and head, "
-               "50% of the prompt, or 64M, bytes of a request",
-               set)
+      AddValue(
+          app, "--kv-budget", "N",
+          "with --kv ...,evict=POLICY: what it keeps, whatever budget= says there; 4096 tokens per layer and head, "
+          "50% of the prompt, or 64M, bytes of a request",
+          set)
           .Group(kGroup);
   return {flag, text};
 }

@@ -85,8 +85,7 @@ bool Scheduler::Impl::TryAdmit(ScheduledRequest& request) {
     match = {};
     if (!MakeRoom(request, record + BytesToReach(request, 0, 1))) return EndIfTooLarge(request);
   }
-  auto evictor = CacheEvictor::Create(engine, engine.options.kv, engine.kv_options.compact.get(),
-                                      MostHeldBy(request));
+  auto evictor = CacheEvictor::Create(engine, engine.options.kv, engine.kv_options.compact.get(), MostHeldBy(request));
   if (!evictor) return false;  // a session has taken the room meanwhile
   if (request.queue_seconds < 0) request.cache = report;
   Start(request, match, *std::move(evictor));

@@ -212,9 +212,10 @@ TEST_F(AttentionRecordTest, MassFollowsTheTokensThatAreKept) {
 
 // What admission sets aside is what a record becomes, in steps of any size.
 TEST_F(AttentionRecordTest, TakesNoMoreThanIsSaid) {
-  for (const EvictionNeeds& needs : {EvictionNeeds{.window_queries = 64}, EvictionNeeds{.query_statistics = true},
-                                     EvictionNeeds{.attention_mass = true},
-                                     EvictionNeeds{.window_queries = 1, .query_statistics = true, .attention_mass = true}}) {
+  for (const EvictionNeeds& needs :
+       {EvictionNeeds{.window_queries = 64}, EvictionNeeds{.query_statistics = true},
+        EvictionNeeds{.attention_mass = true},
+        EvictionNeeds{.window_queries = 1, .query_statistics = true, .attention_mass = true}}) {
     for (const int chunk : {1, 33, 150}) {
       kvcache::KvSequence sequence = NewSequence();
       AttentionRecord record = NewRecord(needs);

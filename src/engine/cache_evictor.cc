@@ -151,8 +151,8 @@ Status CacheEvictor::EvictTo(kvcache::KvSequence& sequence, int budget) {
   std::vector<int32_t> before;
   if (spec_.endless()) before.assign(sequence.tokens().begin(), sequence.tokens().end());
   const std::lock_guard lock(engine_.step);  // the threads work for one at a time
-  KV_TRY(kvcache::EvictToBudget(sequence, policy_, engine_.attention, budget, record(), engine_.pool,
-                                spec_.evict_seed));
+  KV_TRY(
+      kvcache::EvictToBudget(sequence, policy_, engine_.attention, budget, record(), engine_.pool, spec_.evict_seed));
   if (before.empty()) return {};
   const auto gap = before.begin() + static_cast<std::ptrdiff_t>(std::min(FixedTokens(policy_), before.size()));
   dropped_.insert(dropped_.end(), gap, gap + (std::ssize(before) - sequence.length()));

@@ -19,8 +19,8 @@
 namespace kvasir {
 namespace {
 
-constexpr int kMostOutliersOfHalf = 255;      // of half a page
-constexpr int64_t kMostTokens = int64_t{1} << 30;  // of a text
+constexpr int kMostOutliersOfHalf = 255;               // of half a page
+constexpr int64_t kMostTextTokens = int64_t{1} << 30;  // of a text
 
 Status CheckLayers(const KvSpec& spec, int layers) {
   for (const KvSpec::Layers& each : spec.layers) {
@@ -36,7 +36,8 @@ Status CheckLayers(const KvSpec& spec, int layers) {
 Status CheckEviction(const KvSpec& spec) {
   if (!spec.evicts()) return {};
   KV_ASSIGN([[maybe_unused]] const kvcache::EvictionPolicy* policy, kvcache::FindEvictionPolicy(spec.evict));
-  const int given = (spec.budget_tokens > 0 ? 1 : 0) + (spec.budget_bytes > 0 ? 1 : 0) + (spec.budget_share > 0 ? 1 : 0);
+  const int given =
+      (spec.budget_tokens > 0 ? 1 : 0) + (spec.budget_bytes > 0 ? 1 : 0) + (spec.budget_share > 0 ? 1 : 0);
   if (given == 1 && spec.budget_share <= 1) return {};
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("evict={} needs one of budget_tokens, budget_bytes and a budget_share up to 1, but they are "
@@ -223,15 +224,14 @@ size_t SequenceBytes(const KvSpec& spec, const kvcache::KvShape& shape, const kv
   if (!spec.evicts()) return pages;
   const size_t record = RecordBytes(spec, shape, heads, context);
   if (!spec.endless()) return pages + pages / static_cast<size_t>(shape.layers) + record;
-  const auto text = static_cast<int>(std::min(context, kMostTokens));
+  const auto text = static_cast<int>(std::min(context, kMostTextTokens));
   const int64_t kept = std::min<int64_t>(context, EvictionBudget(spec, shape, text, text));
   return pages + kvcache::PeakBytes(shape, layout, kept, 1) + record;
 }
 
 bool WantsCalibration(const KvSpec& spec) {
-  return spec.bits > 0 || spec.changes.static_ranges.value_or(false) || AnyCodec(spec, [](const auto& codec, bool) {
-           return codec.feedback || codec.fitted;
-         });
+  return spec.bits > 0 || spec.changes.static_ranges.value_or(false) ||
+         AnyCodec(spec, [](const auto& codec, bool) { return codec.feedback || codec.fitted; });
 }
 
 bool UsesCalibration(const KvSpec& spec) {

@@ -84,9 +84,10 @@ size_t BudgetBytes(std::string_view text) {
 }
 
 std::string BudgetWords() {
-  return fmt::format("{} to {} tokens per layer and head, or a share of the prompt such as 50%, or bytes of a sequence "
-                     "such as 64M",
-                     kLeastBudgetTokens, kMostBudgetTokens);
+  return fmt::format(
+      "{} to {} tokens per layer and head, or a share of the prompt such as 50%, or bytes of a sequence "
+      "such as 64M",
+      kLeastBudgetTokens, kMostBudgetTokens);
 }
 
 Status ReadBudget(KvSpec& spec, std::string_view part, std::string_view text) {
@@ -254,7 +255,8 @@ Status CheckWhole(const KvSpec& spec, std::string_view text) {
   const bool budget = spec.budget_tokens > 0 || spec.budget_share > 0 || spec.budget_bytes > 0;
   if (spec.evicts() && !budget) return wrong("evicts but has no budget: write budget=1024 or budget=50%");
   if (!spec.evicts() && budget) return wrong("has a budget but no policy: write evict=snapkv");
-  if (!EvictionDraws(spec.evict) && spec.evict_seed != plain.evict_seed) return wrong("has a seed, but only evict=random draws lots");
+  if (!EvictionDraws(spec.evict) && spec.evict_seed != plain.evict_seed)
+    return wrong("has a seed, but only evict=random draws lots");
   return {};
 }
 

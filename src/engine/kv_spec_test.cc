@@ -14,14 +14,29 @@ std::string ErrorOf(std::string_view text) {
 }
 
 TEST(KvSpecTest, ReadsWhatItWrites) {
-  for (const char* text :
-       {"auto", "f32", "f16", "q8", "nuq4", "k=nuq3,v=nuq4", "k=q8,v=nuq2,k[0-3]=ch5,v[29]=q4",
-        "kivi2,outliers=0.01,recent=64,sinks=0,open=q8", "auto:3.25bits", "auto:2bits,recent=64",
-        "nuq3,outliers=0,levels=even,ranges=static,rope=after,qnorm=on", "nuq3,weights=even", "k=tok3,v=nuq3,levels=fitted",
-        "ch4,ranges=page,rope=before,qnorm=off", "nuq4,weights=measured,evict=h2o,budget=50%",
-        "auto,evict=snapkv,budget=1024", "nuq4,recent=64,evict=h2o,budget=50%", "q8,evict=random,budget=12.5%",
-        "q8,evict=random,budget=12.5%,seed=7", "ch4,evict=tova,budget=64M", "f16,evict=tova,budget=1G",
-        "f16,evict=tova,budget=1536M", "f16,evict=tova,budget=100K"}) {
+  for (const char* text : {"auto",
+                           "f32",
+                           "f16",
+                           "q8",
+                           "nuq4",
+                           "k=nuq3,v=nuq4",
+                           "k=q8,v=nuq2,k[0-3]=ch5,v[29]=q4",
+                           "kivi2,outliers=0.01,recent=64,sinks=0,open=q8",
+                           "auto:3.25bits",
+                           "auto:2bits,recent=64",
+                           "nuq3,outliers=0,levels=even,ranges=static,rope=after,qnorm=on",
+                           "nuq3,weights=even",
+                           "k=tok3,v=nuq3,levels=fitted",
+                           "ch4,ranges=page,rope=before,qnorm=off",
+                           "nuq4,weights=measured,evict=h2o,budget=50%",
+                           "auto,evict=snapkv,budget=1024",
+                           "nuq4,recent=64,evict=h2o,budget=50%",
+                           "q8,evict=random,budget=12.5%",
+                           "q8,evict=random,budget=12.5%,seed=7",
+                           "ch4,evict=tova,budget=64M",
+                           "f16,evict=tova,budget=1G",
+                           "f16,evict=tova,budget=1536M",
+                           "f16,evict=tova,budget=100K"}) {
     const auto spec = ParseKvSpec(text);
     ASSERT_TRUE(spec.has_value()) << spec.error().message;
     EXPECT_EQ(KvSpecText(*spec), text);
@@ -57,7 +72,8 @@ TEST(KvSpecTest, BudgetsMayBeBytes) {
     EXPECT_EQ(spec->budget_share, 0);
   }
   for (const char* wrong : {"M", "-1M", "nanM", "64MB", "64m", "1e99G"}) {
-    EXPECT_THAT(ErrorOf(std::string("f16,evict=tova,budget=") + wrong), HasSubstr("or bytes of a sequence such as 64M"));
+    EXPECT_THAT(ErrorOf(std::string("f16,evict=tova,budget=") + wrong),
+                HasSubstr("or bytes of a sequence such as 64M"));
   }
 }
 

@@ -89,8 +89,8 @@ Status Branches::Start(size_t branch) {
   Branch& started = branches_[branch];
   started.sequence.emplace(trunk_.Fork());
   Engine::Impl& engine = engine_->impl();
-  KV_ASSIGN(started.evictor, CacheEvictor::Create(engine, started.spec, trunk_.options().compact.get(),
-                                                  engine.options.context_tokens));
+  KV_ASSIGN(started.evictor,
+            CacheEvictor::Create(engine, started.spec, trunk_.options().compact.get(), engine.options.context_tokens));
   if (started.evictor == nullptr) return {};
   started.evictor->TakeOver(record_ ? &*record_ : nullptr);
   return started.evictor->Compress(*started.sequence);

@@ -83,7 +83,8 @@ TEST(CalibrateTest, WritesWhatItReadsBack) {
     double loss = 0;
     for (size_t layer = 0; layer < layers; ++layer) {
       const kernels::CompactFormat& format = options->compact->formats()[layer];
-      loss += data->key_losses[layer] * factor(format.key, true) + data->value_losses[layer] * factor(format.value, false);
+      loss +=
+          data->key_losses[layer] * factor(format.key, true) + data->value_losses[layer] * factor(format.value, false);
     }
     EXPECT_LE(loss, least * (1 + 1e-9)) << bits;
     least = loss;

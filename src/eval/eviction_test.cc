@@ -48,9 +48,9 @@ TEST(EvalEviction, ForgettingNothingCostsNothingAndForgettingMoreCostsMore) {
 
 // All layers count positions alike, so what the layers with a window see stays in all of them.
 TEST(EvalEviction, SaysWhereMoreIsHeldThanWasAskedFor) {
-  const auto report = EvalEviction(Options(), Plan({"f16,evict=streaming,budget=10%", "f16,evict=streaming,budget=192",
-                                                    "f16,evict=streaming,budget=50%"},
-                                                   0));
+  const auto report = EvalEviction(
+      Options(),
+      Plan({"f16,evict=streaming,budget=10%", "f16,evict=streaming,budget=192", "f16,evict=streaming,budget=50%"}, 0));
   ASSERT_TRUE(report.has_value()) << report.error().message;
   EXPECT_EQ(report->rows[0].held_tokens, 128.0 / 768);  // two pages and a window of 16 tokens, in whole pages
   EXPECT_EQ(report->rows[1].held_tokens, 0.25);

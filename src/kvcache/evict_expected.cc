@@ -5,10 +5,10 @@
 // rotation over the next 512 positions and s the scale of the scores, exp(s q.k) has the expectation
 //   exp(s k.R mu + s^2/2 k.R S R^T k),
 // which is normalised over the keys, averaged over the heads that share a KV head, and multiplied by the norm of the
-// value: what a token would add to the output. The first 4 rows, whose queries are outliers, are not counted, nor do the
-// first 4 keys, which stay anyway, take part in the softmax: most of it would be theirs, in some heads of a group more
-// than in others. As in the authors' code epsilon is 0 and the output projection is left out. A soft cap of the scores
-// is not considered.
+// value: what a token would add to the output. The first 4 rows, whose queries are outliers, are not counted, nor do
+// the first 4 keys, which stay anyway, take part in the softmax: most of it would be theirs, in some heads of a group
+// more than in others. As in the authors' code epsilon is 0 and the output projection is left out. A soft cap of the
+// scores is not considered.
 #include <algorithm>
 #include <cmath>
 

@@ -11,7 +11,9 @@ namespace {
 class Random final : public EvictionPolicy {
  public:
   [[nodiscard]] std::string_view name() const override { return "random"; }
-  [[nodiscard]] std::string_view about() const override { return "tokens drawn by lot, the same in every run of a seed"; }
+  [[nodiscard]] std::string_view about() const override {
+    return "tokens drawn by lot, the same in every run of a seed";
+  }
   [[nodiscard]] bool draws() const override { return true; }
   void Score(const HeadEvidence& head, std::span<float> scores) const override {
     const auto stream = static_cast<uint32_t>(head.layer * 4096 + head.kv_head);

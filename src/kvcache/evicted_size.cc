@@ -35,7 +35,8 @@ size_t BlockBytes(const KvShape& shape, const KvLayout& layout, int layer, int64
 // Bytes of one head's `tokens` tokens that were packed into pages of its own.
 size_t PackedBytes(const KvShape& shape, const KvLayout& layout, int layer, int64_t tokens) {
   const int64_t pages = BlocksFor(tokens);
-  const int64_t open = layout.compact == nullptr ? pages : std::min<int64_t>(pages, layout.compact->rule().FirstBlock());
+  const int64_t open =
+      layout.compact == nullptr ? pages : std::min<int64_t>(pages, layout.compact->rule().FirstBlock());
   return static_cast<size_t>(open) * OpenBytes(shape, layout) +
          static_cast<size_t>(pages - open) * CompactBytes(shape, layout, layer);
 }

@@ -17,8 +17,8 @@ struct EvictedSize {
 };
 
 /// Of a sequence of `context` tokens that nothing was evicted from before, stored as `layout` says, and shifted with
-/// KvOptions::recent = `shift_recent`. Exact where the heads of a layer keep as many tokens each; where a policy divides
-/// them otherwise, `tokens` is their mean, and each head may have a page more.
+/// KvOptions::recent = `shift_recent`. Exact where the heads of a layer keep as many tokens each; where a policy
+/// divides them otherwise, `tokens` is their mean, and each head may have a page more.
 [[nodiscard]] EvictedSize SizeAfterEviction(const EvictionPolicy& policy, const KvShape& shape, const KvLayout& layout,
                                             int64_t context, int budget, int shift_recent);
 

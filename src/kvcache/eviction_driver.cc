@@ -112,8 +112,7 @@ Status EvictLayer(KvSequence& sequence, const EvictionPolicy& policy, const Atte
 
 // Drops what is over the budget behind the sinks, and moves the rest down.
 Status Renumber(KvSequence& sequence, const EvictionPolicy& policy, const AttentionTraits& traits, int budget) {
-  const int64_t drop =
-      TokensToDrop(policy, sequence.shape(), sequence.committed(), budget, sequence.options().recent);
+  const int64_t drop = TokensToDrop(policy, sequence.shape(), sequence.committed(), budget, sequence.options().recent);
   if (drop == 0) return {};
   KV_TRY(sequence.ShiftContext(policy.sinks(), static_cast<int32_t>(drop), TurnKeysBy(traits)));
   sequence.StopObserving();
@@ -190,8 +189,7 @@ Status EvictToBudget(KvSequence& sequence, const EvictionPolicy& policy, const A
   for (size_t i = 0; i < layers.size(); ++i) {
     const int of_layer =
         policy.LayerBudget(budget, sequence.committed(), static_cast<int>(i), static_cast<int>(layers.size()));
-    Layer work = {
-        .layer = layers[i], .end_block = sequence.EvictableBlocks(policy.Recent(of_layer)), .seed = seed};
+    Layer work = {.layer = layers[i], .end_block = sequence.EvictableBlocks(policy.Recent(of_layer)), .seed = seed};
     KV_TRY(EvictLayer(sequence, policy, traits, of_layer, records, pool, work));
   }
   return {};

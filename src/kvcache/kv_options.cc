@@ -127,8 +127,9 @@ size_t LayerBytesToGrow(const KvShape& shape, const KvLayout& layout, int layer,
   // window - 1 earlier positions and the step's own, wherever they lie relative to the pages.
   const int64_t local = BlocksFor(window - 1 + std::max<int64_t>(step, 1) - 1) + 1;
   const int64_t blocks = window == 0 ? added : std::min(added, local);
-  const size_t bytes = static_cast<size_t>(std::min(blocks, open)) * OpenPageBytes(shape, layout) +
-                       static_cast<size_t>(std::max<int64_t>(blocks - open, 0)) * CompactPageBytes(shape, layout, layer);
+  const size_t bytes =
+      static_cast<size_t>(std::min(blocks, open)) * OpenPageBytes(shape, layout) +
+      static_cast<size_t>(std::max<int64_t>(blocks - open, 0)) * CompactPageBytes(shape, layout, layer);
   return bytes * static_cast<size_t>(shape.kv_heads);
 }
 

@@ -89,10 +89,11 @@ Result<PagePool::Reservation> PagePool::Reserve(size_t bytes) {
 Status PagePool::TakeReservation(size_t bytes) {
   const std::lock_guard lock(mutex_);
   if (Missing(bytes) > 0) {
-    return Fail(ErrorCode::kResourceExhausted,
-                fmt::format("{} bytes beside the cache's pages are needed, but of its budget of {} bytes {} are in use: "
-                            "raise the budget, shorten the context or end a sequence",
-                            bytes, budget_bytes_, stats_.live_bytes + stats_.reserved_bytes));
+    return Fail(
+        ErrorCode::kResourceExhausted,
+        fmt::format("{} bytes beside the cache's pages are needed, but of its budget of {} bytes {} are in use: "
+                    "raise the budget, shorten the context or end a sequence",
+                    bytes, budget_bytes_, stats_.live_bytes + stats_.reserved_bytes));
   }
   stats_.reserved_bytes += bytes;
   return {};
