@@ -19,8 +19,8 @@
 namespace kvasir {
 namespace {
 
-constexpr int kMostOutliersOfHalf = 255;           // of half a page
-constexpr int64_t kMostTokens = int64_t{1} << 30;  // of a text
+constexpr int kMostOutliersOfHalf = 255;               // of half a page
+constexpr int64_t kMostTextTokens = int64_t{1} << 30;  // of a text
 
 Status CheckLayers(const KvSpec& spec, int layers) {
   for (const KvSpec::Layers& each : spec.layers) {
@@ -224,7 +224,7 @@ size_t SequenceBytes(const KvSpec& spec, const kvcache::KvShape& shape, const kv
   if (!spec.evicts()) return pages;
   const size_t record = RecordBytes(spec, shape, heads, context);
   if (!spec.endless()) return pages + pages / static_cast<size_t>(shape.layers) + record;
-  const auto text = static_cast<int>(std::min(context, kMostTokens));
+  const auto text = static_cast<int>(std::min(context, kMostTextTokens));
   const int64_t kept = std::min<int64_t>(context, EvictionBudget(spec, shape, text, text));
   return pages + kvcache::PeakBytes(shape, layout, kept, 1) + record;
 }

@@ -229,6 +229,7 @@ SchedulerStats Scheduler::Impl::Stats() const {
   stats.waiting = static_cast<int>(queue.size());
   stats.kv_budget_bytes = pages.budget_bytes;
   stats.kv_bytes = pages.live_bytes;
+  stats.kv_record_bytes = pages.reserved_bytes;
   for (const auto& request : running) stats.requests.push_back(ViewOf(*request));
   for (const auto& request : queue.items()) stats.requests.push_back(ViewOf(*request));
   return stats;

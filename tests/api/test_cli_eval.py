@@ -1,6 +1,7 @@
 """eval tokens, eval ruler and eval evict, intervals and plots: what they print, what they write, what they refuse."""
 
 import json
+import re
 import struct
 import xml.etree.ElementTree as ElementTree
 
