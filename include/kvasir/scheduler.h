@@ -47,10 +47,11 @@ struct SchedulerOptions {
   int shadow_check_every = 0;
 };
 
-/// Whether a queue of `places` in which `waiting` requests wait, `own` of them of `tenant`, takes one more of them. Those
-/// of a tenant with a name may be at most three times as many as the places that are then left: one that floods the
-/// queue fills three quarters of it, two leave a seventh, and the last place is always for a tenant that has none.
-/// A tenant's first request needs a free place only, and so do requests without a tenant, who share nothing with others.
+/// Whether a queue of `places` in which `waiting` requests wait, `own` of them of `tenant`, takes one more of them.
+/// Those of a tenant with a name may be at most three times as many as the places that are then left: one that floods
+/// the queue fills three quarters of it, two leave a seventh, and the last place is always for a tenant that has none.
+/// A tenant's first request needs a free place only, and so do requests without a tenant, who share nothing with
+/// others.
 [[nodiscard]] bool QueueHasPlace(std::string_view tenant, int own, int waiting, int places);
 /// How many requests of `tenant` an empty queue takes.
 [[nodiscard]] int QueuePlacesOf(std::string_view tenant, int places);
@@ -216,8 +217,8 @@ class Scheduler {
 
   /// Queues a request; returns at once. Errors, after which no callback comes: kInvalidArgument for whatever
   /// Session::Generate refuses (a prompt longer than the context: both numbers are named) and for a prompt whose pages
-  /// exceed the whole budget; kUnsupported for ContextFull::kShift; kResourceExhausted when the queue is full, or has no more places for this tenant;
-  /// kCancelled after Drain or Stop.
+  /// exceed the whole budget; kUnsupported for ContextFull::kShift; kResourceExhausted when the queue is full, or has
+  /// no more places for this tenant; kCancelled after Drain or Stop.
   [[nodiscard]] Result<RequestId> Submit(Submission submission);
 
   /// Ends a request with FinishReason::kCancelled, at the latest after the step in progress. False when there is no

@@ -26,7 +26,8 @@ using namespace std::chrono_literals;
 constexpr auto kPoll = 5ms;
 
 void CountStep(int tokens, StepStats& stats) {
-  const auto place = std::ranges::lower_bound(StepStats::kBounds, static_cast<double>(tokens)) - StepStats::kBounds.begin();
+  const auto place =
+      std::ranges::lower_bound(StepStats::kBounds, static_cast<double>(tokens)) - StepStats::kBounds.begin();
   ++stats.steps[static_cast<size_t>(place)];
   stats.tokens += tokens;
 }

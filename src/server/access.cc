@@ -1,6 +1,6 @@
 // Neither loopback nor a firewall is a fence around a server: every page in the user's browser can send requests to
-// whatever the user can reach. Three checks stop them (serving.md B2, 20): the name in Host, the page in Origin, and (in
-// service.cc) the content type, because only "application/json" makes a browser ask before it sends.
+// whatever the user can reach. Three checks stop them (serving.md B2, 20): the name in Host, the page in Origin, and
+// (in service.cc) the content type, because only "application/json" makes a browser ask before it sends.
 #include "server/access.h"
 
 #include <fmt/format.h>
@@ -139,7 +139,8 @@ Result<std::vector<ApiKey>> ParseKeyFile(std::string_view text, std::string_view
       max_priority = *priority;
       words.pop_back();
     }
-    if (words.size() > 2) return fail("a line is KEY or NAME KEY, perhaps with priority=N, but this one has more words");
+    if (words.size() > 2)
+      return fail("a line is KEY or NAME KEY, perhaps with priority=N, but this one has more words");
     if (words.back().size() < kShortestKey) return fail(fmt::format("a key has {} characters or more", kShortestKey));
     const std::string name = words.size() == 2 ? std::string(words.front()) : fmt::format("key{}", keys.size() + 1);
     const bool twice = std::any_of(
@@ -181,7 +182,8 @@ ApiStatus Access::CheckSource(const HttpRequest& request) const {
                   "the name in the Host header is not this machine's; start the server with --allowed-host for it");
   }
   const std::string_view origin = request.Header("origin");
-  if (origin.empty() || IsListed(options_.allowed_origins, origin) || IsListed(options_.allowed_origins, "*")) return {};
+  if (origin.empty() || IsListed(options_.allowed_origins, origin) || IsListed(options_.allowed_origins, "*"))
+    return {};
   const size_t slashes = origin.find("://");
   if (slashes != std::string_view::npos && origin.substr(slashes + 3) == host) return {};
   return Refuse(403, "pages of this Origin may not use the server; start it with --cors-origin for them");

@@ -37,7 +37,8 @@ class Access {
 
   /// The Host must be this machine or an allowed name: a page that made its own name resolve here (DNS rebinding) has
   /// another. Where the server listens for other machines too, any address passes (a page has a name), and any name
-  /// where keys protect it and no names were given. An Origin must be the server's own or an allowed one. 403 otherwise.
+  /// where keys protect it and no names were given. An Origin must be the server's own or an allowed one. 403
+  /// otherwise.
   [[nodiscard]] ApiStatus CheckSource(const HttpRequest& request) const;
   /// The key in "authorization: Bearer KEY", "x-api-key: KEY" or as the password of Basic (which lets a browser ask for
   /// it); null where the server has no keys. 401 otherwise. Every key is compared, always.

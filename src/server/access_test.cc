@@ -23,7 +23,8 @@ TEST(ParseKeyFile, ReadsNamesAndKeys) {
 }
 
 TEST(ParseKeyFile, ReadsTheGreatestPriority) {
-  const auto keys = ParseKeyFile("alice secret-1 priority=10\nsecret-22 priority=1000000 # key2\ncarol secret-3\n", "f");
+  const auto keys =
+      ParseKeyFile("alice secret-1 priority=10\nsecret-22 priority=1000000 # key2\ncarol secret-3\n", "f");
   ASSERT_TRUE(keys.has_value()) << keys.error().message;
   ASSERT_EQ(keys->size(), 3U);
   EXPECT_EQ((*keys)[0].max_priority, 10);
@@ -31,7 +32,8 @@ TEST(ParseKeyFile, ReadsTheGreatestPriority) {
   EXPECT_EQ((*keys)[1].key, "secret-22");
   EXPECT_EQ((*keys)[1].max_priority, 1'000'000);
   EXPECT_EQ((*keys)[2].max_priority, 0);
-  EXPECT_EQ(ParseKeyFile("priority=secret", "f")->front().key, "priority=secret") << "the first word is a key or a name";
+  EXPECT_EQ(ParseKeyFile("priority=secret", "f")->front().key, "priority=secret")
+      << "the first word is a key or a name";
 }
 
 TEST(ParseKeyFile, NamesTheLineAndNeverTheKey) {
@@ -101,7 +103,8 @@ TEST(Access, KnowsWhoMayCallAServerThatOthersCanReach) {
   for (const char* host : {"evil.example", "10.0.0.1.evil.example", "1.2.3.evil", "kvasir"}) {
     EXPECT_FALSE(MayBeCalled(without_keys, host)) << host;
     EXPECT_TRUE(MayBeCalled(Access({.keys = {{"a", "secret-1"}}, .loopback = false}), host)) << "a key protects it";
-    EXPECT_FALSE(MayBeCalled(Access({.keys = {{"a", "secret-1"}}, .allowed_hosts = {"k.lan"}, .loopback = false}), host))
+    EXPECT_FALSE(
+        MayBeCalled(Access({.keys = {{"a", "secret-1"}}, .allowed_hosts = {"k.lan"}, .loopback = false}), host))
         << "a list that was given is kept to";
   }
   const Access named({.allowed_hosts = {"kvasir"}, .loopback = false});

@@ -158,7 +158,8 @@ void ReadReasoningEffort(Fields& fields, const char* member, const Model& model,
                    fmt::format("is {}, but it must be none, minimal, low, medium, high or xhigh", Shown(*effort)));
   } else if (model.chat_template != nullptr && !model.chat_template->source().contains(kVariable)) {
     fields.Problem(member, "is not known to this model's template, which would ignore it; leave it out");
-  } else if (conversation.contains("chat_template_kwargs") && conversation["chat_template_kwargs"].contains(kVariable)) {
+  } else if (conversation.contains("chat_template_kwargs") &&
+             conversation["chat_template_kwargs"].contains(kVariable)) {
     fields.Problem(member, "says the same as chat_template_kwargs.reasoning_effort; give one of them");
   }
   conversation[kVariable] = *effort;

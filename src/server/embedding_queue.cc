@@ -78,9 +78,10 @@ ApiStatus EmbeddingQueue::Submit(const std::shared_ptr<EmbeddingJob>& job) {
     ++stats_.refused;
     const std::string whose = job->tenant_.empty() ? "" : fmt::format(", {} of them with this API key", own);
     return std::unexpected(QueueFull(
-        fmt::format("{} requests for embeddings wait{}, and the queue holds {}, each key's share of which is bounded; try "
-                    "again later",
-                    stats_.waiting, whose, max_waiting_),
+        fmt::format(
+            "{} requests for embeddings wait{}, and the queue holds {}, each key's share of which is bounded; try "
+            "again later",
+            stats_.waiting, whose, max_waiting_),
         pace_.SecondsFor(stats_.waiting)));
   }
   ++own;

@@ -12,9 +12,9 @@ namespace {
 bool IsMemberName(const std::string& param) {
   constexpr size_t kLongest = 80;
   return param.size() <= kLongest && std::all_of(param.begin(), param.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("_.[]").contains(c);
-  });
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  std::string_view("_.[]").contains(c);
+         });
 }
 
 }  // namespace

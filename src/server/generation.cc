@@ -43,9 +43,10 @@ void ReadVerbosity(Fields& fields) {
 int ReadPriority(Fields& fields, const HttpRequest& request) {
   const auto priority = fields.Integer("priority", -kMostPriority, kMostPriority).value_or(0);
   if (priority > request.max_priority) {
-    fields.Problem("priority", fmt::format("is {}, but requests with this API key may have {} at most; the server's key "
-                                           "file says how much",
-                                           priority, request.max_priority));
+    fields.Problem("priority",
+                   fmt::format("is {}, but requests with this API key may have {} at most; the server's key "
+                               "file says how much",
+                               priority, request.max_priority));
   }
   return static_cast<int>(priority);
 }
@@ -106,7 +107,8 @@ void ReadHints(Fields& fields, GenerationOptions& options) {
     fields.Problem("metadata", fmt::format("has {} members, but it may have {} at most", metadata->size(), kMostNotes));
   }
   for (const auto& [name, value] : metadata->items()) {
-    const bool fits = name.size() <= kLongestName && value.is_string() && value.get_ref<const std::string&>().size() <= kLongestNote;
+    const bool fits =
+        name.size() <= kLongestName && value.is_string() && value.get_ref<const std::string&>().size() <= kLongestNote;
     if (fits) continue;
     fields.Problem("metadata", fmt::format("must have names of {} bytes at most, and texts of {} bytes at most",
                                            kLongestName, kLongestNote));

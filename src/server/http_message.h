@@ -22,12 +22,12 @@ struct HttpRequest {
   std::string query;   ///< What follows the '?'.
   Headers headers;
   std::string body;
-  std::string id;           ///< What logs and the answer's x-request-id call it.
-  std::string tenant;       ///< The name of the API key; empty where the server has none.
+  std::string id;                    ///< What logs and the answer's x-request-id call it.
+  std::string tenant;                ///< The name of the API key; empty where the server has none.
   int max_priority = kMostPriority;  ///< That it may ask for.
-  std::string peer;         ///< The client's address.
-  bool old_http = false;    ///< HTTP/1.0: no chunks, no further request.
-  bool body_ahead = false;  ///< A body follows the header.
+  std::string peer;                  ///< The client's address.
+  bool old_http = false;             ///< HTTP/1.0: no chunks, no further request.
+  bool body_ahead = false;           ///< A body follows the header.
 
   /// The first header of that (lower case) name; empty if there is none.
   [[nodiscard]] std::string_view Header(std::string_view name) const {

@@ -2,7 +2,6 @@
 #include "server/metrics.h"
 
 #include <fmt/format.h>
-
 #include <unistd.h>
 
 #include <algorithm>

@@ -32,9 +32,9 @@ struct ServeHooks {
 /// cannot be read, an address that cannot be used, memory that does not suffice (with numbers), whatever loading says.
 [[nodiscard]] Result<int> Serve(const ServeSettings& settings, const ServeHooks& hooks);
 
-/// The bytes that remain for the cache of a model when `memory_bytes` hold everything (0: up to half of what is free), also what
-/// embeddings take: `taken_bytes` of a model of their own, or with 0 the pages that the model itself needs. An error
-/// names the numbers, and the nearest context that would fit, when not even one full request would.
+/// The bytes that remain for the cache of a model when `memory_bytes` hold everything (0: up to half of what is free),
+/// also what embeddings take: `taken_bytes` of a model of their own, or with 0 the pages that the model itself needs.
+/// An error names the numbers, and the nearest context that would fit, when not even one full request would.
 [[nodiscard]] Result<size_t> KvBudgetOf(const ModelSummary& summary, size_t memory_bytes, size_t taken_bytes);
 
 }  // namespace kvasir::server

@@ -84,7 +84,8 @@ std::string PercentDecoded(std::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
     unsigned byte = 0;
     const char* begin = text.data() + i + 1;
-    const bool coded = text[i] == '%' && i + 2 < text.size() && std::from_chars(begin, begin + 2, byte, 16).ptr == begin + 2;
+    const bool coded =
+        text[i] == '%' && i + 2 < text.size() && std::from_chars(begin, begin + 2, byte, 16).ptr == begin + 2;
     decoded += coded ? static_cast<char>(byte) : text[i];
     if (coded) i += 2;
   }
