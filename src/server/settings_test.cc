@@ -41,7 +41,7 @@ TEST(Settings, TakeWhatTheyGive) {
   }
 }
 
-const Setting& Named(std::string_view name) {
+const Setting& SettingNamed(std::string_view name) {
   const auto all = Settings();
   return *std::find_if(all.begin(), all.end(), [&](const Setting& setting) { return name == setting.name; });
 }
@@ -50,8 +50,8 @@ const Setting& Named(std::string_view name) {
 TEST(Settings, HaveTheSchedulersRanges) {
   for (const char* name : {"max-queue", "max-running"}) {
     ServeSettings settings;
-    EXPECT_FALSE(Named(name).set(settings, "0").has_value()) << name;
-    EXPECT_TRUE(Named(name).set(settings, "1").has_value()) << name;
+    EXPECT_FALSE(SettingNamed(name).set(settings, "0").has_value()) << name;
+    EXPECT_TRUE(SettingNamed(name).set(settings, "1").has_value()) << name;
   }
 }
 
