@@ -140,20 +140,20 @@ def test_no_descriptors_left(serve, small_model):
 
 @pytest.mark.skipif(SANITIZER != "", reason="a sanitizer keeps memory of its own")
 def test_memory_is_what_was_given(serve):
-    """Weights, scratch and cache: with the cache full and many answers under way, the process stays within --memory."""
-    server = serve("--memory", "280M", "--ctx", "1024")
-    given = 280 << 20
+    """With the cache full, answers and embeddings under way, the process as a whole stays within --memory."""
+    server = serve("--memory", "220M", "--ctx", "512")
+    given = 220 << 20
     plan = server.slots()["memory"]
     assert plan["weights"] + plan["kv_budget"] < given
     failed = []
 
     def client(number: int):
-        for turn in range(4):
-            words = " ".join(f"{number} {turn} {i}" for i in range(120))
-            answer = server.post(TEXT, {"prompt": words, "max_tokens": 20, "ignore_eos": True})
-            failed.extend([answer.body] if answer.status != 200 else [])
+        answer = server.post(TEXT, {"prompt": f"{number} wood" * 240, "max_tokens": 20, "ignore_eos": True})
+        failed.extend([answer.body] if answer.status != 200 else [])
+        if number % 4 == 0 and (vectors := server.post("/v1/embeddings", {"input": "tree house " * 150})).status != 200:
+            failed.append(vectors.body)
 
-    clients = [threading.Thread(target=client, args=[number]) for number in range(16)]
+    clients = [threading.Thread(target=client, args=[number]) for number in range(9)]
     for one in clients:
         one.start()
     for one in clients:
@@ -165,7 +165,7 @@ def test_memory_is_what_was_given(serve):
 
 def test_a_plan_that_cannot_work_names_the_numbers_and_what_would(kvasir, serve):
     said = kvasir.fails("serve", "-m", "smollm2", "--memory", "200M", "--ctx", "8192", "--port", "0")
-    numbers = re.search(r"--memory is (\d+) MB, but weights and scratch take (\d+) MB and one request of (\d+) tokens (\d+) MB; "
+    numbers = re.search(r"--memory is (\d+) MB, but weights, scratch and the program take (\d+) MB and one request of (\d+) tokens (\d+) MB; "
                         r"use --ctx (\d+) or --memory (\d+)M", said)
     assert numbers, said
     memory, fixed, tokens, request, ctx, enough = map(int, numbers.groups())
