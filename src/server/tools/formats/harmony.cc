@@ -157,7 +157,7 @@ class HarmonyFormat final : public CallFormat {
     return text;
   }
 
-  // The mark that ends a call ends the answer, too, so it stands between calls only.
+  // The mark that ends a call ends the answer, too: a model that has it as a token need not write it behind the last.
   [[nodiscard]] Result<Grammar> CallsGrammar(std::span<const Tool> tools, ArgumentRule rule, bool many,
                                              const Spelling& spelled) const override {
     std::vector<Grammar> calls;
@@ -166,7 +166,8 @@ class HarmonyFormat final : public CallFormat {
       calls.push_back(Grammar::Sequence({spelled(Head(tool.name)), arguments}));
     }
     const Grammar between = spelled(std::string(kCall) + std::string(kNextMessage));
-    return Grammar::Sequence({Thoughts(spelled), Listed(Grammar::Choice(calls), between, many)});
+    const Grammar end = Grammar::Choice({EmptyText(), spelled(kCall)});
+    return Grammar::Sequence({Thoughts(spelled), Listed(Grammar::Choice(calls), between, many), end});
   }
 
   [[nodiscard]] Grammar TextAnswer(const Grammar& text, const Spelling& spelled) const override {
