@@ -77,12 +77,12 @@ TEST(CalibrateTest, WritesWhatItReadsBack) {
   };
   double least = HUGE_VAL;
   for (const double bits : {3.6, 4.0, 4.5, 5.0}) {
-    const auto options = KvOptionsOf({.open = "f16", .bits = bits}, impl.model->config(), impl.kv_shape, 1024, &*data);
-    ASSERT_TRUE(options.has_value()) << options.error().message;
-    EXPECT_LE(kvcache::BitsPerElement(impl.kv_shape, options->layout()), bits);
+    const auto cache = KvOptionsOf({.open = "f16", .bits = bits}, impl.model->config(), impl.kv_shape, 1024, &*data);
+    ASSERT_TRUE(cache.has_value()) << cache.error().message;
+    EXPECT_LE(kvcache::BitsPerElement(impl.kv_shape, cache->layout()), bits);
     double loss = 0;
     for (size_t layer = 0; layer < layers; ++layer) {
-      const kernels::CompactFormat& format = options->compact->formats()[layer];
+      const kernels::CompactFormat& format = cache->compact->formats()[layer];
       loss +=
           data->key_losses[layer] * factor(format.key, true) + data->value_losses[layer] * factor(format.value, false);
     }
