@@ -93,7 +93,8 @@ plot::ScatterChart ChartOf(const Comparison& comparison, const KldOptions& optio
   plot::ScatterChart chart{
       .title = fmt::format("Divergence from exact mode by cache: {}", options.engine.model),
       .subtitle = fmt::format("compute {} · {} {} of {} tokens{}", ComputeModeName(options.engine.compute), chunks,
-                              chunks == 1 ? "chunk" : "chunks", options.text.context, chunks > 1 ? " · bars: 95 % bootstrap intervals" : ""),
+                              chunks == 1 ? "chunk" : "chunks", options.text.context,
+                              chunks > 1 ? " · bars: 95 % bootstrap intervals" : ""),
       .x_label = kBitsLabel,
       .panels = {{.y_label = kKldLabel, .logarithmic = true, .points = {}}}};
   for (size_t i = 0; i < comparison.reports.size(); ++i) {

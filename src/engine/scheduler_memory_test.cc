@@ -206,8 +206,8 @@ constexpr LoadCase kLoads[] = {
 
 // Random requests over few texts, under budgets of a few blocks, cancelled at random from several threads.
 void RunRandomLoad(Engine& engine, const LoadCase& load, const SchedulerOptions& options, uint32_t seed) {
-  // A page that is to be encoded stays open where memory is short, and a shared one may be encoded early, so with codecs
-  // a text depends a little on who else was there.
+  // A page that is to be encoded stays open where memory is short, and a shared one may be encoded early, so with
+  // codecs a text depends a little on who else was there.
   const bool same_texts = !engine.options().kv.compact();
   std::mutex mutex;
   std::map<std::vector<int32_t>, std::vector<int32_t>> texts;  // the longest answer to each prompt
