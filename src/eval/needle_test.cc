@@ -1,9 +1,9 @@
 // Every policy with every codec, on a real model: a number in a text of a few hundred tokens is still found.
 //
 // The text is short so that all combinations take seconds, and the place is fair: the needle lies in a page that codecs
-// have encoded and that every policy may forget, and the budget is one page less than the text. What is asked for
-// stands at the end of the prompt, so policies that look at the last rows see it. Branches give what a session of each
-// cache alone gives (branches_test.cc), for one prefill per codec.
+// have encoded and that every policy may forget, and the budget is one page less than the text, nine tenths of it. What
+// is asked for stands at the end of the prompt, so policies that look at the last rows see it. Branches give what a
+// session of each cache alone gives (branches_test.cc), for one prefill per codec.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -22,9 +22,18 @@
 namespace kvasir::eval {
 namespace {
 
-constexpr int kContext = 512;
+constexpr int kContext = 1024;
 constexpr int kAnswerTokens = 8;
 constexpr const char* kNumber = "7316";
+
+// Of these only that they run and free memory is expected. H2O keeps half of its budget for recent tokens, and gives
+// the rest to what all rows look at, the repeated words; Expected Attention to what queries like those so far would.
+// Both lose the needle with an f16 cache, too. AdaKV leaves some heads a fifth of an even share, and says 731; random
+// is luck.
+constexpr const char* kMayLoseIt[] = {"random", "h2o", "adakv", "expected"};
+// The plainest codecs of 2 bits lose it without any eviction; these two, uncalibrated, with some policies.
+constexpr const char* kTooCoarse[] = {"k=kivi2,v=kivi2", "k=tok2,v=tok2"};
+constexpr const char* kCoarse[] = {"k=nuq3,v=nuq3", "k=nuq2,v=nuq2"};
 
 // All names that `--kv` takes for all pages or for the encoded ones. "auto:..." stands for some of these (its test:
 // tests/api/test_eviction.py).
@@ -40,17 +49,22 @@ std::string SpecOf(const std::string& name) {
   return name.starts_with("k=") ? name + ",recent=64" : name;
 }
 
-// About 330 tokens with the needle at a third of it, and a question that the number completes.
+// About 640 tokens with the needle in the middle, and a question that the number completes.
 std::string Prompt() {
   constexpr const char* kThings[] = {"grass", "sky", "sea", "sand", "moss", "corn", "clay", "snow"};
   constexpr const char* kColours[] = {"green", "blue", "grey", "yellow", "dark", "gold", "red", "white"};
   std::string text;
-  for (int i = 0; i < 20; ++i) {
-    if (i == 9) text += fmt::format("The secret number of the lighthouse is {}. ", kNumber);
+  for (int i = 0; i < 44; ++i) {
+    if (i == 20) text += fmt::format("The secret number of the lighthouse is {}. ", kNumber);
     text += fmt::format("In field {} the {} is {} and nobody walks there. ", i, kThings[i % 8], kColours[i % 8]);
   }
   return text +
          "\nQuestion: What is the secret number of the lighthouse?\nAnswer: The secret number of the lighthouse is";
+}
+
+bool IsExpected(const std::string& codec, const std::string& policy) {
+  if (std::ranges::count(kTooCoarse, codec) > 0) return false;
+  return policy.empty() || (std::ranges::count(kCoarse, codec) == 0 && std::ranges::count(kMayLoseIt, policy) == 0);
 }
 
 class NeedleTest : public testing::TestWithParam<std::string> {
@@ -97,7 +111,7 @@ TEST_P(NeedleTest, IsFoundUnderEveryPolicy) {
   for (const kvcache::EvictionPolicy* policy : kvcache::EvictionPolicies()) {
     caches.push_back(options.kv);
     caches.back().evict = policy->name();
-    caches.back().budget_tokens = static_cast<int>(prompt.size()) - kernels::kPageTokens;
+    caches.back().budget_tokens = static_cast<int>(prompt.size()) - 1 - kernels::kPageTokens;
   }
   options.kv_budget_bytes = BranchBytes(options, caches).value();
   const std::shared_ptr<Engine> engine = Engine::Load(options).value();
@@ -110,8 +124,11 @@ TEST_P(NeedleTest, IsFoundUnderEveryPolicy) {
   }
   const std::vector<std::string> answers = Answers(branches, engine->tokenizer(), prompt.back());
   for (size_t i = 0; i < caches.size(); ++i) {
-    fmt::print("{} {} {} tokens {}: {}\n", GetParam(), caches[i].evict, prompt.size(), branches.bytes(i), answers[i]);
     branches.End(i);
+    if (IsExpected(GetParam(), caches[i].evict)) {
+      EXPECT_TRUE(answers[i].contains(kNumber)) << caches[i].evict << " says" << answers[i];
+    }
+    EXPECT_FALSE(answers[i].empty()) << caches[i].evict;
   }
   EXPECT_EQ(engine->memory().kv_bytes, trunk);
 }

@@ -33,3 +33,22 @@ def test_the_default_is_near_exact_mode(evaluate, model):
     assert got["chunks"] == chunks
     assert 0 < got["mean_kld"] <= most_kld, got
     assert got["same_top"] >= least_same_top, got
+
+
+# What caches cost by themselves: mean KLD at most, half as much again as was measured. Without a calibration, and with pages encoded
+# whenever 256 tokens have come, so that most of a short context is.
+CACHES = {"q8": 0.00027, "ch5,recent=0": 0.00066, "ch4,recent=0": 0.00225, "q4,recent=0": 0.0135, "ch3,recent=0": 0.016,
+          "ch2,recent=0": 0.085}
+
+
+def test_caches_cost_what_they_did(kvasir, data, smollm2):
+    """`precise` costs a millionth of these by itself."""
+    caches = [word for kv in CACHES for word in ("--kv", kv)]
+    rows = json.loads(kvasir.ok("eval", "kld", "-m", smollm2, "-f", str(data / "text/wikitext2-test.txt"), "-c", "512", "--chunks", "1",
+                                "--compute", "precise", *caches, "--json"))["configurations"]
+    loss = {row["kv"]: row["mean_kld"] for row in rows}
+    assert list(loss) == list(CACHES)
+    for kv, most in CACHES.items():
+        assert 0 < loss[kv] <= most, loss
+    q8, ch5, ch4, q4, ch3, ch2 = loss.values()
+    assert q8 < ch5 < ch4 < ch3 < ch2 and 2 * ch4 < q4, loss
