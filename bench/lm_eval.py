@@ -4,6 +4,7 @@
 Pieces of a text are scored twice: by `kvasir eval ppl`, in the library, and by lm-eval's `local-completions` client through
 /v1/completions (echo, logprobs) and the server's own tokenizer, as a local task. The sums of log probabilities of each piece
 are compared. lm-eval comes from PyPI into an environment of its own in the cache, since it brings a few hundred megabytes.
+Writes bench/results/DATE-COMMIT-lm-eval.json; ends with status 1 where the two differ.
 
     ./dev bench lm_eval [--model smollm2] [--pieces 4] [--text FILE]
 """
@@ -17,7 +18,7 @@ import pathlib
 import sys
 import tempfile
 
-from harness import models, places, servers
+from harness import models, places, results, servers
 from harness.places import CPUS, KVASIR, die, note, run
 from harness.tokens import detokenize, tokenize
 
@@ -97,6 +98,7 @@ def main() -> None:
     parser.add_argument("--pieces", type=int, default=4)
     parser.add_argument("--text", type=pathlib.Path, help="default this project's documents")
     parser.add_argument("-t", "--threads", type=int, default=CPUS)
+    parser.add_argument("--no-result", action="store_true", help="write no file")
     options = parser.parse_args()
     model = models.path_of(options.model)
     texts = [options.text] if options.text else sorted(places.ROOT.glob("docs/**/*.md"))
@@ -110,6 +112,10 @@ def main() -> None:
         print(f"| {number} | {a:.5f} | {b:.5f} |")
     worst = max(abs(a - b) / abs(a) for a, b in zip(ours, theirs))
     print(f"largest relative difference {worst:.1e}")
+    if not options.no_result:
+        found = results.describe() | {"model": options.model, "lm_eval": VERSION, "piece_tokens": PIECE, "kvasir_eval": ours,
+                                      "lm_eval_over_the_server": theirs, "largest_relative_difference": worst}
+        note(f"written to {results.write(found, '-lm-eval')}")
     if worst > CLOSE:
         die("the two differ")
 

@@ -5,7 +5,8 @@
     shared   8 clients, prompts of 850 tokens of which the first 90 % are the same for all, 32 generated tokens
     stall    one stream; while it runs, a prompt of 6,000 tokens arrives. Its longest gaps are what counts
     crowd    256 clients for some minutes, half of whom leave in the middle; ours alone: no error, no page lost, no memory
-             that stays
+             that stays, or the script ends with status 1
+    streams  2,000 clients whose streams are open and wait; ours alone: memory per stream, threads
 
 Prompts are token ids from this project's documents, the same for both servers, and every answer has its full length (ignore_eos), so both do
 the same work. The peer is llama-server as PyPI's llama-cpp-python ships it, built natively, with a slot per client; flash
@@ -14,6 +15,7 @@ started anew, so that nothing is cached from a turn before. Writes bench/results
 
     ./dev bench serve                            short, shared and stall, two turns
     ./dev bench serve --loads crowd --minutes 10
+    ./dev bench serve --loads streams
 """
 from __future__ import annotations
 
@@ -23,6 +25,7 @@ import json
 import pathlib
 import random
 import re
+import resource
 import statistics
 import time
 import urllib.request
@@ -54,6 +57,8 @@ class Load:
 LOADS = {load.name: load for load in (Load("short", 8, 2, 180, 0, 96), Load("shared", 8, 2, 850, 765, 32))}
 STALL = Load("stall", 2, 1, 6000, 0, 900)
 CROWD = Load("crowd", 256, 0, 120, 60, 48)
+MOST_GROWTH = 0.05  # of resident memory between the first and the last third of a crowd
+STREAMS = Load("streams", 2000, 1, 20, 0, 1)
 
 
 class Prompts:
@@ -211,6 +216,71 @@ def gauges(port: int) -> dict:
     return {name: float(found[name]) for name in names}
 
 
+def faults(crowd: dict) -> list[str]:
+    """What must not be after a crowd."""
+    after = crowd["after"]
+    growth = crowd["resident_mb_last_third"] / crowd["resident_mb_after_a_third"] - 1
+    found = [f"{crowd['errors']} errors, the first {crowd['first_errors']}"] if crowd["errors"] else []
+    found += ["no answer was whole"] if not crowd["whole"] else []
+    found += [f"{after[name]:.0f} in {name}" for name in ("kvasir_requests_running", "kvasir_requests_waiting") if after[name]]
+    found += ["pages that are neither cached nor free"] if after["kvasir_kv_bytes"] != after["kvasir_kv_cached_bytes"] else []
+    found += [f"resident memory grew by {100 * growth:.1f} %"] if growth > MOST_GROWTH else []
+    return found
+
+
+async def streams(server: servers.Running, prompts: list[list[int]]) -> dict:
+    """Opens streams that wait behind one which is computed: each has its head and no token yet."""
+    async def opened(prompt: list[int], generate: int) -> asyncio.StreamWriter:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        data = json.dumps(body(prompt, generate, stream=True)).encode()
+        writer.write(f"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Type: application/json\r\n"
+                     f"Content-Length: {len(data)}\r\n\r\n".encode() + data)
+        await writer.drain()
+        if b" 200 " not in (status := await reader.readline()):
+            die(f"a stream was refused: {status.decode()}")
+        return writer
+
+    first = await opened(prompts[0], 1500)
+    await asyncio.sleep(1)
+    before = {"resident_mb": server.resident_bytes / 1e6, "threads": server.threads}
+    start = time.perf_counter()
+    waiting = [await opened(prompt, 1) for prompt in prompts]
+    seconds = time.perf_counter() - start
+    await asyncio.sleep(1)
+    open_now = gauges(server.port)
+    after = {"resident_mb": server.resident_bytes / 1e6, "threads": server.threads}
+    start = time.perf_counter()
+    gauges(server.port)
+    answered = time.perf_counter() - start
+    for writer in (first, *waiting):
+        writer.close()
+    await asyncio.sleep(1)
+    if open_now["kvasir_requests_waiting"] != len(prompts):
+        die(f"{open_now['kvasir_requests_waiting']:.0f} streams of {len(prompts)} wait: the first one has ended, or some were lost")
+    return {"streams": len(prompts), "opened_in_seconds": seconds, "before": before, "open": after,
+            "kb_per_stream": (after["resident_mb"] - before["resident_mb"]) * 1000 / len(prompts), "metrics_ms_meanwhile": answered * 1000,
+            "after": gauges(server.port)}
+
+
+def allow_descriptors(count: int) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count:
+        die(f"this needs {count} open files, and the system allows {hard}: raise it with 'ulimit -Hn'")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+
+
+def alone(name: str, options: argparse.Namespace, model: pathlib.Path, prompts: Prompts) -> dict:
+    """A load for our server only."""
+    load = {"crowd": CROWD, "streams": STREAMS}[name]
+    settings = ["--max-queue", 4 * load.clients] + (["--max-running", 1, "-c", 2048] if load is STREAMS else [])
+    if load is STREAMS:
+        allow_descriptors(load.clients + 200)
+    with servers.running(servers.ours(model, options.threads, *settings)) as server:
+        if load is STREAMS:
+            return asyncio.run(streams(server, prompts.of(load, load.clients)))
+        return asyncio.run(crowd(server, options.minutes, prompts.of(load, 64)))
+
+
 def table(rows: list[dict]) -> str:
     lines = ["| load | | tokens/s | first token, p50 | between tokens, p50 | p99 |", "|---|---|---|---|---|---|"]
     for row in rows:
@@ -224,7 +294,7 @@ def table(rows: list[dict]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--loads", default="short,shared,stall", help="of short, shared, stall and crowd")
+    parser.add_argument("--loads", default="short,shared,stall", help="of short, shared, stall, crowd and streams")
     parser.add_argument("--model", default="smollm2")
     parser.add_argument("--text", type=pathlib.Path, help="what prompts are cut from; default this project's documents")
     parser.add_argument("--turns", type=int, default=2)
@@ -233,23 +303,24 @@ def main() -> None:
     parser.add_argument("--peer", type=pathlib.Path, help="a llama-server to measure instead of the one from PyPI")
     options = parser.parse_args()
     names = options.loads.split(",")
-    if unknown := set(names) - {"short", "shared", "stall", "crowd"}:
+    ours_alone = [name for name in ("streams", "crowd") if name in names]
+    if unknown := set(names) - {"short", "shared", "stall", *ours_alone}:
         parser.error(f"--loads: there is no {', '.join(sorted(unknown))}")
     model = models.path_of(options.model)
     texts = [options.text] if options.text else sorted(places.ROOT.glob("docs/**/*.md"))
     prompts = Prompts(model, "\n".join(path.read_text() for path in texts))
     result = results.describe() | {"threads": options.threads, "loads": []}
-    for name in (name for name in names if name != "crowd"):
+    for name in (name for name in names if name not in ours_alone):
         result["loads"].append(against_peer(LOADS.get(name, STALL), options, model, servers.peer_program(options.peer), prompts))
         note(f"written to {results.write(result, '-serve')}")
     if result["loads"]:
         print(table(result["loads"]))
-    if "crowd" in names:
-        with servers.running(servers.ours(model, options.threads, "--max-queue", 4 * CROWD.clients)) as server:
-            figures = asyncio.run(crowd(server, options.minutes, prompts.of(CROWD, 64)))
-        print(json.dumps(figures, indent=1))
-        result["crowd"] = figures
+    for name in ours_alone:
+        result[name] = alone(name, options, model, prompts)
+        print(json.dumps(result[name], indent=1))
         note(f"written to {results.write(result, '-serve')}")
+    if "crowd" in result and (found := faults(result["crowd"])):
+        die("after the crowd: " + "; ".join(found))
 
 
 if __name__ == "__main__":

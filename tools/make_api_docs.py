@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SPEC = ROOT / "src/server/openapi.json"
 PAGE = ROOT / "docs/api.md"
-ERROR = "#/components/schemas/Error"
+EVERYWHERE = "RequestId"  # the parameter of every route
 
 
 def name_of(reference: str) -> str:
@@ -84,7 +84,14 @@ def content(item: dict) -> str:
     return "; ".join(parts)
 
 
-def route(path: str, method: str, operation: dict) -> list[str]:
+def headers(operation: dict, spec: dict) -> list[str]:
+    """The headers that the operation reads, beside those which all do."""
+    names = [name_of(one["$ref"]) for one in operation.get("parameters", [])]
+    found = [spec["components"]["parameters"][name] for name in names if name != EVERYWHERE]
+    return [f"Header `{one['name']}`: {one['description']}" for one in found]
+
+
+def route(path: str, method: str, operation: dict, spec: dict) -> list[str]:
     lines = [f"### {method.upper()} {path}", "", operation.get("description", operation["summary"]).rstrip(".") + "."]
     if operation.get("security") == []:
         lines[-1] += " Needs no key."
@@ -93,6 +100,8 @@ def route(path: str, method: str, operation: dict) -> list[str]:
         lines += ["", f"Body: {kind(body)}"]
     elif body and "properties" in body:
         lines += ["", "Body:", "", *members(body)]
+    for line in headers(operation, spec):
+        lines += ["", line]
     lines += ["", "| status | | content |", "|---|---|---|"]
     for status, answer in operation["responses"].items():
         lines.append(f"| {status} | {cell(answer['description'])} | {cell(content(answer))} |")
@@ -114,12 +123,13 @@ def schema_section(name: str, schema: dict) -> list[str]:
 
 
 def render(spec: dict) -> str:
-    lines = ["# The API", "", spec["info"]["description"], "",
+    everywhere = spec["components"]["parameters"][EVERYWHERE]
+    lines = ["# The API", "", spec["info"]["description"], "", f"Header `{everywhere['name']}`, of every route: {everywhere['description']}", "",
              "This page is made from [openapi.json](../src/server/openapi.json) by `tools/make_api_docs.py`; the server hands the same file out at",
              "`/openapi.json`. Examples: [clients.md](clients.md). What differs from OpenAI, and why: [serving.md](serving.md).", "", "## Routes", ""]
     for path, item in spec["paths"].items():
         for method, operation in item.items():
-            lines += [*route(path, method, operation), ""]
+            lines += [*route(path, method, operation, spec), ""]
     lines += ["## Objects", ""]
     for name, schema in spec["components"]["schemas"].items():
         lines += [*schema_section(name, schema), ""]

@@ -27,6 +27,10 @@ class Running:
         with open(f"/proc/{self.process.pid}/statm") as file:
             return int(file.read().split()[1]) * 4096
 
+    @property
+    def threads(self) -> int:
+        return len(list(pathlib.Path(f"/proc/{self.process.pid}/task").iterdir()))
+
 
 def free_port() -> int:
     with socket.socket() as probe:

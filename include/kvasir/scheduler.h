@@ -165,7 +165,8 @@ struct SchedulerStats {
   int64_t prefix_lookups = 0;         ///< Requests that were admitted, where the prefix cache is on.
   int64_t prefix_hits = 0;            ///< Lookups that found at least one token.
   int64_t evicted_blocks = 0;         ///< Blocks of 64 tokens that the prefix cache gave up for memory.
-  size_t kv_budget_bytes = 0;         ///< What kv_bytes never exceeds.
+  size_t kv_budget_bytes = 0;         ///< What kv_bytes and kv_record_bytes together never exceed.
+  size_t kv_record_bytes = 0;         ///< Set aside for what eviction policies record.
   size_t kv_bytes = 0;                ///< Live pages of the engine, those of its sessions included.
   size_t kv_shared_bytes = 0;         ///< Of those, in use by two or more running requests.
   size_t kv_cached_bytes = 0;         ///< Of those, held for reuse only; given up when memory is needed.

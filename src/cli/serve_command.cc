@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "cli/calibration_note.h"
 #include "cli/command_list.h"
 #include "cli/flags.h"
 #include "cli/load.h"
@@ -94,6 +95,7 @@ Result<int> RunServe(const CLI::App& app, const ServeOptions& options, const std
     settings.receipt = use.file->path;
     WriteNote(ReceiptLine(*use.file) + "\n");
   }
+  NoteMissingCalibration(settings.engine.model, {&settings.engine.kv, 1});
   const bool keys = !settings.api_key_file.empty();
   return server::Serve(settings, {.version = version,
                                   .load = [](const EngineOptions& engine) { return LoadEngine(engine); },

@@ -110,7 +110,10 @@ Result<RequestId> Scheduler::Impl::Submit(Submission submission) {
   KV_ASSIGN(Generator generator, Generator::Create(engine, engine.options.kv, std::exchange(submission.request, {})));
   const size_t prompt = generator.prompt().size();
   const auto held = std::min(static_cast<int64_t>(prompt), static_cast<int64_t>(engine.options.context_tokens));
-  const size_t bytes = kvcache::PeakBytes(engine.kv_shape, engine.kv_options.layout(), held, 1);
+  const size_t record =
+      RecordBytes(engine.options.kv, engine.kv_shape, engine.attention.heads,
+                  CacheEvictor::MostHeld(engine, static_cast<int>(prompt), engine.options.context_tokens));
+  const size_t bytes = record + kvcache::PeakBytes(engine.kv_shape, engine.kv_options.layout(), held, 1);
   if (bytes > engine.pages->budget_bytes()) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("the prompt's {} tokens need {} bytes of cache, but the budget is {} bytes; shorten the "
@@ -226,6 +229,7 @@ SchedulerStats Scheduler::Impl::Stats() const {
   stats.waiting = static_cast<int>(queue.size());
   stats.kv_budget_bytes = pages.budget_bytes;
   stats.kv_bytes = pages.live_bytes;
+  stats.kv_record_bytes = pages.reserved_bytes;
   for (const auto& request : running) stats.requests.push_back(ViewOf(*request));
   for (const auto& request : queue.items()) stats.requests.push_back(ViewOf(*request));
   return stats;

@@ -51,9 +51,11 @@ struct Scheduler::Impl {
   [[nodiscard]] bool TryAdmit(ScheduledRequest& request);
   [[nodiscard]] bool MakeRoom(const ScheduledRequest& request, size_t bytes);
   [[nodiscard]] bool EndIfTooLarge(ScheduledRequest& request);
-  void Start(ScheduledRequest& request, const kvcache::PrefixMatch& match);
+  void Start(ScheduledRequest& request, const kvcache::PrefixMatch& match, std::unique_ptr<CacheEvictor> evictor);
   [[nodiscard]] size_t PromisedBytes() const;
   [[nodiscard]] size_t BytesToReach(const ScheduledRequest& request, int64_t held_blocks, int step) const;
+  [[nodiscard]] int MostHeldBy(const ScheduledRequest& request) const;
+  [[nodiscard]] size_t RecordBytesOf(const ScheduledRequest& request) const;
   [[nodiscard]] bool Extend(ScheduledRequest& request, int rows);
   [[nodiscard]] ScheduledRequest* WeakestBelow(const ScheduledRequest& request, bool by_priority_alone) const;
   void EvictDue();

@@ -1,4 +1,4 @@
-// Test support: whether an expression matches a text.
+// Test support: whether an expression matches a text, and how long refusals may take.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -10,6 +10,9 @@
 #include "grammar/walker.h"
 
 namespace kvasir::grammar {
+
+/// For a handful of hostile inputs, which plainly take a fraction of one: generous, because sanitizers are slow.
+inline constexpr double kSoonSeconds = 20;
 
 /// Through the program and the walker, as requests do it. A grammar that does not compile fails the test.
 inline bool MatchesForTest(const Expr& expr, std::string_view text) {

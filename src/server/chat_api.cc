@@ -45,7 +45,7 @@ Handled HandleChat(const Call& call) {
   GenerationOptions options = ReadGeneration(fields, call);
   ReadChatLimits(fields, options);
   ReadUnsupported(fields);
-  options.tools = ReadChatTools(fields, *call.model);
+  options.tools = ReadChatTools(fields);
   ReadHints(fields, options);
   Json conversation = ReadConversation(fields);
   ReadReasoningEffort(fields, "reasoning_effort", *call.model, conversation);

@@ -33,6 +33,7 @@ constexpr size_t kReadBytes = 16 << 10;
 constexpr size_t kMaxAheadBytes = 256 << 10;  // of further requests, read while one is being answered
 constexpr size_t kWriteBytes = 64 << 10;      // each such piece has the write time-out for itself
 constexpr int kStatusClientLeft = 499;
+constexpr milliseconds kFarewell(2000);  // for the last words of an answer that the server breaks off
 
 void Lower(std::string& text) {
   for (char& c : text) {
@@ -67,6 +68,14 @@ HttpResponse RefuseSyntax(const error_code& error) {
   return ErrorResponse(Refuse(400, "this is no well-formed HTTP request: " + error.message()).error());
 }
 
+std::shared_ptr<Exchange> HandleSafely(HttpService& service, HttpRequest& request) {
+  try {
+    return service.Handle(request);
+  } catch (const std::exception& error) {
+    return Fixed(ErrorResponse(Refuse(500, error.what(), "internal_error").error()));
+  }
+}
+
 bool HasBody(int status) {
   return status != 204 && status != 304;
 }
@@ -92,6 +101,7 @@ Connection::Connection(asio::ip::tcp::socket socket, ConnectionContext& context)
 // A deadline closes the socket, which ends whatever waits for it. A handler that was already on its way when the
 // deadline moved finds that its time has not come.
 void Connection::SetDeadline(milliseconds wait) {
+  if (aborted_) return;
   deadline_.expires_after(wait);
   deadline_.async_wait([weak = weak_from_this()](const error_code& error) {
     const auto self = weak.lock();
@@ -103,6 +113,7 @@ void Connection::SetDeadline(milliseconds wait) {
 }
 
 void Connection::ClearDeadline() {
+  if (aborted_) return;
   deadline_.expires_at(Clock::time_point::max());
 }
 
@@ -136,10 +147,12 @@ void Connection::Abort() {
   asio::post(stream_.get_executor(), [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (!self) return;
-    if (self->exchange_) self->exchange_->Cancel();
     error_code ignored;
-    self->stream_.socket().close(ignored);
-    self->wake_.cancel();
+    if (!self->exchange_) self->stream_.socket().close(ignored);
+    self->SetDeadline(kFarewell);
+    self->aborted_ = true;
+    // A cancelled answer ends with an error, which wakes and is delivered like any other end.
+    if (self->exchange_) self->exchange_->Cancel();
   });
 }
 
@@ -154,6 +167,7 @@ asio::awaitable<void> Connection::Run() {
 }
 
 asio::awaitable<bool> Connection::ReadFirstBytes() {
+  if (aborted_) co_return false;
   if (buffer_.size() > 0) co_return true;
   idle_ = true;
   if (context_.draining) co_return false;
@@ -236,20 +250,19 @@ asio::awaitable<Connection::Step> Connection::Answer(HttpRequest& request) {
   using namespace asio::experimental::awaitable_operators;
   const auto start = Clock::now();
   const auto self = shared_from_this();
-  // The request is this coroutine's, which waits here until the worker is done with it.
-  asio::post(context_.workers, [self, &request] {
-    std::shared_ptr<Exchange> exchange;
-    try {
-      exchange = self->context_.service.Handle(request);
-    } catch (const std::exception& error) {
-      exchange = Fixed(ErrorResponse(Refuse(500, error.what(), "internal_error").error()));
-    }
-    asio::post(self->stream_.get_executor(), [self, exchange = std::move(exchange)]() mutable {
-      self->exchange_ = std::move(exchange);
-      self->woken_ = true;
-      self->wake_.cancel();
+  if (context_.service.IsQuick(request)) {
+    exchange_ = HandleSafely(context_.service, request);
+  } else {
+    // The request is this coroutine's, which waits here until the worker is done with it.
+    asio::post(context_.workers, [self, &request] {
+      std::shared_ptr<Exchange> exchange = HandleSafely(self->context_.service, request);
+      asio::post(self->stream_.get_executor(), [self, exchange = std::move(exchange)]() mutable {
+        self->exchange_ = std::move(exchange);
+        self->woken_ = true;
+        self->wake_.cancel();
+      });
     });
-  });
+  }
   while (!exchange_) co_await WaitForWake();
 
   const std::shared_ptr<Exchange> exchange = exchange_;
@@ -366,6 +379,7 @@ asio::awaitable<bool> Connection::Write(std::string_view bytes) {
 asio::awaitable<void> Connection::Linger() {
   constexpr milliseconds kLongest(1000);
   constexpr size_t kMostBytes = 4 << 20;
+  if (timed_out_) co_return;
   SetDeadline(kLongest);
   co_await stream_.CloseSending();
   std::array<char, kReadBytes> sink;

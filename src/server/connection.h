@@ -37,7 +37,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<void> Run();
   /// Closes it now if no request is being served.
   void CloseIfIdle();
-  /// Cancels the answer under way and closes.
+  /// Cancels the answer under way, gives the client a moment to take the error that says so, and closes.
   void Abort();
 
  private:
@@ -70,6 +70,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool woken_ = false;
   bool keep_ = true;        // whether a further request may follow
   bool timed_out_ = false;  // the deadline closed the socket
+  bool aborted_ = false;    // the deadline is the last one
 };
 
 }  // namespace kvasir::server

@@ -40,6 +40,9 @@ struct GenerationOptions {
   int priority = 0;
   std::chrono::milliseconds timeout{0};
   ToolOptions tools;
+  // What the rendered prompt says, for answers to a conversation:
+  bool thinking = false;              ///< It ends inside the model's thoughts.
+  std::vector<int32_t> shown_tokens;  ///< Control tokens whose text is needed to read an answer.
 };
 
 /// 404 where the request names a model that is not served.

@@ -48,7 +48,10 @@ class HttpService {
   virtual ~HttpService() = default;
   /// Called when the header is there and before the body is read; gives the refusal, if any. May fill in `tenant`.
   [[nodiscard]] virtual std::optional<HttpResponse> Screen(HttpRequest& head, std::optional<size_t> body_bytes) = 0;
-  /// Called on a worker thread.
+  /// Whether Handle takes so little time for this request that no worker thread is needed: it is answered also while
+  /// all of them are busy.
+  [[nodiscard]] virtual bool IsQuick(const HttpRequest& request) const = 0;
+  /// Called on a worker thread, or where the request was read if it is quick.
   [[nodiscard]] virtual std::shared_ptr<Exchange> Handle(HttpRequest& request) = 0;
   virtual void Finished(const HttpRequest& request, const HttpRecord& record) = 0;
 };
@@ -70,7 +73,7 @@ class HttpServer {
   /// Calls `handler` with the number of each SIGINT or SIGTERM from now on, on a thread of the server.
   void OnSignal(std::function<void(int)> handler);
   /// Takes no new connections, closes the idle ones, and lets answers under way finish for the drain time-out; what
-  /// remains then is cancelled. A second call cancels at once. Any thread.
+  /// remains then is cancelled, and ends with an error. A second call cancels at once. Any thread.
   void Drain();
   /// Returns when a drain is over.
   void Wait();

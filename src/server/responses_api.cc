@@ -54,7 +54,7 @@ Handled HandleResponses(const Call& call) {
   ReadTextFormat(fields, call, options);
   ReadHints(fields, options);
   ReadUnsupported(fields, options);
-  options.tools = ReadResponseTools(fields, *call.model);
+  options.tools = ReadResponseTools(fields);
   Json instructions;
   Json conversation = ReadResponseInput(fields, instructions);
   ReadReasoning(fields, *call.model, conversation);

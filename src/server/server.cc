@@ -28,6 +28,10 @@ namespace {
 // shorter.
 constexpr size_t kDefaultFullRequests = 8;
 
+// What the process takes beside the model: the program's own pages (21 MB were resident), threads, the tokenizer's
+// tables, the heap of a server under load: 30 MB in all, and some room. Bodies and answers of unusual size come on top.
+constexpr size_t kProcessBytes = 40 << 20;
+
 Result<std::string> ReadFile(const std::string& path, const char* what) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return Fail(ErrorCode::kNotFound, fmt::format("cannot read the {} in {}", what, path));
@@ -73,6 +77,7 @@ Status ChooseTemplate(const ServeSettings& settings, Model& model) {
     return {};
   }
   model.tools = DialectOf(*model.chat_template, tokenizer);
+  model.tools.separate_thoughts = settings.separate_thoughts;
   return {};
 }
 
@@ -161,7 +166,7 @@ Result<size_t> KvBudgetOf(const ModelSummary& summary, size_t memory_bytes, size
   if (!summary.cannot_run.empty()) return Fail(ErrorCode::kUnsupported, summary.cannot_run);
   const MemoryPlan& plan = summary.plan;
   const size_t embeddings = taken_bytes > 0 ? taken_bytes : EmbeddingPageBytes(plan);
-  const size_t fixed = plan.total_bytes - plan.kv_bytes + embeddings;
+  const size_t fixed = plan.total_bytes - plan.kv_bytes + embeddings + kProcessBytes;
   const size_t most =
       memory_bytes > 0 ? memory_bytes : fixed + (plan.available_bytes - std::min(plan.available_bytes, fixed)) / 2;
   const size_t room = most - std::min(most, fixed);
@@ -174,11 +179,11 @@ Result<size_t> KvBudgetOf(const ModelSummary& summary, size_t memory_bytes, size
   const std::string way_out =
       fitting >= 64 ? fmt::format("use --ctx {} or --memory {}M", fitting, (fixed + plan.kv_bytes) / 1'000'000 + 1)
                     : fmt::format("use --memory {}M", (fixed + plan.kv_bytes) / 1'000'000 + 1);
-  return Fail(
-      ErrorCode::kResourceExhausted,
-      fmt::format("--memory is {:.0f} MB, but weights and scratch take {:.0f} MB and one request of {} tokens {:.0f} "
-                  "MB; {}",
-                  mega(memory_bytes), mega(fixed), plan.context_tokens, mega(plan.kv_bytes), way_out));
+  return Fail(ErrorCode::kResourceExhausted,
+              fmt::format("--memory is {:.0f} MB, but weights, scratch and the program take {:.0f} MB and one request "
+                          "of {} tokens {:.0f} "
+                          "MB; {}",
+                          mega(memory_bytes), mega(fixed), plan.context_tokens, mega(plan.kv_bytes), way_out));
 }
 
 Result<int> Serve(const ServeSettings& settings, const ServeHooks& hooks) {

@@ -18,6 +18,7 @@ class Service final : public HttpService {
       : app_(app), access_(std::move(access)), log_(log), max_body_bytes_(max_body_bytes) {}
 
   [[nodiscard]] std::optional<HttpResponse> Screen(HttpRequest& head, std::optional<size_t> body_bytes) override;
+  [[nodiscard]] bool IsQuick(const HttpRequest& request) const override { return request.path == "/health"; }
   [[nodiscard]] std::shared_ptr<Exchange> Handle(HttpRequest& request) override;
   void Finished(const HttpRequest& request, const HttpRecord& record) override;
 

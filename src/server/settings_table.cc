@@ -100,10 +100,19 @@ Status SetCompute(S& s, Text text) {
   return {};
 }
 
+// With an eviction and no budget it is fine where kv-budget says one; GatherSettings sees both.
 Status SetKv(S& s, Text text) {
-  auto spec = ParseKvSpec(text);
-  if (!spec) return Fail(spec.error().code, fmt::format("is '{}': {}", text, spec.error().message));
-  s.engine.kv = *spec;
+  const auto spec = ParseKvSpec(text);
+  if (!spec && !ParseKvSpec(text, "50%")) {
+    return Fail(spec.error().code, fmt::format("is '{}': {}", text, spec.error().message));
+  }
+  s.kv = text;
+  return {};
+}
+
+Status SetKvBudget(S& s, Text text) {
+  if (!text.empty()) KV_TRY(CheckKvBudget(text));
+  s.kv_budget = text;
   return {};
 }
 
@@ -133,6 +142,17 @@ constexpr auto kSettings = std::to_array<Setting>({
        return {};
      },
      [](const S& s) { return One(s.chat_template_file); }},
+    {"thoughts", "", kText, "HOW", kModel,
+     "how clients get what a model thinks before it answers: separate, as reasoning_content, or text, in the answer "
+     "(default separate)",
+     [](S& s, Text t) -> Status {
+       if (t != "separate" && t != "text") {
+         return Fail(ErrorCode::kInvalidArgument, fmt::format("is '{}', but it must be separate or text", t));
+       }
+       s.separate_thoughts = t == "separate";
+       return {};
+     },
+     [](const S& s) { return One(std::string(s.separate_thoughts ? "separate" : "text")); }},
     {"embedding-model", "", kText, "MODEL", kModel,
      "what makes embeddings: an encoder, or a GGUF file (default: the model itself)",
      [](S& s, Text t) -> Status {
@@ -156,7 +176,11 @@ constexpr auto kSettings = std::to_array<Setting>({
     {"kv", "", kText, "SPEC", kModel,
      "how keys and values are stored: f16, q8, ch4, auto:3.5bits, ... (default auto: f16, or what kvasir tune has "
      "chosen)",
-     SetKv, [](const S& s) { return One(KvSpecText(s.engine.kv)); }},
+     SetKv, [](const S& s) { return One(s.kv); }},
+    {"kv-budget", "", kText, "N", kModel,
+     "with kv ...,evict=POLICY: what it keeps, whatever budget= says there; 4096 tokens per layer and head, 50% of the "
+     "prompt, or 64M, bytes of a request",
+     SetKvBudget, [](const S& s) { return One(s.kv_budget); }},
     {"no-receipt", "", kFlag, "", kModel, "without kv, do not look for the cache that kvasir tune has chosen",
      [](S& s, Text t) { return SetSwitch(s.no_receipt, t); }, [](const S& s) { return Switch(s.no_receipt); }},
     {"packed-cache", "", kFlag, "", kModel, "keep the packed weights in a file and start from it the next time",
@@ -254,6 +278,10 @@ constexpr auto kSettings = std::to_array<Setting>({
     {"write-timeout", "", kNumber, "SECONDS", kLimits, "for a client to take 64 KiB of its answer (default 60)",
      [](S& s, Text t) { return SetSeconds(s.http.write_timeout, t); },
      [](const S& s) { return Seconds(s.http.write_timeout); }},
+    {"ping-interval", "", kNumber, "SECONDS", kLimits,
+     "of a stream on which nothing happens, to its next sign of life (default 15)",
+     [](S& s, Text t) { return SetSeconds(s.http.ping_interval, t); },
+     [](const S& s) { return Seconds(s.http.ping_interval); }},
     {"drain-timeout", "", kNumber, "SECONDS", kLimits,
      "for answers under way when the server is told to stop (default 30)",
      [](S& s, Text t) { return SetSeconds(s.http.drain_timeout, t); },

@@ -71,6 +71,21 @@ TEST(GatherSettings, NamesWhatIsWrong) {
               HasSubstr("/nowhere/kvasir.toml"));
 }
 
+TEST(GatherSettings, ABudgetIsThatOfTheEviction) {
+  const auto cache = [](std::vector<GivenSetting> flags) -> std::string {
+    const auto settings = GatherSettings("", NoEnvironment, flags);
+    return settings ? KvSpecText(settings->engine.kv) : settings.error().message;
+  };
+  EXPECT_EQ(cache({}), "auto");
+  EXPECT_EQ(cache({{"kv", "q8,evict=tova,budget=50%"}}), "q8,evict=tova,budget=50%");
+  EXPECT_EQ(cache({{"kv", "q8,evict=tova,budget=50%"}, {"kv-budget", "4096"}}), "q8,evict=tova,budget=4096");
+  EXPECT_EQ(cache({{"kv-budget", "64M"}, {"kv", "q8,evict=tova"}}), "q8,evict=tova,budget=64M");
+  EXPECT_THAT(cache({{"kv", "q8,evict=tova"}}), HasSubstr("evicts but has no budget"));
+  EXPECT_THAT(cache({{"kv-budget", "64M"}}),
+              testing::AllOf(HasSubstr("kv-budget is '64M', but kv is 'auto'"), HasSubstr("write evict=snapkv")));
+  EXPECT_THAT(cache({{"kv-budget", "lots"}}), HasSubstr("--kv-budget is 'lots', but it must be 192 to"));
+}
+
 TEST(ParseBytes, KnowsUnitsAndBounds) {
   for (const auto& [text, bytes] : std::initializer_list<std::pair<const char*, size_t>>{
            {"0", 0}, {"1", 1}, {"512K", 512 << 10}, {"64M", 64 << 20}, {"4G", size_t{4} << 30}, {"1000", 1000}}) {

@@ -168,6 +168,7 @@ Handled HandleSlots(const Call& call) {
         {"kv", stats.kv_bytes},
         {"kv_shared", stats.kv_shared_bytes},
         {"kv_cached", stats.kv_cached_bytes},
+        {"kv_record", stats.kv_record_bytes},
         {"peak_resident", memory.peak_resident_bytes}}},
       {"requests", std::move(requests)},
   }));

@@ -37,7 +37,7 @@ Handled HandleTokenize(const Call& call) {
   if (fields.Has("messages")) {
     Json conversation = ReadConversation(fields);
     ReadReasoningEffort(fields, "reasoning_effort", *call.model, conversation);
-    const ToolOptions tools = ReadChatTools(fields, *call.model);
+    const ToolOptions tools = ReadChatTools(fields);
     KV_TRY(fields.Finish());
     KV_ASSIGN(const std::string rendered, RenderConversation(*call.model, std::move(conversation), tools));
     tokens = EncodeRendered(tokenizer, rendered);
@@ -85,7 +85,7 @@ Handled HandleApplyTemplate(const Call& call) {
   KV_TRY(CheckModel(fields, *call.model));
   Json conversation = ReadConversation(fields);
   ReadReasoningEffort(fields, "reasoning_effort", *call.model, conversation);
-  const ToolOptions tools = ReadChatTools(fields, *call.model);
+  const ToolOptions tools = ReadChatTools(fields);
   KV_TRY(fields.Finish());
   KV_ASSIGN(const std::string text, RenderConversation(*call.model, std::move(conversation), tools));
   return Fixed(JsonResponse({{"prompt", text}}));

@@ -25,7 +25,7 @@ Submission Work::SubmissionFor(const Call& call, const GenerationOptions& option
   request.stop = options.stop;
   request.stop_tokens = options.stop_tokens;
   request.ignore_end_of_text = options.ignore_eos;
-  if (options.tools.offered()) request.shown_tokens = call.model->tools.markers;
+  request.shown_tokens = options.shown_tokens;
   request.logprobs = options.logprobs;
   request.prompt_logprobs = options.prompt_logprobs;
   request.on_token = [self = shared_from_this(), number](const TokenEvent& event) {
@@ -228,7 +228,7 @@ namespace {
 
 // What the tools of a request ask of its answers.
 ApiStatus HoldToTools(GenerationOptions& options, const Model& model) {
-  auto grammar = AnswerGrammar(options.tools, model.tools, options.grammar);
+  auto grammar = AnswerGrammar(options.tools, model.tools, options.grammar, options.thinking);
   // Compiled here, so that whatever is wrong with a schema is found before anything is queued; the engine keeps it.
   Status usable;
   if (!grammar) {
@@ -256,9 +256,12 @@ const char* FinishName(FinishReason reason) {
   return "stop";
 }
 
-ApiResult<std::shared_ptr<Work>> SubmitConversation(const Call& call, GenerationOptions options, Json conversation) {
-  KV_TRY(HoldToTools(options, *call.model));
+ApiResult<std::shared_ptr<Work>> SubmitConversation(const Call& call, GenerationOptions& options, Json conversation) {
+  const ToolDialect& dialect = call.model->tools;
   KV_ASSIGN(const std::string text, RenderConversation(*call.model, std::move(conversation), options.tools));
+  options.thinking = dialect.separate_thoughts && dialect.thoughts != nullptr && dialect.thoughts->BeginsIn(text);
+  options.shown_tokens = dialect.ShownTokens(options.tools);
+  KV_TRY(HoldToTools(options, *call.model));
   std::vector<PromptTokens> prompts = {{EncodeRendered(call.model->engine->tokenizer(), text)}};
   KV_TRY(CheckContext(*call.model, prompts.front().tokens.size(), options.max_tokens));
   return Work::Submit(call, options, std::move(prompts));

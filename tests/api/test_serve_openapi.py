@@ -1,7 +1,9 @@
 """/openapi.json says what the server does: every route, every member, every range, and no more."""
 
 import json
+import re
 
+import jsonschema
 import pytest
 from program import ROOT
 
@@ -72,10 +74,60 @@ def test_every_route_is_described(server):
         assert answer.status == 200, path
 
 
+def events_of(body: bytes) -> list[dict]:
+    return [json.loads(line[6:]) for line in body.decode().split("\n") if line.startswith("data: {")]
+
+
+CITY = {"type": "object", "properties": {"city": {"enum": ["Oslo"]}}, "required": ["city"]}
+CALLED = {"/v1/chat/completions": {"tools": [{"type": "function", "function": {"name": "f", "parameters": CITY}}], "tool_choice": "required"},
+          "/v1/responses": {"tools": [{"type": "function", "name": "f", "parameters": CITY}], "tool_choice": "required"},
+          "/v1/messages": {"tools": [{"name": "f", "input_schema": CITY}], "tool_choice": {"type": "any"}}, "/v1/completions": {"logprobs": 2}}
+
+
+@pytest.mark.parametrize("path", CALLED)
+def test_every_event_of_a_stream_is_described(server, path):
+    schema = SPEC["paths"][path]["post"]["responses"]["200"]["content"]["text/event-stream"]["schema"]
+    validator = jsonschema.Draft202012Validator({**schema, "components": SPEC["components"]})
+    limit = "max_output_tokens" if path == "/v1/responses" else "max_tokens"
+    kinds = set()
+    for members in ({limit: 12}, {limit: 60, "cache_explain": True, "temperature": 0, **CALLED[path]}):
+        body = server.post(path, {**BASE[path], "stream": True, **members}).body
+        events = events_of(body)
+        assert len(events) > 2
+        for event in events:
+            validator.validate(event)
+            assert set(event) <= set(resolve(schema)["properties"]), event
+            kinds.add(event.get("type"))
+    if "type" in resolve(schema)["properties"]:
+        described = set(resolve(schema)["properties"]["type"]["enum"])
+        assert kinds <= described and len(described - kinds) <= 2, "but for failures, and one way to end"
+
+
+def test_every_parameter_is_described():
+    named = SPEC["components"]["parameters"]
+    used = {one["$ref"].rsplit("/", 1)[1] for item in SPEC["paths"].values() for operation in item.values() for one in operation["parameters"]}
+    assert used == set(named)
+
+
+def test_headers_mean_what_is_described(server):
+    version = SPEC["components"]["parameters"]["AnthropicVersion"]["schema"]
+    body = BASE["/v1/messages"]
+    for value in (*version["examples"], "2023-06-01x", "latest", "20230601"):
+        answer = server.post("/v1/messages", body, **{"anthropic-version": value})
+        assert answer.status == (200 if re.search(version["pattern"], value) else 400), value
+        assert answer.headers["x-request-id"]
+    etag = server.get("/").headers["etag"]
+    assert server.get("/", **{"if-none-match": etag}).status == 304
+    answer = server.request("DELETE", "/tokenize")
+    assert answer.status == 405 and set(answer.error) >= {"message", "type"} and "POST" in answer.headers["allow"]
+    assert server.raw(b"GET /health HTTP/3.0\r\nHost: localhost\r\n\r\n").startswith(b"HTTP/1.1 505 ")
+
+
 def test_every_reference_leads_somewhere():
     text = json.dumps(SPEC)
-    for name in {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}:
-        assert name in SPEC["components"]["schemas"]
+    for group in ("schemas", "parameters"):
+        for name in {part.split('"')[0] for part in text.split(f"#/components/{group}/")[1:]}:
+            assert name in SPEC["components"][group]
 
 
 @pytest.mark.parametrize(("path", "name", "schema"), members(), ids=lambda v: v if isinstance(v, str) else "")

@@ -40,14 +40,16 @@ class Answer:
 
 
 class Server:
-    """Started with a free port; `ready=False` does not wait for the model; `trust` is a certificate for HTTPS."""
+    """Started with a free port; `ready=False` does not wait for the model; `trust` is a certificate for HTTPS; `descriptors` are
+    what the process may open at most."""
 
     def __init__(self, home: Path, *args: str, model: str = "smollm2", ready: bool = True, env: dict | None = None,
-                 trust: Path | None = None):
+                 trust: Path | None = None, descriptors: int = 0):
         self.log = ""
         self.tls = ssl.create_default_context(cafile=str(trust)) if trust else None
+        limits = ["prlimit", f"--nofile={descriptors}:{descriptors}"] if descriptors else []
         self.process = subprocess.Popen(
-            [BINARY, "serve", "-m", model, "--port", "0", *args], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [*limits, BINARY, "serve", "-m", model, "--port", "0", *args], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "HOME": str(home), "KVASIR_MODELS": str(MODELS), "LC_ALL": "C.UTF-8", **(env or {})})
         self.ready = threading.Event()
         self.url = ""
@@ -132,10 +134,15 @@ class Server:
         assert self.get("/health").status == 200
 
 
+def present(model: str) -> str:
+    """A file, or the name of an installed model; without it the test is skipped."""
+    return model if Path(model).is_file() else installed(model)
+
+
 @contextlib.contextmanager
 def running(home: Path, *args: str, model: str = "smollm2"):
     """A server for many tests, each of which leaves it as it was; it has to end in order."""
-    server = Server(home, *args, model=installed(model))
+    server = Server(home, *args, model=present(model))
     yield server
     assert server.stop() == 0, server.log
     assert_no_report(server.log)
@@ -147,7 +154,7 @@ def serve(tmp_path):
     started = []
 
     def start(*args, **kwargs) -> Server:
-        installed(kwargs.get("model", "smollm2"))
+        present(kwargs.get("model", "smollm2"))
         started.append(Server(tmp_path, *args, **kwargs))
         return started[-1]
 
@@ -172,6 +179,16 @@ def post_bytes(path: str, body: dict | bytes, *headers: str) -> bytes:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Type: {JSON}", f"Content-Length: {len(data)}", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + data
+
+
+def resident_bytes(server: Server, peak: bool = False) -> int:
+    """What the process holds in memory now, or at most so far."""
+    text = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.search(rf"^{'VmHWM' if peak else 'VmRSS'}:\s+(\d+) kB$", text, re.MULTILINE)[1]) * 1024
+
+
+def threads(server: Server) -> int:
+    return len(list(Path(f"/proc/{server.process.pid}/task").iterdir()))
 
 
 def status_of(response: bytes) -> int:
