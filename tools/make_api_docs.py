@@ -84,11 +84,11 @@ def content(item: dict) -> str:
     return "; ".join(parts)
 
 
-def headers(operation: dict, spec: dict) -> list[str]:
-    """The headers that the operation reads, beside those which all do."""
+def parameters(operation: dict, spec: dict) -> list[str]:
+    """What the operation reads of path and headers, beside what all do."""
     names = [name_of(one["$ref"]) for one in operation.get("parameters", [])]
     found = [spec["components"]["parameters"][name] for name in names if name != EVERYWHERE]
-    return [f"Header `{one['name']}`: {one['description']}" for one in found]
+    return [f"{'Header' if one['in'] == 'header' else 'Path'} `{one['name']}`: {one['description']}" for one in found]
 
 
 def route(path: str, method: str, operation: dict, spec: dict) -> list[str]:
@@ -100,7 +100,7 @@ def route(path: str, method: str, operation: dict, spec: dict) -> list[str]:
         lines += ["", f"Body: {kind(body)}"]
     elif body and "properties" in body:
         lines += ["", "Body:", "", *members(body)]
-    for line in headers(operation, spec):
+    for line in parameters(operation, spec):
         lines += ["", line]
     lines += ["", "| status | | content |", "|---|---|---|"]
     for status, answer in operation["responses"].items():

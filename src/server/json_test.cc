@@ -84,10 +84,12 @@ TEST(Fields, NamesTheFirstProblemOnly) {
 }
 
 TEST(Fields, NamesWhatNobodyAskedFor) {
-  const Json object = *ParseJson(R"({"a": 1, "typo": null})");
+  const Json object = *ParseJson(R"({"a": 1, "unset": null, "typo": false})");
   Fields fields(object);
   (void)fields.Integer("a", 0, 1);
   EXPECT_EQ(FirstProblem(fields).param, "typo");
+  const Json nulls = *ParseJson(R"({"unset": null})");
+  EXPECT_TRUE(Fields(nulls).Finish().has_value());
 }
 
 TEST(Fields, ChecksNumbersExactly) {

@@ -1,5 +1,6 @@
 """Who may ask, for how much, and what others learn of it: names in Host, keys, their places in the queue and priorities."""
 
+import itertools
 import json
 import signal
 import time
@@ -123,15 +124,16 @@ def test_one_key_cannot_lock_the_others_out(serve, keys):
 
 def test_the_log_says_who_and_why(small, keys):
     server = small("--log", "json", "--api-key-file", keys)
+    numbers = itertools.count()
 
     def logged(path: str, body: dict | None, key: str = BOB) -> tuple:
         """What the log's line of this request says. It is written once the answer is, which the client has by then."""
-        before = server.log.count('"event":"request"')
-        server.request("POST" if body else "GET", path, body, bearer(key))
+        name = f"r-{next(numbers)}"
+        server.request("POST" if body else "GET", path, body, {**bearer(key), "X-Request-Id": name})
         until = time.monotonic() + 10
-        while server.log.count('"event":"request"') == before and time.monotonic() < until:
+        while f'"id":"{name}"' not in server.log and time.monotonic() < until:
             time.sleep(0.01)
-        line = json.loads([line for line in server.log.splitlines() if '"event":"request"' in line][-1])
+        line = json.loads(next(line for line in server.log.splitlines() if f'"id":"{name}"' in line))
         assert line["peer"] == "127.0.0.1" and line.get("key") == {BOB: "bob"}.get(key)
         return line["status"], line.get("error"), line.get("param")
 
