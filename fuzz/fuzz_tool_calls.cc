@@ -81,7 +81,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     text = text.substr(0, separator);
   }
   const CallEvents whole = EventsOf(format, text, {});
-  if (const std::string fault = FaultOf(whole, text); !fault.empty()) Die(format, fault, whole);
+  if (const std::string fault = FaultOf(format, whole, text); !fault.empty()) Die(format, fault, whole);
   const CallEvents bytes = EventsOf(format, text, CutsOf(std::string_view("\0", 1), text.size()));
   if (bytes != whole) Die(format, "byte by byte it is something else", bytes);
   const CallEvents pieces = EventsOf(format, text, CutsOf(lengths, text.size()));

@@ -48,4 +48,8 @@ struct CalibrationInfo {
 /// model. Errors: kNotFound for the model; a calibration that is there and cannot be used.
 [[nodiscard]] Result<std::optional<CalibrationInfo>> FindCalibration(const std::string& model);
 
+/// Whether a codec of `kv` would do better with a calibration of `model`, a name or a path, and none was made: then
+/// levels are evenly spaced, and errors of keys are not steered. Reads no file.
+[[nodiscard]] bool LacksCalibration(const std::string& model, const KvSpec& kv);
+
 }  // namespace kvasir

@@ -46,7 +46,7 @@ struct MemoryReport {
   size_t weight_bytes = 0;         ///< Packed weights and small tensors in our memory.
   size_t mapped_bytes = 0;         ///< The model file, mapped; pages the system may drop.
   size_t kv_bytes = 0;             ///< Live KV pages.
-  size_t kv_budget_bytes = 0;      ///< What kv_bytes never exceeds.
+  size_t kv_budget_bytes = 0;      ///< What kv_bytes, with what eviction policies record, never exceeds.
   size_t activation_bytes = 0;     ///< Buffers of a forward pass.
   size_t peak_resident_bytes = 0;  ///< Of the whole process, without what MeasureLimits took.
 };

@@ -31,6 +31,9 @@ struct EvictionPlan {
 struct EvictionCost {
   KvSpec kv;        ///< As it was given; of the whole cache as it was stored.
   double held = 1;  ///< Bytes of its pages when it was brought down to its budget, over those of the whole cache.
+  /// Of the text's tokens, what layers without a window and their heads kept then. More than was asked for where a
+  /// policy cannot keep so few.
+  double held_tokens = 1;
   /// From the whole cache, which "exact" means here; no seconds.
   DivergenceReport divergence;
   RulerReport ruler;  ///< Without model and configuration.

@@ -44,12 +44,22 @@ struct MemoryPlan {
 /// What a cache takes, by exact arithmetic over its pages.
 struct CacheSize {
   KvSpec kv;  ///< As it was given.
-  /// Of an element of a key or value in the pages behind the recent tokens, with scales, offsets and outliers.
+  /// Of an element of a key or value in the pages behind the recent tokens, with scales, offsets and outliers. Where
+  /// tokens are forgotten, of an element of the whole context: bits of what is kept, over all that was computed.
   double bits_per_element = 0;
-  size_t bytes = 0;       ///< Of a sequence of the whole context, before an eviction policy forgets any of it.
-  size_t peak_bytes = 0;  ///< What has to be free while it is computed.
+  double kept_bits_per_element = 0;  ///< The same of what is kept; without eviction equal.
+  /// Of a sequence of the whole context; with an eviction policy when it has brought that down to its budget. Exact,
+  /// but for a policy that divides a budget over the heads of a layer: a page for each head more or less.
+  size_t bytes = 0;
+  size_t whole_bytes = 0;   ///< The same before anything is forgotten.
+  size_t peak_bytes = 0;    ///< What has to be free while it is computed, record_bytes included.
+  size_t record_bytes = 0;  ///< What an eviction policy records of a sequence of the whole context.
+  int kept_tokens = 0;      ///< Of the context, what each layer without a window and head keeps, on average.
   /// The longest context whose peak_bytes fit 1 GiB, in whole pages, whatever the model was trained for.
   int64_t tokens_per_gib = 0;
+  /// Whether its codecs could use a calibration, and there is none of this model: then levels are evenly spaced and
+  /// errors of keys are not steered.
+  bool lacks_calibration = false;
 };
 
 /// How an encoder makes a vector of a text.

@@ -2,6 +2,8 @@
 /// How the cache stores keys and values, in the words of `--kv`, which are the same in settings, requests and receipts.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -33,6 +35,8 @@ namespace kvasir {
 ///
 ///     f16,evict=snapkv,budget=1024              tokens per layer and head
 ///     nuq4,evict=h2o,budget=50%                 a share of the prompt
+///     q8,evict=tova,budget=64M                  bytes of a sequence (K, M and G are powers of 1024)
+///     f16,evict=random,budget=50%,seed=7        other lots than those of seed=1
 struct KvSpec {
   /// Layers that differ from the rest.
   struct Layers {
@@ -68,7 +72,11 @@ struct KvSpec {
   Changes changes;                 ///< Of all codecs that are named.
   std::string evict;               ///< The policy that says which tokens are forgotten; empty: none are.
   int budget_tokens = 0;           ///< Tokens that each layer and head keeps, or ...
-  double budget_share = 0;         ///< ... their share of the prompt, up to 1. With `evict` one of the two, else none.
+  double budget_share = 0;         ///< ... their share of the prompt, up to 1, or ...
+  /// ... the bytes that a sequence's pages may take, its recent tokens until the next eviction included. With `evict`
+  /// one of the three, else none. Engine::options() says how many tokens that is.
+  size_t budget_bytes = 0;
+  uint64_t evict_seed = 1;  ///< `seed`: of a policy that draws lots.
 
   /// Whether pages behind the recent tokens are encoded.
   [[nodiscard]] bool compact() const { return bits > 0 || !keys.empty(); }
@@ -76,9 +84,9 @@ struct KvSpec {
   [[nodiscard]] bool evicts() const { return !evict.empty(); }
   /// Whether a text may be longer than the context, because what is kept of it is numbered anew (`streaming`).
   [[nodiscard]] bool endless() const;
-  /// The budget in tokens after a prompt of `tokens`.
+  /// The budget in tokens after a prompt of `tokens`; not where it is in bytes.
   [[nodiscard]] int BudgetOf(int tokens) const;
-  /// The budget as a specification says it: "1024" or "50%".
+  /// The budget as a specification says it: "1024", "50%" or "64M".
   [[nodiscard]] std::string BudgetText() const;
   /// Field by field.
   friend bool operator==(const KvSpec&, const KvSpec&) = default;
@@ -86,9 +94,18 @@ struct KvSpec {
 
 /// The names that `evict` may have.
 [[nodiscard]] std::vector<std::string> EvictionPolicyList();
+/// Whether the policy `name` draws lots, so that KvSpec::evict_seed matters.
+[[nodiscard]] bool EvictionDraws(std::string_view name);
 
-/// Reads a specification. Errors: kInvalidArgument naming the part that is wrong and what there is.
-[[nodiscard]] Result<KvSpec> ParseKvSpec(std::string_view text);
+/// The fewest and the most tokens that a budget may be.
+inline constexpr int kLeastBudgetTokens = 192;
+inline constexpr int kMostBudgetTokens = 1 << 20;
+
+/// Reads a specification. Where `budget` is not empty (`--kv-budget`), it is that of the eviction, whatever `text`
+/// says. Errors: kInvalidArgument naming the part that is wrong and what there is.
+[[nodiscard]] Result<KvSpec> ParseKvSpec(std::string_view text, std::string_view budget = {});
+/// Whether `budget` is one. The error continues the sentence "--kv-budget ...".
+[[nodiscard]] Status CheckKvBudget(std::string_view budget);
 /// Its shortest spelling; ParseKvSpec gives the same specification for it.
 [[nodiscard]] std::string KvSpecText(const KvSpec& spec);
 

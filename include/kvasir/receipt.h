@@ -21,8 +21,9 @@ struct ReceiptFigures {
   double perplexity_ratio = 1;                        ///< Over that of exact mode.
   std::optional<Interval> perplexity_ratio_interval;  ///< Over chunks.
   double same_top = 1;                                ///< Share of positions with the same most likely token.
-  int chunks = 0;               ///< Of `context_tokens` tokens each, whose second halves were compared.
-  double bits_per_element = 0;  ///< CacheSize::bits_per_element.
+  int chunks = 0;  ///< Of `context_tokens` tokens each, whose second halves were compared.
+  /// CacheSize::bits_per_element; where tokens are evicted, those of `bytes`.
+  double bits_per_element = 0;
   /// Of a sequence of the whole context; where tokens are evicted what was held at its end.
   size_t bytes = 0;
   size_t peak_bytes = 0;       ///< CacheSize::peak_bytes.

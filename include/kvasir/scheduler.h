@@ -33,7 +33,8 @@ using RequestId = uint64_t;
 struct SchedulerOptions {
   /// Requests that are computed together at most, 1 to 512. Further ones wait.
   int max_running = 64;
-  /// Requests that may wait; one more is refused with kResourceExhausted.
+  /// Requests that may wait; one more is refused with kResourceExhausted. Of a tenant with a name only so many that a
+  /// third as many places are left for others: QueueHasPlace.
   int max_waiting = 512;
   /// The time between two tokens of a stream that prompts may cause: they are computed in pieces that fit. 0: no
   /// target, prompts are computed in pieces of 512 tokens.
@@ -45,6 +46,15 @@ struct SchedulerOptions {
   /// them. Such a request is computed from its first token on. 0: none.
   int shadow_check_every = 0;
 };
+
+/// Whether a queue of `places` in which `waiting` requests wait, `own` of them of `tenant`, takes one more of them.
+/// Those of a tenant with a name may be at most three times as many as the places that are then left: one that floods
+/// the queue fills three quarters of it, two leave a seventh, and the last place is always for a tenant that has none.
+/// A tenant's first request needs a free place only, and so do requests without a tenant, who share nothing with
+/// others.
+[[nodiscard]] bool QueueHasPlace(std::string_view tenant, int own, int waiting, int places);
+/// How many requests of `tenant` an empty queue takes.
+[[nodiscard]] int QueuePlacesOf(std::string_view tenant, int places);
 
 /// Why the part of a prompt that was found in the cache ends where it ends.
 enum class CacheMiss {
@@ -79,7 +89,8 @@ struct Submission {
   /// As for Session::Generate, except: its callbacks are called on the scheduler's thread, and ContextFull::kShift is
   /// refused, because a shifted context could not be computed again after a preemption.
   Request request;
-  /// Who asks, for example an API key. Tenants take turns in the queue, and share no cached content.
+  /// Who asks, for example an API key. Tenants take turns in the queue, share its places (QueueHasPlace), and share no
+  /// cached content.
   std::string tenant;
   /// Cached content is shared only between requests of a tenant with the same salt.
   std::string cache_salt;
@@ -128,6 +139,14 @@ struct ShadowStats {
   double distance_sum = 0;                                   ///< Of all comparisons; over their number it is the mean.
 };
 
+/// How many tokens were computed together.
+struct StepStats {
+  /// Upper bounds of the numbers of tokens that are counted together, ascending.
+  static constexpr std::array<double, 11> kBounds = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024};
+  std::array<int64_t, kBounds.size() + 1> steps = {};  ///< Steps of up to each bound, and above the last.
+  int64_t tokens = 0;                                  ///< Of all steps.
+};
+
 /// What a scheduler is doing and has done. Counters only grow.
 struct SchedulerStats {
   int running = 0;                    ///< Requests that have pages: now.
@@ -146,11 +165,13 @@ struct SchedulerStats {
   int64_t prefix_lookups = 0;         ///< Requests that were admitted, where the prefix cache is on.
   int64_t prefix_hits = 0;            ///< Lookups that found at least one token.
   int64_t evicted_blocks = 0;         ///< Blocks of 64 tokens that the prefix cache gave up for memory.
-  size_t kv_budget_bytes = 0;         ///< What kv_bytes never exceeds.
+  size_t kv_budget_bytes = 0;         ///< What kv_bytes and kv_record_bytes together never exceed.
+  size_t kv_record_bytes = 0;         ///< Set aside for what eviction policies record.
   size_t kv_bytes = 0;                ///< Live pages of the engine, those of its sessions included.
   size_t kv_shared_bytes = 0;         ///< Of those, in use by two or more running requests.
   size_t kv_cached_bytes = 0;         ///< Of those, held for reuse only; given up when memory is needed.
   ShadowStats shadow;                 ///< Of SchedulerOptions::shadow_check_every.
+  StepStats step_tokens;              ///< Of the steps that were computed to their end.
   double last_step_ms = 0;            ///< The duration of the last forward pass, waiting for its turn included.
   int prompt_chunk_tokens = 0;        ///< Rows that a step beside running streams now leaves to prompts.
   std::vector<RequestView> requests;  ///< The running ones, then the waiting ones.
@@ -197,8 +218,8 @@ class Scheduler {
 
   /// Queues a request; returns at once. Errors, after which no callback comes: kInvalidArgument for whatever
   /// Session::Generate refuses (a prompt longer than the context: both numbers are named) and for a prompt whose pages
-  /// exceed the whole budget; kUnsupported for ContextFull::kShift; kResourceExhausted when the queue is full;
-  /// kCancelled after Drain or Stop.
+  /// exceed the whole budget; kUnsupported for ContextFull::kShift; kResourceExhausted when the queue is full, or has
+  /// no more places for this tenant; kCancelled after Drain or Stop.
   [[nodiscard]] Result<RequestId> Submit(Submission submission);
 
   /// Ends a request with FinishReason::kCancelled, at the latest after the step in progress. False when there is no

@@ -53,11 +53,13 @@ enum class TuneFate {
 
 /// A cache that was tried.
 struct TuneRow {
-  CacheSize size;                       ///< The cache, and what it takes.
+  /// The cache, and what it takes; where it evicts and was measured, its bits per element are those of held_bytes.
+  CacheSize size;
   TuneFate fate = TuneFate::kMeasured;  ///< What became of it.
   std::optional<size_t> dominated_by;   ///< Index of the row.
   DivergenceReport divergence;          ///< Of the chunks that it was measured on; none where `chunks` is 0.
-  /// Bytes that were held at the end of a chunk; with an eviction policy less than size.bytes.
+  /// Bytes that were held at the end of a chunk; with an eviction policy, which has evicted at the chunk's half and
+  /// from then on, not those of size.bytes.
   size_t held_bytes = 0;
   double tokens_per_second = 0;      ///< Of decoding behind the context: median; 0 where it was not measured.
   double min_tokens_per_second = 0;  ///< Of the slowest turn.

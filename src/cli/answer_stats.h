@@ -24,7 +24,7 @@ struct AnswerStats {
 };
 
 /// Works out the figures of answers of one engine. The machine's limits are measured (a quarter of a second of every
-/// thread) when the first answer asks for them, never before it.
+/// thread) when the first answer asks for them, never before it, and again where an answer was faster than they say.
 class StatsMaker {
  public:
   explicit StatsMaker(const Engine& engine) : engine_(engine) {}
@@ -34,6 +34,9 @@ class StatsMaker {
   [[nodiscard]] const MachineLimits& limits();
 
  private:
+  [[nodiscard]] MachineLimits Measure() const;
+  void Raise(MachineLimits& limits) const;
+
   const Engine& engine_;
   std::optional<MachineLimits> limits_;
   TokenCost cost_;

@@ -4,12 +4,14 @@
 #include <array>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "base/check.h"
 #include "cli/command_list.h"
 #include "cli/eval_commands.h"
 #include "cli/flags.h"
 #include "cli/model_flags.h"
+#include "cli/plot_file.h"
 
 namespace kvasir::cli {
 namespace {
@@ -26,12 +28,42 @@ void Print(bool as_json, const Json& json, const std::string& text) {
   WriteOut(as_json ? json.dump(2) + "\n" : text);
 }
 
-Result<int> RunPerplexity(const TextEvalOptions& options) {
+struct PerplexityOptions : TextEvalOptions {
+  std::string plot;
+};
+
+// How the figure settles as chunks come, and where the whole of them says that it lies.
+plot::LineChart ChartOf(const PerplexityReport& report, const std::vector<double>& running,
+                        const PerplexityOptions& options) {
+  plot::LineChart chart{
+      .title = fmt::format("Perplexity: {}", options.engine.model),
+      .subtitle = fmt::format("{:.4f}{} · compute {}, --kv {} · {} {} of {} tokens{}", report.perplexity,
+                              IntervalText(report.interval), ComputeModeName(options.engine.compute),
+                              KvSpecText(options.engine.kv), report.chunks, report.chunks == 1 ? "chunk" : "chunks",
+                              report.context, report.interval ? " · band: 95 % bootstrap interval" : ""),
+      .x_label = "chunks so far",
+      .y_label = "perplexity",
+      .points = {}};
+  for (size_t i = 0; i < running.size(); ++i) {
+    plot::LinePoint point{.x = static_cast<double>(i + 1), .y = running[i], .range = {}};
+    if (report.interval) point.range = {report.interval->low, report.interval->high};
+    chart.points.push_back(point);
+  }
+  return chart;
+}
+
+Result<int> RunPerplexity(const PerplexityOptions& options) {
+  KV_TRY(CheckPlotFolder(options.plot));
   EvalText text = options.text;
   KV_ASSIGN(text.text, ReadTextFile(options.file));
+  std::vector<double> running;
   KV_ASSIGN(const PerplexityReport report, WithProgress(options.engine, "chunk", "perplexity",
                                                         [&](const EngineOptions& engine, const EvalProgress& progress) {
-                                                          return EvalPerplexity(engine, text, progress);
+                                                          return EvalPerplexity(
+                                                              engine, text, [&](int done, int total, double so_far) {
+                                                                running.push_back(so_far);
+                                                                return progress(done, total, so_far);
+                                                              });
                                                         }));
   Json json = {{"ppl", report.perplexity},  {"standard_error", report.standard_error},
                {"tokens", report.tokens},   {"chunks", report.chunks},
@@ -42,10 +74,12 @@ Result<int> RunPerplexity(const TextEvalOptions& options) {
         fmt::format("perplexity {:.4f} +- {:.4f}{} ({} tokens scored in {} chunks of {}, {} s)\n{}", report.perplexity,
                     report.standard_error, IntervalText(report.interval), report.tokens, report.chunks, report.context,
                     FormatFigure(report.seconds), report.interval ? IntervalNote("chunks") : ""));
+  KV_TRY(WritePlot(options.plot, ChartOf(report, running, options)));
   return 0;
 }
 
 Result<int> RunGolden(const GoldenOptions& options) {
+  NoteMissingCalibration(options.engine.model, {&options.engine.kv, 1});
   KV_ASSIGN(const GoldenReport report, EvalGolden(options.engine, options.directory));
   Print(options.json,
         {{"mean_kld", report.mean_kld},
@@ -63,8 +97,9 @@ Result<int> RunGolden(const GoldenOptions& options) {
 }
 
 Action DefinePerplexity(CLI::App& app) {
-  auto options = std::make_shared<TextEvalOptions>();
+  auto options = std::make_shared<PerplexityOptions>();
   AddTextEvalFlags(app, *options, kSecondHalf);
+  AddPlotFlag(app, "perplexity against chunks so far", options->plot);
   SetFooter(
       app,
       "Examples:\n"

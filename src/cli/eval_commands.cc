@@ -14,7 +14,8 @@ constexpr int kMaxTextContext = 1 << 24;
 
 }  // namespace
 
-void AddTextEvalFlags(CLI::App& app, TextEvalOptions& options, const std::string& scored, std::vector<KvSpec>* caches) {
+void AddTextEvalFlags(CLI::App& app, TextEvalOptions& options, const std::string& scored, EvalCaches which,
+                      std::vector<KvSpec>* caches) {
   AddText(app, "-f,--file", "FILE", "the text; - is standard input", options.file).Required();
   AddCount(app, "-c,--ctx", fmt::format("tokens of a chunk; {} (default 512)", scored), options.text.context,
            kMinTextContext, kMaxTextContext);
@@ -23,7 +24,8 @@ void AddTextEvalFlags(CLI::App& app, TextEvalOptions& options, const std::string
   AddSwitch(app, "--json", options.json, "print one JSON object");
   AddModelFlag(app, options.engine.model);
   AddThreadsFlag(app, options.engine.threads);
-  if (caches == nullptr) return AddPrecisionFlags(app, options.engine);
+  if (which == EvalCaches::kWhole) return AddStorageFlags(app, options.engine);
+  if (which == EvalCaches::kOne) return AddPrecisionFlags(app, options.engine);
   AddComputeFlag(app, options.engine.compute);
   AddCachesFlag(
       app,

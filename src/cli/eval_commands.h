@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "cli/calibration_note.h"
 #include "cli/command.h"
 #include "cli/figures.h"
 #include "cli/interrupt.h"
@@ -35,10 +36,12 @@ struct TextEvalOptions {
 /// What AddTextEvalFlags says of measures that leave the first half of each chunk to warm up.
 inline constexpr const char* kSecondHalf = "the second half of each is scored";
 
-/// -m, -t, --compute, --kv, -f, -c, --chunks, --seed and --json. `scored` says which tokens of a chunk count. With
-/// `caches`, --kv may be repeated and is told to them.
+/// What a text is measured with.
+enum class EvalCaches { kOne, kSeveral, kWhole };
+/// -m, -t, --compute, --kv, -f, -c, --chunks, --seed and --json. `scored` says which tokens of a chunk count. kSeveral:
+/// --kv may be repeated and is told to `caches`; kWhole: a cache that does not evict.
 void AddTextEvalFlags(CLI::App& app, TextEvalOptions& options, const std::string& scored,
-                      std::vector<KvSpec>* caches = nullptr);
+                      EvalCaches which = EvalCaches::kOne, std::vector<KvSpec>* caches = nullptr);
 
 /// -s/--seed with the default 1. `help` says what it decides.
 void AddSeedFlag(CLI::App& app, const std::string& help, uint64_t& seed);
@@ -66,10 +69,11 @@ inline constexpr const char* kKldLabel = "mean KL divergence (nats)";
 /// The line that says what the brackets are.
 [[nodiscard]] std::string IntervalNote(const char* unit);
 
-/// Runs `evaluate(engine options, on_progress)` with a progress line; Ctrl-C ends it after the `unit` at hand. `value`
-/// names the running figure.
+/// Runs `evaluate(engine options, on_progress)` with a progress line, and says what the cache lacks; Ctrl-C ends it
+/// after the `unit` at hand. `value` names the running figure.
 template <typename Evaluate>
 auto WithProgress(EngineOptions engine, const char* unit, const char* value, const Evaluate& evaluate) {
+  NoteMissingCalibration(engine.model, {&engine.kv, 1});
   Progress progress("evaluating");
   engine.on_progress = [&](const LoadProgress& step) {
     progress.Update(step.done_bytes, step.total_bytes, step.phase);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "cli/eval_commands.h"
 #include "cli/flags.h"
@@ -18,6 +19,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kMaxSamples = 100000;
+constexpr double kSameShare = 0.05;  // whole pages make a difference of up to 63 tokens
 
 struct EvictOptions : TextEvalOptions {
   std::vector<std::string> policies;
@@ -40,6 +42,7 @@ Result<std::vector<KvSpec>> CachesOf(const EvictOptions& options) {
   for (const std::string& budget : options.budgets) {
     for (const std::string& policy : policies) {
       KV_ASSIGN(KvSpec spec, ParseKvSpec(fmt::format("{},evict={},budget={}", KvSpecText(stored), policy, budget)));
+      if (EvictionDraws(policy)) spec.evict_seed = options.text.seed;
       caches.push_back(std::move(spec));
     }
   }
@@ -57,8 +60,11 @@ Json RulerJson(const EvictionCost& cost) {
 }
 
 Json ToJson(const EvictionCost& cost, bool ruler) {
-  Json json = {
-      {"kv", KvSpecText(cost.kv)}, {"policy", cost.kv.evict}, {"budget", cost.kv.BudgetText()}, {"held", cost.held}};
+  Json json = {{"kv", KvSpecText(cost.kv)},
+               {"policy", cost.kv.evict},
+               {"budget", cost.kv.BudgetText()},
+               {"held", cost.held},
+               {"held_tokens", cost.held_tokens}};
   AddDivergence(json, cost.divergence);
   AddInterval(json, "mean_kld", cost.divergence.mean_kld_interval);
   AddInterval(json, "same_top", cost.divergence.same_top_interval);
@@ -93,16 +99,17 @@ std::string Table(const EvictionReport& report, const EvictOptions& options) {
   const bool ruler = options.ruler.samples > 0;
   const bool solved = !report.solved.empty();
   const DivergenceReport& first = report.rows.front().divergence;
-  std::string text = fmt::format("{:<10} {:>6}  {:>5}  {:>9} {:<19}  {:>8}  {:>10}", "policy", "budget", "bytes",
-                                 "mean KLD", first.chunks > 1 ? "[low, high]" : "", "same top", "perplexity");
+  std::string text = fmt::format("{:<10} {:>6}  {:>5}  {:>5}  {:>9} {:<19}  {:>8}  {:>10}", "policy", "budget", "held",
+                                 "bytes", "mean KLD", first.chunks > 1 ? "[low, high]" : "", "same top", "perplexity");
   if (ruler) text += fmt::format("  {:>7}{}", "RULER %", solved ? "  solved %" : "");
   text += "\n";
-  if (ruler) text += fmt::format("{:<75}{}\n", "whole cache", RulerColumns(report.whole, solved));
+  if (ruler) text += fmt::format("{:<82}{}\n", "whole cache", RulerColumns(report.whole, solved));
   for (const EvictionCost& row : report.rows) {
     const DivergenceReport& each = row.divergence;
-    text += fmt::format("{:<10} {:>6}  {:>3.0f} %  {:>9.3g}{:<20}  {:>6.1f} %  {:>+8.1f} %", row.kv.evict,
-                        row.kv.BudgetText(), 100 * row.held, each.mean_kld, IntervalText(each.mean_kld_interval, 3),
-                        100 * each.same_top, 100 * (each.perplexity_ratio - 1));
+    text +=
+        fmt::format("{:<10} {:>6}  {:>3.0f} %  {:>3.0f} %  {:>9.3g}{:<20}  {:>6.1f} %  {:>+8.1f} %", row.kv.evict,
+                    row.kv.BudgetText(), 100 * row.held_tokens, 100 * row.held, each.mean_kld,
+                    IntervalText(each.mean_kld_interval, 3), 100 * each.same_top, 100 * (each.perplexity_ratio - 1));
     text += (ruler ? RulerColumns(row, solved) : "") + "\n";
   }
   text += fmt::format("\n{} · {} · {} tokens · KLD from the whole cache: {} tokens in {} chunks", report.model,
@@ -113,8 +120,18 @@ std::string Table(const EvictionReport& report, const EvictOptions& options) {
                         options.ruler.query_aware ? ", the question is known before anything is forgotten" : "");
     if (solved) text += fmt::format("; solved by the whole cache: {}", fmt::join(report.solved, ", "));
   }
+  text += "\nheld: tokens of the text, in layers without a window; bytes: of all layers";
   return text + fmt::format("\n{} s\n{}", FormatFigure(report.seconds),
                             first.chunks > 1 ? IntervalNote("chunks and samples") : "");
+}
+
+// The policy, and what it held where that is more than what others did with this budget.
+std::string LabelOf(const EvictionReport& report, size_t row, size_t policies) {
+  const auto panel = std::span(report.rows).subspan(row / policies * policies, policies);
+  const double least = std::ranges::min(panel, {}, &EvictionCost::held_tokens).held_tokens;
+  const EvictionCost& cost = report.rows[row];
+  const bool more = cost.held_tokens > least + kSameShare;
+  return more ? fmt::format("{} ({:.0f} % held)", cost.kv.evict, 100 * cost.held_tokens) : cost.kv.evict;
 }
 
 // A panel for each budget: what is still found against the distance.
@@ -135,7 +152,7 @@ plot::ScatterChart ChartOf(const EvictionReport& report, const EvictOptions& opt
   const size_t policies = report.rows.size() / options.budgets.size();
   for (size_t i = 0; i < report.rows.size(); ++i) {
     const EvictionCost& row = report.rows[i];
-    plot::ScatterPoint point{.label = row.kv.evict,
+    plot::ScatterPoint point{.label = LabelOf(report, i, policies),
                              .x = 100 * (ruler ? row.solved_score : row.held),
                              .y = row.divergence.mean_kld,
                              .range = {}};
@@ -164,7 +181,7 @@ Result<int> RunEvict(const EvictOptions& options) {
 
 Action DefineEvalEvict(CLI::App& app) {
   auto options = std::make_shared<EvictOptions>();
-  AddTextEvalFlags(app, *options, "the last quarter is scored, 512 tokens at most");
+  AddTextEvalFlags(app, *options, "the last quarter is scored, 512 tokens at most", EvalCaches::kWhole);
   AddNames(app, "--policies", "which policies (default all)", options->policies);
   AddNames(app, "--budgets", "tokens that are kept, or their share (default 50%,25%)", options->budgets);
   AddTasksFlag(app, options->ruler.tasks);

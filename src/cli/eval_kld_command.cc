@@ -92,8 +92,9 @@ plot::ScatterChart ChartOf(const Comparison& comparison, const KldOptions& optio
   const int chunks = comparison.reports.front().chunks;
   plot::ScatterChart chart{
       .title = fmt::format("Divergence from exact mode by cache: {}", options.engine.model),
-      .subtitle = fmt::format("compute {} · {} chunks of {} tokens{}", ComputeModeName(options.engine.compute), chunks,
-                              options.text.context, chunks > 1 ? " · bars: 95 % bootstrap intervals" : ""),
+      .subtitle = fmt::format("compute {} · {} {} of {} tokens{}", ComputeModeName(options.engine.compute), chunks,
+                              chunks == 1 ? "chunk" : "chunks", options.text.context,
+                              chunks > 1 ? " · bars: 95 % bootstrap intervals" : ""),
       .x_label = kBitsLabel,
       .panels = {{.y_label = kKldLabel, .logarithmic = true, .points = {}}}};
   for (size_t i = 0; i < comparison.reports.size(); ++i) {
@@ -108,6 +109,7 @@ Result<int> RunKld(const KldOptions& options) {
   EvalText text = options.text;
   KV_ASSIGN(text.text, ReadTextFile(options.file));
   const std::vector<KvSpec> caches = options.caches.empty() ? std::vector<KvSpec>(1) : options.caches;
+  NoteMissingCalibration(options.engine.model, caches);
   KV_ASSIGN(
       std::vector<DivergenceReport> reports,
       WithProgress(options.engine, "chunk", "mean KLD", [&](const EngineOptions& engine, const EvalProgress& progress) {
@@ -116,13 +118,15 @@ Result<int> RunKld(const KldOptions& options) {
   if (caches.size() == 1) {
     WriteOut(options.json ? ToJson(reports.front(), text.context).dump(2) + "\n"
                           : ToText(reports.front(), text.context));
-    return 0;
+    if (options.plot.empty()) return 0;
   }
   EngineOptions engine = options.engine;
   engine.context_tokens = text.context;
   Comparison comparison{.sizes = {}, .reports = std::move(reports)};
   KV_ASSIGN(comparison.sizes, InspectCaches(engine, caches));
-  WriteOut(options.json ? ToJson(comparison, text.context).dump(2) + "\n" : ToText(comparison, text.context));
+  if (caches.size() > 1) {
+    WriteOut(options.json ? ToJson(comparison, text.context).dump(2) + "\n" : ToText(comparison, text.context));
+  }
   KV_TRY(WritePlot(options.plot, ChartOf(comparison, options)));
   return 0;
 }
@@ -131,8 +135,8 @@ Result<int> RunKld(const KldOptions& options) {
 
 Action DefineEvalKld(CLI::App& app) {
   auto options = std::make_shared<KldOptions>();
-  AddTextEvalFlags(app, *options, kSecondHalf, &options->caches);
-  AddPlotFlag(app, "bits per element against mean KLD, of several --kv", options->plot);
+  AddTextEvalFlags(app, *options, kSecondHalf, EvalCaches::kSeveral, &options->caches);
+  AddPlotFlag(app, "bits per element against mean KLD, of each --kv", options->plot);
   SetFooter(
       app,
       "Examples:\n"
@@ -144,12 +148,7 @@ Action DefineEvalKld(CLI::App& app) {
       "The same model runs twice in lock-step, once as asked and once with --compute exact, and the distributions of\n"
       "the next token are compared at every scored position. With several --kv each of them is compared with the same\n"
       "pass of exact mode.");
-  return [&app, options]() -> Result<int> {
-    if (!options->plot.empty() && options->caches.size() < 2) {
-      return UsageError(app, "--plot compares caches: give --kv twice or more");
-    }
-    return RunKld(*options);
-  };
+  return [options] { return RunKld(*options); };
 }
 
 }  // namespace kvasir::cli

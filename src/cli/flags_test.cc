@@ -100,6 +100,29 @@ TEST(Flags, ChoicesAreListed) {
             "--compute is 'best', but it must be one of fast, balanced, precise, exact");
 }
 
+// Whichever of the two comes first.
+TEST(Flags, ABudgetIsThatOfTheEviction) {
+  CLI::App app;
+  EngineOptions options;
+  AddPrecisionFlags(app, options);
+  EXPECT_EQ(ErrorOf(app, {"--kv", "q8,evict=snapkv", "--kv-budget", "4096"}), "");
+  EXPECT_EQ(KvSpecText(options.kv), "q8,evict=snapkv,budget=4096");
+  EXPECT_EQ(ErrorOf(app, {"--kv-budget", "64M", "--kv", "q8,evict=snapkv,budget=50%"}), "");
+  EXPECT_EQ(KvSpecText(options.kv), "q8,evict=snapkv,budget=64M");
+  EXPECT_THAT(ErrorOf(app, {"--kv-budget", "64M", "--kv", "q8"}),
+              testing::AllOf(testing::StartsWith("--kv is 'q8': "), testing::EndsWith("write evict=snapkv")));
+  EXPECT_THAT(ErrorOf(app, {"--kv-budget", "lots", "--kv", "q8,evict=snapkv"}),
+              testing::StartsWith("--kv-budget is 'lots', but it must be 192 to"));
+  EXPECT_THAT(ErrorOf(app, {"--kv-budget", "4096"}), testing::HasSubstr("--kv"));
+
+  CLI::App several;
+  std::vector<KvSpec> caches;
+  AddCachesFlag(several, "", caches);
+  EXPECT_EQ(ErrorOf(several, {"--kv", "q8,evict=snapkv", "--kv", "f16,evict=tova", "--kv-budget", "25%"}), "");
+  ASSERT_EQ(caches.size(), 2u);
+  EXPECT_EQ(KvSpecText(caches[1]), "f16,evict=tova,budget=25%");
+}
+
 TEST(Flags, TheEnvironmentSaysHowManyThreads) {
   ASSERT_EQ(setenv("KVASIR_THREADS", "3", 1), 0);
   int threads = 0;

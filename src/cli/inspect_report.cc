@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "cli/calibration_note.h"
 #include "cli/figures.h"
 #include "cli/utf8_text.h"
 
@@ -34,6 +35,23 @@ std::string PlanText(const ModelSummary& summary) {
   return text;
 }
 
+// What is left of a prompt that fills the context, and what it takes until then.
+std::string EvictionText(const CacheSize& cache) {
+  const std::string record = cache.record_bytes == 0
+                                 ? ""
+                                 : fmt::format(", {} of them what the policy records", FormatBytes(cache.record_bytes));
+  return fmt::format(
+      "\n{} keeps {} tokens per layer and head of a prompt that fills the context:\n"
+      "{} of {}, {:.2f} bits per element of what is kept. While the prompt is computed {} have to be free{}.\n",
+      KvSpecText(cache.kv), cache.kept_tokens, FormatBytes(cache.bytes), FormatBytes(cache.whole_bytes),
+      cache.kept_bits_per_element, FormatBytes(cache.peak_bytes), record);
+}
+
+std::string MissingText(const CacheSize& cache, const std::string& model) {
+  const std::string note = MissingCalibration(model, {&cache.kv, 1});
+  return note.empty() ? "" : fmt::format("\n{}\n", note);
+}
+
 // How far each cache reaches.
 std::string CachesText(const ModelSummary& summary) {
   std::string text = "\nContext in 1 GiB of cache:\n";
@@ -42,6 +60,10 @@ std::string CachesText(const ModelSummary& summary) {
   for (const CacheSize& cache : summary.caches) {
     text += fmt::format("  {:<{}}  {:>9} tokens  {:>5.2f} bits per element\n", KvSpecText(cache.kv), width,
                         cache.tokens_per_gib, cache.bits_per_element);
+  }
+  for (const CacheSize& cache : summary.caches) {
+    if (cache.kv.evicts()) text += EvictionText(cache);
+    if (cache.lacks_calibration) text += MissingText(cache, summary.info.path);
   }
   return text;
 }
@@ -144,9 +166,14 @@ Json SummaryJson(const ModelSummary& summary, InspectDetail detail) {
   for (const CacheSize& cache : summary.caches) {
     json["caches"].push_back({{"kv", KvSpecText(cache.kv)},
                               {"bits_per_element", cache.bits_per_element},
+                              {"kept_bits_per_element", cache.kept_bits_per_element},
                               {"bytes", cache.bytes},
+                              {"whole_bytes", cache.whole_bytes},
                               {"peak_bytes", cache.peak_bytes},
-                              {"tokens_per_gib", cache.tokens_per_gib}});
+                              {"record_bytes", cache.record_bytes},
+                              {"kept_tokens", cache.kept_tokens},
+                              {"tokens_per_gib", cache.tokens_per_gib},
+                              {"lacks_calibration", cache.lacks_calibration}});
   }
   if (both || detail.metadata) {
     json["metadata"] = Json::object();

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <functional>
+#include <memory>
+#include <utility>
+
 #include "base/check.h"
 
 namespace kvasir::cli {
@@ -11,10 +15,48 @@ constexpr const char* kGroup = "Model";
 constexpr int kMaxThreads = 1024;
 constexpr int kMaxContext = 1 << 24;
 
-Result<KvSpec> ParseCache(std::string_view text) {
-  auto spec = ParseKvSpec(text);
+// `budget`: what --kv-budget says, or nothing.
+Result<KvSpec> ParseCache(std::string_view text, std::string_view budget) {
+  auto spec = ParseKvSpec(text, budget);
   if (spec) return spec;
   return Fail(spec.error().code, fmt::format("is '{}': {}", text, spec.error().message));
+}
+
+// --kv-budget, and what it was given. CLI11 reads options in the order in which they are added: this one has to be
+// there before the --kv whose setter reads it.
+struct BudgetFlag {
+  Flag flag;
+  std::shared_ptr<std::string> text = std::make_shared<std::string>();
+};
+
+BudgetFlag AddBudgetFlag(CLI::App& app) {
+  auto text = std::make_shared<std::string>();
+  const Setter set = [text](std::string_view given) -> Status {
+    KV_TRY(CheckKvBudget(given));
+    *text = given;
+    return {};
+  };
+  const Flag flag =
+      AddValue(
+          app, "--kv-budget", "N",
+          "with --kv ...,evict=POLICY: what it keeps, whatever budget= says there; 4096 tokens per layer and head, "
+          "50% of the prompt, or 64M, bytes of a request",
+          set)
+          .Group(kGroup);
+  return {flag, text};
+}
+
+Flag AddKvFlag(CLI::App& app, EngineOptions& options, const std::function<std::string()>& budget) {
+  const Setter set = [&options, budget](std::string_view given) -> Status {
+    KV_ASSIGN(options.kv, ParseCache(given, budget()));
+    return {};
+  };
+  return AddValue(app, "--kv", "SPEC",
+                  "how keys and values are stored: f16, q8 (half the memory, and faster in long contexts), ch4, "
+                  "auto:3.5bits, k=ch4,v=ch3; with evict=snapkv,budget=50% tokens are forgotten (default auto: f16, or "
+                  "f32 with --compute exact)",
+                  set)
+      .Group(kGroup);
 }
 
 }  // namespace
@@ -46,26 +88,24 @@ void AddComputeFlag(CLI::App& app, ComputeMode& compute) {
 }
 
 void AddCachesFlag(CLI::App& app, const std::string& help, std::vector<KvSpec>& caches) {
-  const Setter add = [&caches](std::string_view text) -> Status {
-    KV_ASSIGN(KvSpec spec, ParseCache(text));
+  const BudgetFlag budget = AddBudgetFlag(app);
+  const Setter add = [&caches, text = budget.text](std::string_view given) -> Status {
+    KV_ASSIGN(KvSpec spec, ParseCache(given, *text));
     caches.push_back(std::move(spec));
     return {};
   };
-  AddValue(app, "--kv", "SPEC", help, add, /*repeat=*/true).Group(kGroup);
+  budget.flag.Needs(AddValue(app, "--kv", "SPEC", help, add, /*repeat=*/true).Group(kGroup));
 }
 
 void AddPrecisionFlags(CLI::App& app, EngineOptions& options) {
   AddComputeFlag(app, options.compute);
-  const Setter set_kv = [&options](std::string_view text) -> Status {
-    KV_ASSIGN(options.kv, ParseCache(text));
-    return {};
-  };
-  AddValue(app, "--kv", "SPEC",
-           "how keys and values are stored: f16, q8 (half the memory, and faster in long contexts), ch4, auto:3.5bits, "
-           "k=ch4,v=ch3; with evict=snapkv,budget=50% tokens are forgotten (default auto: f16, or f32 with --compute "
-           "exact)",
-           set_kv)
-      .Group(kGroup);
+  const BudgetFlag budget = AddBudgetFlag(app);
+  budget.flag.Needs(AddKvFlag(app, options, [text = budget.text] { return *text; }));
+}
+
+void AddStorageFlags(CLI::App& app, EngineOptions& options) {
+  AddComputeFlag(app, options.compute);
+  AddKvFlag(app, options, [] { return std::string(); });
 }
 
 void AddReceiptFlag(CLI::App& app, bool& no_receipt) {

@@ -18,11 +18,14 @@ Flag AddThreadsFlag(CLI::App& app, int& threads);
 /// --compute.
 void AddComputeFlag(CLI::App& app, ComputeMode& compute);
 
-/// --kv, once for each of `caches`. `help` says what they are for.
+/// --kv, once for each of `caches`, and --kv-budget, which all of them then need a policy for. `help` says what the
+/// caches are for.
 void AddCachesFlag(CLI::App& app, const std::string& help, std::vector<KvSpec>& caches);
 
-/// --compute and --kv.
+/// --compute, --kv and --kv-budget.
 void AddPrecisionFlags(CLI::App& app, EngineOptions& options);
+/// --compute and --kv alone, for a cache that does not evict.
+void AddStorageFlags(CLI::App& app, EngineOptions& options);
 
 /// -c/--ctx. `help` says what the context means for the command.
 Flag AddContextFlag(CLI::App& app, int& context, int low, const std::string& help);

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "cli/calibration_note.h"
 #include "cli/figures.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
@@ -33,6 +34,7 @@ std::string ReceiptLine(const ReceiptSearch::File& file) {
 EngineOptions WithReceipt(EngineOptions options, bool no_receipt) {
   ReceiptUse use = UseReceipt(std::move(options), no_receipt);
   if (use.file) WriteNote(Quiet(ReceiptLine(*use.file)) + "\n");
+  NoteMissingCalibration(use.engine.model, {&use.engine.kv, 1});
   return std::move(use.engine);
 }
 

@@ -21,7 +21,7 @@ struct ReceiptUse {
 /// One line: what is used, where it comes from, and how not to.
 [[nodiscard]] std::string ReceiptLine(const ReceiptSearch::File& file);
 
-/// UseReceipt, and the line on standard error.
+/// UseReceipt, and on standard error its line, and what the cache lacks (calibration_note.h).
 [[nodiscard]] EngineOptions WithReceipt(EngineOptions options, bool no_receipt);
 
 }  // namespace kvasir::cli

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "cli/calibration_note.h"
 #include "cli/command_list.h"
 #include "cli/flags.h"
 #include "cli/load.h"
@@ -60,7 +61,13 @@ void AddSetting(CLI::App& app, const server::Setting& setting, ServeOptions& opt
       .Group(setting.group);
 }
 
+constexpr const char* kOpenWarning =
+    "WARNING: there are no API keys, so everybody who can reach this machine can use this server and see what it does\n"
+    "WARNING: for others. Give --api-key-file, or listen at 127.0.0.1 only. Until then it answers to localhost, to\n"
+    "WARNING: addresses and to the names of --allowed-host, because any web site could bring a name of its own.\n";
+
 void Announce(const server::ReadyServer& ready, bool keys) {
+  if (ready.open) WriteNote(kOpenWarning);
   const bool writes = !ready.model.empty();
   const std::string both = writes && ready.embedding_model != ready.model
                                ? fmt::format("{} and {}", ready.model, ready.embedding_model)
@@ -88,6 +95,7 @@ Result<int> RunServe(const CLI::App& app, const ServeOptions& options, const std
     settings.receipt = use.file->path;
     WriteNote(ReceiptLine(*use.file) + "\n");
   }
+  NoteMissingCalibration(settings.engine.model, {&settings.engine.kv, 1});
   const bool keys = !settings.api_key_file.empty();
   return server::Serve(settings, {.version = version,
                                   .load = [](const EngineOptions& engine) { return LoadEngine(engine); },

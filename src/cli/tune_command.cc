@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "cli/calibration_note.h"
 #include "cli/command_list.h"
 #include "cli/eval_commands.h"
 #include "cli/figures.h"
@@ -167,6 +168,7 @@ Result<int> RunTune(TuneCommandOptions options, const std::string& version) {
   KV_ASSIGN(options.tune.text.text, ReadTextFile(options.file));
   if (!options.calibrate.empty()) KV_TRY(CalibrateFirst(options));
   TuneOptions tune = options.tune;
+  NoteMissingCalibration(tune.engine.model, tune.caches);
   if (tune.caches.empty()) {
     KV_ASSIGN(tune.caches, CandidatesFor(options));
   }

@@ -92,6 +92,7 @@ std::string TuneTable(const TuneReport& report) {
   std::string text = fmt::format("  {:<{}}  {:>5}  {:>9} {:>9}  {:>9}{:<24} {:>9} {:>9}\n", "--kv", width, "bits",
                                  "bytes", "per GiB", "mean KLD", " [low, high]", "perplex.", "tokens/s");
   for (const size_t i : InOrder(report)) text += RowText(report, i, width);
+  const bool evicts = std::ranges::any_of(report.rows, [](const TuneRow& row) { return row.size.kv.evicts(); });
   text += fmt::format(
       "\n{} · {} chunks of {} tokens{} · quality with compute {}, speed with {} behind the context · {} threads, {} · "
       "{}\n",
@@ -100,6 +101,8 @@ std::string TuneTable(const TuneReport& report) {
       TimeText(report.seconds));
   return text +
          "> chosen, * on the frontier of bytes and KLD · bytes: of one sequence of the context · per GiB: tokens\n" +
+         (evicts ? "where tokens are forgotten, bits are those of what is held, over all elements of the context\n"
+                 : "") +
          IntervalNote("chunks");
 }
 

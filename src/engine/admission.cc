@@ -8,6 +8,8 @@
 // text: recomputing gives the same bits. The strongest request always goes on, so the whole never stands still.
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "base/check.h"
 #include "base/seconds_since.h"
@@ -23,6 +25,17 @@ size_t Scheduler::Impl::BytesToReach(const ScheduledRequest& request, int64_t he
                                           static_cast<int>(generator.tokens().size()));
   const int64_t tokens = std::max<int64_t>(most, held_blocks * kernels::kPageTokens);
   return kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.layout(), held_blocks, tokens, step);
+}
+
+// Tokens that a head of it holds at most, however long its answer becomes.
+int Scheduler::Impl::MostHeldBy(const ScheduledRequest& request) const {
+  return CacheEvictor::MostHeld(engine, static_cast<int>(request.generator.prompt().size()),
+                                engine.options.context_tokens);
+}
+
+// Bytes that are set aside when it starts, for what its policy records.
+size_t Scheduler::Impl::RecordBytesOf(const ScheduledRequest& request) const {
+  return RecordBytes(engine.options.kv, engine.kv_shape, engine.attention.heads, MostHeldBy(request));
 }
 
 // Bytes that running requests still need for their prompts, and a block for each that may need one soon.
@@ -63,23 +76,26 @@ bool Scheduler::Impl::TryAdmit(ScheduledRequest& request) {
   kvcache::PrefixMatch match = FindPrefix(request);
   if (IsBeingComputed(request, match)) return true;
   CacheReport report = Explain(request, match);
-  if (!MakeRoom(request, BytesToReach(request, match.length / kernels::kPageTokens, kMaxBatchRows))) {
+  const size_t record = RecordBytesOf(request);
+  if (!MakeRoom(request, record + BytesToReach(request, match.length / kernels::kPageTokens, kMaxBatchRows))) {
     if (!running.empty()) return false;
     // With nobody to wait for it starts with what there is: without the blocks it would share, whose place it may need,
     // and token by token, which takes the least room where layers have windows.
     if (match.length > 0) report = {.matched_tokens = 0, .reason = CacheMiss::kNoMemory};
     match = {};
-    if (!MakeRoom(request, BytesToReach(request, 0, 1))) return EndIfTooLarge(request);
+    if (!MakeRoom(request, record + BytesToReach(request, 0, 1))) return EndIfTooLarge(request);
   }
+  auto evictor = CacheEvictor::Create(engine, engine.options.kv, engine.kv_options.compact.get(), MostHeldBy(request));
+  if (!evictor) return false;  // a session has taken the room meanwhile
   if (request.queue_seconds < 0) request.cache = report;
-  Start(request, match);
+  Start(request, match, *std::move(evictor));
   return true;
 }
 
 // Ends a request whose tokens have outgrown the whole budget: it was preempted when it could hardly go on. One that
 // only waits for sessions of the engine to free memory stays. Returns whether it ended.
 bool Scheduler::Impl::EndIfTooLarge(ScheduledRequest& request) {
-  if (BytesToReach(request, 0, 1) <= engine.pages->budget_bytes()) return false;
+  if (RecordBytesOf(request) + BytesToReach(request, 0, 1) <= engine.pages->budget_bytes()) return false;
   std::unique_ptr<ScheduledRequest> owned;
   {
     const std::lock_guard lock(mutex);
@@ -94,7 +110,7 @@ bool Scheduler::Impl::EndIfTooLarge(ScheduledRequest& request) {
 bool Scheduler::Impl::MakeRoom(const ScheduledRequest& request, size_t bytes) {
   while (true) {
     const kvcache::PoolStats pages = engine.pages->stats();
-    const size_t available = pages.budget_bytes - pages.live_bytes;
+    const size_t available = pages.budget_bytes - pages.live_bytes - pages.reserved_bytes;
     const size_t needed = bytes + PromisedBytes();
     if (needed <= available) return true;
     const size_t missing = needed - available;
@@ -109,14 +125,15 @@ bool Scheduler::Impl::MakeRoom(const ScheduledRequest& request, size_t bytes) {
 }
 
 // Makes a queued request a running one that holds `match`.
-void Scheduler::Impl::Start(ScheduledRequest& request, const kvcache::PrefixMatch& match) {
+void Scheduler::Impl::Start(ScheduledRequest& request, const kvcache::PrefixMatch& match,
+                            std::unique_ptr<CacheEvictor> evictor) {
   std::vector<kvcache::SealObserver*> observers;
   if (options.prefix_cache) observers.push_back(&prefixes);
   auto sequence = kvcache::KvSequence::Create(*engine.pages, engine.kv_shape, request.kv_options, std::move(observers));
   KV_CHECK(sequence.has_value());  // the engine checked shape and options
   sequence->Adopt(match.blocks, match.length);
   request.sequence.emplace(std::move(*sequence));
-  request.evictor = CacheEvictor::Create(engine, engine.options.kv, engine.kv_options.compact.get());
+  request.evictor = std::move(evictor);
   if (request.evictor) request.evictor->BeginPrompt(static_cast<int>(request.generator.prompt().size()));
   request.phase = RequestPhase::kPrompt;
   request.computed_tokens = match.length;

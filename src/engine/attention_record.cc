@@ -20,7 +20,13 @@ namespace {
 
 constexpr int kMassRows = 64;    // rows whose attention is formed together, x grouped heads
 constexpr int kSkippedRows = 4;  // queries of the first tokens are unlike all others
-constexpr int kBlock = 16;       // known trip counts become vectors also at -O2
+constexpr int kMassGrowth =
+    256;                    // tokens for which room is made at a time: doubling it would take more than is counted
+constexpr int kBlock = 16;  // known trip counts become vectors also at -O2
+
+size_t MassRoom(size_t tokens) {
+  return (tokens + kMassGrowth - 1) / kMassGrowth * kMassGrowth;
+}
 
 // Keys [n, D] of the pages of one head, as attention sees them, and the positions by which it masks them.
 void ReadKeys(const kvcache::KvView& view, const kvcache::CompactStore* compact, int layer, int kv_head,
@@ -62,7 +68,12 @@ void AttentionRecord::Reset() {
   for (int l = 0; l < shape_.layers; ++l) {
     if (shape_.window(l) > 0) continue;
     Layer& layer = layers_[static_cast<size_t>(l)];
-    if (needs_.window_queries > 0) layer.queries.resize(kv_heads);
+    if (needs_.window_queries > 0) {
+      const auto window = static_cast<size_t>(needs_.window_queries);
+      layer.query_positions.reserve(window);
+      layer.queries.resize(kv_heads);
+      for (std::vector<float>& each : layer.queries) each.reserve(window * group() * d);
+    }
     if (needs_.attention_mass) layer.mass.resize(kv_heads);
     if (!needs_.query_statistics) continue;
     layer.origin.assign(heads, std::vector<float>(d));
@@ -118,6 +129,7 @@ void AttentionRecord::AddMass(Layer& layer, const ops::SequenceRows& rows, std::
   ReadKeys(*rows.kv, compact_, spec.layer, kv_head, &keys, &key_positions);
   const kvcache::DenseRows dense(keys, spec.head_dim);
   std::vector<float>& mass = layer.mass[static_cast<size_t>(kv_head)];
+  if (key_positions.size() > mass.capacity()) mass.reserve(MassRoom(key_positions.size()));
   mass.resize(key_positions.size());
   const size_t n = mass.size();
   const size_t width = group() * static_cast<size_t>(spec.head_dim);
@@ -263,13 +275,27 @@ void AttentionRecord::TakeOver(const AttentionRecord& seen) {
 
 size_t AttentionRecord::bytes() const {
   size_t floats = 0;
+  size_t positions = 0;
   for (const Layer& layer : layers_) {
+    positions += layer.query_positions.capacity();
     for (const auto* all :
          {&layer.queries, &layer.mass, &layer.origin, &layer.sum, &layer.square, &layer.mean, &layer.covariance}) {
-      for (const std::vector<float>& each : *all) floats += each.size();
+      for (const std::vector<float>& each : *all) floats += each.capacity();
     }
   }
-  return floats * sizeof(float);
+  return floats * sizeof(float) + positions * sizeof(int32_t);
+}
+
+size_t AttentionRecord::MostBytes(const kvcache::KvShape& shape, const kvcache::EvictionNeeds& needs, int heads,
+                                  int64_t tokens) {
+  const auto d = static_cast<size_t>(shape.head_dim);
+  const auto window = static_cast<size_t>(needs.window_queries);
+  size_t floats = window * static_cast<size_t>(heads) * d;
+  if (needs.attention_mass) floats += static_cast<size_t>(shape.kv_heads) * MassRoom(static_cast<size_t>(tokens));
+  if (needs.query_statistics) floats += static_cast<size_t>(heads) * (3 * d + 2 * d * d);
+  size_t layers = 0;
+  for (int layer = 0; layer < shape.layers; ++layer) layers += shape.window(layer) == 0 ? 1 : 0;
+  return layers * (floats * sizeof(float) + window * sizeof(int32_t));
 }
 
 }  // namespace kvasir

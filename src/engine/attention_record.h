@@ -43,7 +43,11 @@ class AttentionRecord final : public kvcache::EvictionRecords {
   [[nodiscard]] kvcache::HeadRecord Read(int layer, int kv_head) override;
   void Keep(int layer, std::span<const int> candidates, std::span<const std::vector<int32_t>> kept) override;
 
+  /// What it takes now.
   [[nodiscard]] size_t bytes() const;
+  /// What a record of `needs` takes at most while no head holds more than `tokens` tokens. `heads`: of queries.
+  [[nodiscard]] static size_t MostBytes(const kvcache::KvShape& shape, const kvcache::EvictionNeeds& needs, int heads,
+                                        int64_t tokens);
 
  private:
   // Of one layer without a window.

@@ -116,7 +116,8 @@ TEST_F(AttentionRecordTest, TheLastQueriesAreThoseOfTheLastRows) {
     }
     EXPECT_TRUE(read.attention_mass.empty());
     EXPECT_TRUE(read.query_mean.empty());
-    EXPECT_EQ(record.bytes(), 20u * kHeads * kHeadDim * sizeof(float));  // of the layer without a window alone
+    // Of the layer without a window alone.
+    EXPECT_EQ(record.bytes(), 20u * (kHeads * kHeadDim * sizeof(float) + sizeof(int32_t)));
   }
 }
 
@@ -207,6 +208,31 @@ TEST_F(AttentionRecordTest, MassFollowsTheTokensThatAreKept) {
   record.Reset();
   EXPECT_TRUE(record.Read(0, 0).attention_mass.empty());
   EXPECT_TRUE(record.Read(0, 0).query_positions.empty());
+}
+
+// What admission sets aside is what a record becomes, in steps of any size.
+TEST_F(AttentionRecordTest, TakesNoMoreThanIsSaid) {
+  for (const EvictionNeeds& needs :
+       {EvictionNeeds{.window_queries = 64}, EvictionNeeds{.query_statistics = true},
+        EvictionNeeds{.attention_mass = true},
+        EvictionNeeds{.window_queries = 1, .query_statistics = true, .attention_mass = true}}) {
+    for (const int chunk : {1, 33, 150}) {
+      kvcache::KvSequence sequence = NewSequence();
+      AttentionRecord record = NewRecord(needs);
+      const size_t most = AttentionRecord::MostBytes(shape_, needs, kHeads, kRows);
+      for (int end = 10; end <= kRows; end += 70) {
+        Run(record, sequence, end, chunk);
+        EXPECT_LE(record.bytes(), most) << chunk;
+      }
+      EXPECT_GT(record.bytes(), most / 2);
+      AttentionRecord fork = NewRecord(needs);
+      fork.TakeOver(record);
+      EXPECT_LE(fork.bytes(), most);
+    }
+  }
+  EXPECT_EQ(AttentionRecord::MostBytes(shape_, {}, kHeads, kRows), 0u);
+  EXPECT_EQ(AttentionRecord::MostBytes(shape_, {.query_statistics = true}, kHeads, kRows),
+            kHeads * (2u * kHeadDim * kHeadDim + 3 * kHeadDim) * sizeof(float));
 }
 
 }  // namespace

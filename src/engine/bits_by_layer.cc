@@ -27,7 +27,8 @@ constexpr std::array kChoices = {Choice{"ch2s", 1.4}, Choice{"ch2", 1.0}, Choice
 double BitsOf(const kvcache::HalfCodec& codec, bool keys, int head_dim) {
   kernels::CompactHalf half = keys ? codec.keys : codec.values;
   const int elements = head_dim * kernels::kPageTokens;
-  half.outliers = static_cast<uint8_t>((keys ? codec.key_outliers : codec.value_outliers) * elements);
+  half.outliers =
+      static_cast<uint8_t>(kvcache::OutlierCount(keys ? codec.key_outliers : codec.value_outliers, head_dim));
   return static_cast<double>(kernels::HalfBytes(half, head_dim)) * 8 / elements;
 }
 

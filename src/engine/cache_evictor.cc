@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -31,25 +32,23 @@ size_t FixedTokens(const kvcache::EvictionPolicy& policy) {
   return static_cast<size_t>(kvcache::BlocksFor(policy.sinks())) * kernels::kPageTokens;
 }
 
-// The budget after a text of so many tokens. Where the context need not hold the whole text, it leaves room in it for
-// what comes until the next eviction.
 int BudgetAfter(const Engine::Impl& engine, const KvSpec& spec, int text_tokens) {
-  const int budget = spec.BudgetOf(text_tokens);
-  if (!spec.endless()) return budget;
-  const int least = kvcache::LeastBudget(PolicyOf(spec), engine.kv_shape);
-  return std::max({std::min(budget, engine.options.context_tokens - kEvictionSlack), least, kernels::kPageTokens});
+  return EvictionBudget(spec, engine.kv_shape, engine.options.context_tokens, text_tokens);
 }
 
 }  // namespace
 
-std::unique_ptr<CacheEvictor> CacheEvictor::Create(Engine::Impl& engine, const KvSpec& spec,
-                                                   const kvcache::CompactStore* compact) {
+Result<std::unique_ptr<CacheEvictor>> CacheEvictor::Create(Engine::Impl& engine, const KvSpec& spec,
+                                                           const kvcache::CompactStore* compact, int most_held) {
   if (!spec.evicts()) return nullptr;
-  return std::unique_ptr<CacheEvictor>(new CacheEvictor(engine, spec, compact));
+  const size_t bytes = RecordBytes(spec, engine.kv_shape, engine.attention.heads, most_held);
+  KV_ASSIGN(kvcache::PagePool::Reservation reserved, engine.pages->Reserve(bytes));
+  return std::unique_ptr<CacheEvictor>(new CacheEvictor(engine, spec, compact, std::move(reserved)));
 }
 
-CacheEvictor::CacheEvictor(Engine::Impl& engine, const KvSpec& spec, const kvcache::CompactStore* compact)
-    : engine_(engine), spec_(spec), policy_(PolicyOf(spec)) {
+CacheEvictor::CacheEvictor(Engine::Impl& engine, const KvSpec& spec, const kvcache::CompactStore* compact,
+                           kvcache::PagePool::Reservation reserved)
+    : engine_(engine), spec_(spec), policy_(PolicyOf(spec)), reserved_(std::move(reserved)) {
   if (policy_.needs().any()) {
     record_.emplace(engine.kv_shape, policy_.needs(), engine.attention, engine.pool, compact);
   }
@@ -152,7 +151,8 @@ Status CacheEvictor::EvictTo(kvcache::KvSequence& sequence, int budget) {
   std::vector<int32_t> before;
   if (spec_.endless()) before.assign(sequence.tokens().begin(), sequence.tokens().end());
   const std::lock_guard lock(engine_.step);  // the threads work for one at a time
-  KV_TRY(kvcache::EvictToBudget(sequence, policy_, engine_.attention, budget, record(), engine_.pool));
+  KV_TRY(
+      kvcache::EvictToBudget(sequence, policy_, engine_.attention, budget, record(), engine_.pool, spec_.evict_seed));
   if (before.empty()) return {};
   const auto gap = before.begin() + static_cast<std::ptrdiff_t>(std::min(FixedTokens(policy_), before.size()));
   dropped_.insert(dropped_.end(), gap, gap + (std::ssize(before) - sequence.length()));

@@ -18,19 +18,20 @@
 
 #include "engine/attention_record.h"
 #include "engine/engine_impl.h"
+#include "engine/kv_plan.h"
 #include "kvcache/kv_sequence.h"
 
 namespace kvasir {
 
-/// Tokens beyond the budget that decoding lets come before it evicts again.
-inline constexpr int kEvictionSlack = 256;
-
 class CacheEvictor {
  public:
   /// For one sequence of `engine`, which must outlive it, whose cache is as `spec` (that of the engine, or of a session
-  /// that has its own) and `compact` (its store of compact pages, or null) say; null where `spec` does not evict.
-  [[nodiscard]] static std::unique_ptr<CacheEvictor> Create(Engine::Impl& engine, const KvSpec& spec,
-                                                            const kvcache::CompactStore* compact);
+  /// that has its own; budgets in tokens) and `compact` (its store of compact pages, or null) say, and whose heads hold
+  /// at most `most_held` tokens; null where `spec` does not evict. What its policy records is set aside from the budget
+  /// of the engine's pages: kResourceExhausted where there is no room for it.
+  [[nodiscard]] static Result<std::unique_ptr<CacheEvictor>> Create(Engine::Impl& engine, const KvSpec& spec,
+                                                                    const kvcache::CompactStore* compact,
+                                                                    int most_held);
 
   /// What is to see the sequence's attention; null where the policy needs nothing.
   [[nodiscard]] AttentionRecord* record() { return record_ ? &*record_ : nullptr; }
@@ -70,7 +71,8 @@ class CacheEvictor {
   [[nodiscard]] Status Compress(kvcache::KvSequence& sequence);
 
  private:
-  CacheEvictor(Engine::Impl& engine, const KvSpec& spec, const kvcache::CompactStore* compact);
+  CacheEvictor(Engine::Impl& engine, const KvSpec& spec, const kvcache::CompactStore* compact,
+               kvcache::PagePool::Reservation reserved);
 
   [[nodiscard]] int32_t TextOf(const kvcache::KvSequence& sequence) const { return sequence.committed() + dropped(); }
   [[nodiscard]] bool IsFull(const kvcache::KvSequence& sequence) const;
@@ -81,6 +83,7 @@ class CacheEvictor {
   Engine::Impl& engine_;
   const KvSpec spec_;
   const kvcache::EvictionPolicy& policy_;
+  kvcache::PagePool::Reservation reserved_;  // for record_
   std::optional<AttentionRecord> record_;
   int budget_ = 0;                // tokens; 0 while the end of the prompt has not come
   int32_t next_ = kNever;         // the length of the text at which tokens are evicted next

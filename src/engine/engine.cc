@@ -62,6 +62,7 @@ Result<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& given) {
   // Memory is planned before any of it is taken.
   KV_ASSIGN(const EngineMemory memory, PlanMemory(impl->gguf, config, options));
   impl->options.context_tokens = memory.context_tokens;
+  impl->options.kv = memory.kv;
   impl->options.kv_budget_bytes = memory.kv_budget_bytes;
   impl->kv_shape = memory.kv_shape;
   impl->kv_options = memory.kv_options;

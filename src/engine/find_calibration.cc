@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "engine/calibration_file.h"
 #include "engine/engine_impl.h"
+#include "engine/kv_plan.h"
 #include "kvasir/calibrate.h"
 
 namespace kvasir {
@@ -18,6 +19,13 @@ Result<std::optional<CalibrationInfo>> FindCalibration(const std::string& model)
   const kvcache::KvShape shape{config.layers, config.kv_heads, config.head_dim, config.windows};
   KV_ASSIGN(const CalibrationData data, ReadCalibration(path, ModelHash(gguf), shape));
   return CalibrationInfo{.path = path, .tokens = data.tokens, .layers = !data.key_losses.empty()};
+}
+
+bool LacksCalibration(const std::string& model, const KvSpec& kv) {
+  if (!UsesCalibration(kv)) return false;
+  const auto file = ResolveModel(model);
+  std::error_code error;
+  return file && !std::filesystem::exists(CalibrationPath(*file), error);
 }
 
 }  // namespace kvasir

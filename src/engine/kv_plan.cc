@@ -5,17 +5,22 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <functional>
 #include <utility>
 
 #include "base/check.h"
+#include "engine/attention_record.h"
+#include "engine/engine_impl.h"
 #include "kvcache/codec.h"
+#include "kvcache/evicted_size.h"
 #include "kvcache/half_codec.h"
 #include "kvcache/packed_store.h"
 
 namespace kvasir {
 namespace {
 
-constexpr int kMostOutliersOfHalf = 255;  // of half a page
+constexpr int kMostOutliersOfHalf = 255;               // of half a page
+constexpr int64_t kMostTextTokens = int64_t{1} << 30;  // of a text
 
 Status CheckLayers(const KvSpec& spec, int layers) {
   for (const KvSpec::Layers& each : spec.layers) {
@@ -31,11 +36,13 @@ Status CheckLayers(const KvSpec& spec, int layers) {
 Status CheckEviction(const KvSpec& spec) {
   if (!spec.evicts()) return {};
   KV_ASSIGN([[maybe_unused]] const kvcache::EvictionPolicy* policy, kvcache::FindEvictionPolicy(spec.evict));
-  const bool share = spec.budget_share > 0 && spec.budget_share <= 1;
-  if (spec.budget_tokens > 0 ? spec.budget_share == 0 : share) return {};
+  const int given =
+      (spec.budget_tokens > 0 ? 1 : 0) + (spec.budget_bytes > 0 ? 1 : 0) + (spec.budget_share > 0 ? 1 : 0);
+  if (given == 1 && spec.budget_share <= 1) return {};
   return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("evict={} needs either budget_tokens or a budget_share up to 1, but they are {} and {}",
-                          spec.evict, spec.budget_tokens, spec.budget_share));
+              fmt::format("evict={} needs one of budget_tokens, budget_bytes and a budget_share up to 1, but they are "
+                          "{}, {} and {}",
+                          spec.evict, spec.budget_tokens, spec.budget_bytes, spec.budget_share));
 }
 
 Result<const kvcache::HalfCodec*> CodecOf(const KvSpec& spec, bool keys, int layer) {
@@ -59,7 +66,7 @@ Result<kernels::CompactHalf> HalfOf(const KvSpec& spec, const kvcache::HalfCodec
                                     int head_dim, const CalibrationData* calibration) {
   kernels::CompactHalf half = keys ? codec.keys : codec.values;
   const double share = spec.outliers.value_or(keys ? codec.key_outliers : codec.value_outliers);
-  const auto count = std::lround(share * head_dim * kernels::kPageTokens);
+  const int64_t count = kvcache::OutlierCount(share, head_dim);
   if (count > kMostOutliersOfHalf) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("{} of the {} elements of a page's half are to be outliers, but it holds at most {}", count,
@@ -88,6 +95,16 @@ kvcache::HalfCalibration KeyCalibrationOf(const KvSpec& spec, const kvcache::Hal
     of_head.high = half.outliers > 0 ? ranges.high : ranges.most;
   }
   return of_head;
+}
+
+// Whether a codec that `spec` names, for keys or for values, is what `is` asks for.
+bool AnyCodec(const KvSpec& spec, const std::function<bool(const kvcache::HalfCodec&, bool keys)>& is) {
+  const auto named = [&](const std::string& name, bool keys) {
+    const auto codec = kvcache::FindHalfCodec(name);
+    return codec && is(**codec, keys);
+  };
+  return named(spec.keys, true) || named(spec.values, false) ||
+         std::ranges::any_of(spec.layers, [&](const auto& each) { return named(each.codec, each.keys); });
 }
 
 // Comparisons need more than other calibrations, which may be older, hold.
@@ -166,21 +183,62 @@ kvcache::AttentionTraits AttentionTraitsOf(const model::ModelConfig& config) {
           .rope_of_layer = config.rope_of_layer};
 }
 
-size_t EvictionBytes(const KvSpec& spec, const kvcache::KvShape& shape, const kvcache::KvLayout& layout, int context,
-                     size_t peak_bytes) {
+Result<KvSpec> WithBudgetInTokens(KvSpec spec, const kvcache::KvShape& shape, const kvcache::KvLayout& layout,
+                                  int context_tokens) {
+  const size_t bytes = std::exchange(spec.budget_bytes, 0);
+  if (bytes == 0) return spec;
+  const auto needs = [&](int64_t tokens) {
+    return kvcache::MostBytesHeld(shape, layout, context_tokens, tokens + kEvictionSlack, spec.endless());
+  };
+  int64_t low = 0;  // the most that is known to fit
+  int64_t high = kMostBudgetTokens + 1;
+  while (low + 1 < high) {
+    const int64_t middle = low + (high - low) / 2;
+    (needs(middle) <= bytes ? low : high) = middle;
+  }
+  if (low < kLeastBudgetTokens) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("a budget of {} bytes is too small for this model and context: {} tokens, the fewest that "
+                            "may be kept, and {} more until the next eviction take {} bytes",
+                            bytes, kLeastBudgetTokens, kEvictionSlack, needs(kLeastBudgetTokens)));
+  }
+  spec.budget_tokens = static_cast<int>(low);
+  return spec;
+}
+
+int EvictionBudget(const KvSpec& spec, const kvcache::KvShape& shape, int context_tokens, int text_tokens) {
+  const int budget = spec.BudgetOf(text_tokens);
+  if (!spec.endless()) return budget;
+  const int least = kvcache::LeastBudget(**kvcache::FindEvictionPolicy(spec.evict), shape);
+  return std::max({std::min(budget, context_tokens - kEvictionSlack), least, kernels::kPageTokens});
+}
+
+size_t RecordBytes(const KvSpec& spec, const kvcache::KvShape& shape, int heads, int64_t tokens) {
   if (!spec.evicts()) return 0;
-  if (!spec.endless()) return peak_bytes / static_cast<size_t>(shape.layers);
-  return kvcache::PeakBytes(shape, layout, std::min(context, spec.BudgetOf(context)), 1);
+  return AttentionRecord::MostBytes(shape, (*kvcache::FindEvictionPolicy(spec.evict))->needs(), heads, tokens);
+}
+
+size_t SequenceBytes(const KvSpec& spec, const kvcache::KvShape& shape, const kvcache::KvLayout& layout, int heads,
+                     int64_t context) {
+  const size_t pages = kvcache::PeakBytes(shape, layout, context, kMaxBatchRows);
+  if (!spec.evicts()) return pages;
+  const size_t record = RecordBytes(spec, shape, heads, context);
+  if (!spec.endless()) return pages + pages / static_cast<size_t>(shape.layers) + record;
+  const auto text = static_cast<int>(std::min(context, kMostTextTokens));
+  const int64_t kept = std::min<int64_t>(context, EvictionBudget(spec, shape, text, text));
+  return pages + kvcache::PeakBytes(shape, layout, kept, 1) + record;
 }
 
 bool WantsCalibration(const KvSpec& spec) {
-  const auto wants = [](const std::string& name) {
-    const auto codec = kvcache::FindHalfCodec(name);
-    return codec && ((*codec)->feedback || (*codec)->fitted);
-  };
   return spec.bits > 0 || spec.changes.static_ranges.value_or(false) ||
-         (spec.compact() && (wants(spec.keys) || wants(spec.values) ||
-                             std::ranges::any_of(spec.layers, [&](const auto& each) { return wants(each.codec); })));
+         AnyCodec(spec, [](const auto& codec, bool) { return codec.feedback || codec.fitted; });
+}
+
+bool UsesCalibration(const KvSpec& spec) {
+  return AnyCodec(spec, [&](const kvcache::HalfCodec& codec, bool keys) {
+    const bool steered = keys && codec.feedback && spec.changes.before_rope.value_or(codec.keys.before_rope);
+    return steered || (codec.fitted && spec.changes.fitted_levels.value_or(true));
+  });
 }
 
 Result<std::unique_ptr<const CalibrationData>> CalibrationFor(const KvSpec& spec, const files::GgufFile& gguf,
@@ -192,10 +250,14 @@ Result<std::unique_ptr<const CalibrationData>> CalibrationFor(const KvSpec& spec
   return std::make_unique<const CalibrationData>(std::move(data));
 }
 
-Result<kvcache::KvOptions> PlanCache(const KvSpec& spec, const files::GgufFile& gguf, const model::ModelConfig& config,
-                                     const kvcache::KvShape& shape, const std::string& model, int context_tokens) {
+Result<CachePlan> PlanCache(const KvSpec& spec, const files::GgufFile& gguf, const model::ModelConfig& config,
+                            const kvcache::KvShape& shape, const std::string& model, int context_tokens) {
+  const int longest = std::max(context_tokens, config.trained_context);
   KV_ASSIGN(const auto calibration, CalibrationFor(spec, gguf, model, shape));
-  return KvOptionsOf(spec, config, shape, std::max(context_tokens, config.trained_context), calibration.get());
+  CachePlan plan;
+  KV_ASSIGN(plan.options, KvOptionsOf(spec, config, shape, longest, calibration.get()));
+  KV_ASSIGN(plan.spec, WithBudgetInTokens(spec, shape, plan.options.layout(), longest));
+  return plan;
 }
 
 }  // namespace kvasir

@@ -19,9 +19,9 @@ namespace {
 constexpr double kMostOutliers = 0.05;
 constexpr std::string_view kAutoBits = "auto:";
 constexpr int kMostTokens = 1 << 20;
-constexpr int kLeastBudget = 192;  // what always stays, and a page more
+constexpr unsigned kMostByteBits = 50;
 constexpr std::string_view kSettings =
-    "k=, v=, open=, outliers=, recent=, sinks=, evict=, budget=, levels=, weights=, ranges=, rope= or qnorm=";
+    "k=, v=, open=, outliers=, recent=, sinks=, evict=, budget=, seed=, levels=, weights=, ranges=, rope= or qnorm=";
 
 // A setting of two words.
 struct Switch {
@@ -66,18 +66,49 @@ Result<double> Share(std::string_view part, std::string_view text) {
   return Wrong(part, fmt::format("needs a share from 0 to {}%, such as 1%", kMostOutliers * 100));
 }
 
+struct Unit {
+  char letter;
+  unsigned shift;
+};
+constexpr std::array kUnits = {Unit{'G', 30}, Unit{'M', 20}, Unit{'K', 10}};  // in descending order
+
+// "64M" or "1.5G" in bytes, whole multiples of 1024; 0 for anything else.
+size_t BudgetBytes(std::string_view text) {
+  for (const Unit& unit : kUnits) {
+    if (!text.ends_with(unit.letter)) continue;
+    const double value = Decimal(text.substr(0, text.size() - 1)).value_or(0) * static_cast<double>(1U << unit.shift);
+    const bool possible = value >= 1 && value <= static_cast<double>(uint64_t{1} << kMostByteBits);
+    return possible ? static_cast<size_t>(value) / 1024 * 1024 : 0;
+  }
+  return 0;
+}
+
+std::string BudgetWords() {
+  return fmt::format(
+      "{} to {} tokens per layer and head, or a share of the prompt such as 50%, or bytes of a sequence "
+      "such as 64M",
+      kLeastBudgetTokens, kMostBudgetTokens);
+}
+
 Status ReadBudget(KvSpec& spec, std::string_view part, std::string_view text) {
   spec.budget_tokens = 0;
   spec.budget_share = 0;
+  spec.budget_bytes = BudgetBytes(text);
+  if (spec.budget_bytes > 0) return {};
   if (text.ends_with('%')) {
     spec.budget_share = Decimal(text.substr(0, text.size() - 1)).value_or(0) / 100;
     if (spec.budget_share > 0 && spec.budget_share <= 1) return {};
-  } else if (const auto tokens = Number(part, text, kMostTokens); tokens && *tokens >= kLeastBudget) {
+  } else if (const auto tokens = Number(part, text, kMostBudgetTokens); tokens && *tokens >= kLeastBudgetTokens) {
     spec.budget_tokens = *tokens;
     return {};
   }
-  return Wrong(part, fmt::format("needs {} to {} tokens per layer and head, or a share of the prompt such as 50%",
-                                 kLeastBudget, kMostTokens));
+  return Wrong(part, "needs " + BudgetWords());
+}
+
+Status ReadSeed(KvSpec& spec, std::string_view part, std::string_view text) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), spec.evict_seed);
+  if (error == std::errc() && end == text.data() + text.size()) return {};
+  return Wrong(part, "needs a whole number");
 }
 
 Result<std::string> Codec(std::string_view part, std::string_view name) {
@@ -164,6 +195,8 @@ Status ReadPart(KvSpec& spec, std::string_view part, bool first) {
     spec.evict = value;
   } else if (name == "budget") {
     return ReadBudget(spec, part, value);
+  } else if (name == "seed") {
+    return ReadSeed(spec, part, value);
   } else if (const auto which = std::ranges::find(kSwitches, name, &Switch::name); which != kSwitches.end()) {
     return ReadSwitch(spec, part, *which, value);
   } else if (name == "k" || name == "v" || name.starts_with("k[") || name.starts_with("v[")) {
@@ -194,6 +227,9 @@ Status CheckChanges(const KvSpec& spec, std::string_view text) {
   if (levels && !Names(spec, false, [](const auto& codec) { return codec.fitted; })) {
     return wrong("speaks of fitted levels, but names no codec that has them: nuq4, nuq3 and nuq2 do");
   }
+  if (!spec.changes.fitted_levels.value_or(true) && spec.changes.measured_weights) {
+    return wrong("speaks of weights=, which are those of fitted levels, but has even ones: leave one of the two out");
+  }
   const auto by_channel = [](const auto& codec) { return codec.keys.grouping == kernels::Grouping::kChannels; };
   if (spec.changes.static_ranges && !Names(spec, true, by_channel)) {
     return wrong("speaks of ranges=, which are those of keys by channel, but names no codec that has such keys");
@@ -216,9 +252,11 @@ Status CheckWhole(const KvSpec& spec, std::string_view text) {
     return wrong("has settings of codecs but names none: write k= and v=");
   }
   KV_TRY(CheckChanges(spec, text));
-  const bool budget = spec.budget_tokens > 0 || spec.budget_share > 0;
+  const bool budget = spec.budget_tokens > 0 || spec.budget_share > 0 || spec.budget_bytes > 0;
   if (spec.evicts() && !budget) return wrong("evicts but has no budget: write budget=1024 or budget=50%");
   if (!spec.evicts() && budget) return wrong("has a budget but no policy: write evict=snapkv");
+  if (!EvictionDraws(spec.evict) && spec.evict_seed != plain.evict_seed)
+    return wrong("has a seed, but only evict=random draws lots");
   return {};
 }
 
@@ -246,7 +284,7 @@ std::string CodecText(const KvSpec& spec) {
 
 }  // namespace
 
-Result<KvSpec> ParseKvSpec(std::string_view text) {
+Result<KvSpec> ParseKvSpec(std::string_view text, std::string_view budget) {
   KvSpec spec;
   std::string_view rest = text;
   bool first = true;
@@ -255,8 +293,15 @@ Result<KvSpec> ParseKvSpec(std::string_view text) {
     KV_TRY(ReadPart(spec, rest.substr(0, comma), first));
     if (comma != std::string_view::npos) rest.remove_prefix(comma + 1);
   }
+  if (!budget.empty()) KV_TRY(ReadBudget(spec, fmt::format("budget={}", budget), budget));
   KV_TRY(CheckWhole(spec, text));
   return spec;
+}
+
+Status CheckKvBudget(std::string_view budget) {
+  KvSpec scratch;
+  if (ReadBudget(scratch, budget, budget)) return {};
+  return Fail(ErrorCode::kInvalidArgument, fmt::format("is '{}', but it must be {}", budget, BudgetWords()));
 }
 
 bool KvSpec::endless() const {
@@ -266,11 +311,17 @@ bool KvSpec::endless() const {
 }
 
 int KvSpec::BudgetOf(int tokens) const {
+  KV_CHECK(budget_bytes == 0);
   return budget_tokens > 0 ? budget_tokens : static_cast<int>(std::lround(budget_share * tokens));
 }
 
 std::string KvSpec::BudgetText() const {
   if (budget_tokens > 0) return fmt::format("{}", budget_tokens);
+  for (const Unit& unit : kUnits) {
+    const size_t size = size_t{1} << unit.shift;
+    const bool whole = budget_bytes % size == 0 || unit.letter == 'K';
+    if (budget_bytes > 0 && whole) return fmt::format("{}{}", budget_bytes / size, unit.letter);
+  }
   return fmt::format("{}%", std::round(budget_share * 1e8) / 1e6);
 }
 
@@ -280,10 +331,16 @@ std::vector<std::string> EvictionPolicyList() {
   return names;
 }
 
+bool EvictionDraws(std::string_view name) {
+  const auto policy = kvcache::FindEvictionPolicy(name);
+  return policy && (*policy)->draws();
+}
+
 std::string KvSpecText(const KvSpec& spec) {
   std::string text = spec.compact() ? CodecText(spec) : spec.open;
   if (!spec.evicts()) return text;
-  return text + fmt::format(",evict={},budget={}", spec.evict, spec.BudgetText());
+  text += fmt::format(",evict={},budget={}", spec.evict, spec.BudgetText());
+  return spec.evict_seed == KvSpec{}.evict_seed ? text : text + fmt::format(",seed={}", spec.evict_seed);
 }
 
 }  // namespace kvasir

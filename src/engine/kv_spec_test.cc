@@ -14,12 +14,29 @@ std::string ErrorOf(std::string_view text) {
 }
 
 TEST(KvSpecTest, ReadsWhatItWrites) {
-  for (const char* text :
-       {"auto", "f32", "f16", "q8", "nuq4", "k=nuq3,v=nuq4", "k=q8,v=nuq2,k[0-3]=ch5,v[29]=q4",
-        "kivi2,outliers=0.01,recent=64,sinks=0,open=q8", "auto:3.25bits", "auto:2bits,recent=64",
-        "nuq3,outliers=0,levels=even,weights=even,ranges=static,rope=after,qnorm=on", "k=tok3,v=nuq3,levels=fitted",
-        "ch4,ranges=page,rope=before,qnorm=off", "nuq4,weights=measured,evict=h2o,budget=50%",
-        "auto,evict=snapkv,budget=1024", "nuq4,recent=64,evict=h2o,budget=50%", "q8,evict=random,budget=12.5%"}) {
+  for (const char* text : {"auto",
+                           "f32",
+                           "f16",
+                           "q8",
+                           "nuq4",
+                           "k=nuq3,v=nuq4",
+                           "k=q8,v=nuq2,k[0-3]=ch5,v[29]=q4",
+                           "kivi2,outliers=0.01,recent=64,sinks=0,open=q8",
+                           "auto:3.25bits",
+                           "auto:2bits,recent=64",
+                           "nuq3,outliers=0,levels=even,ranges=static,rope=after,qnorm=on",
+                           "nuq3,weights=even",
+                           "k=tok3,v=nuq3,levels=fitted",
+                           "ch4,ranges=page,rope=before,qnorm=off",
+                           "nuq4,weights=measured,evict=h2o,budget=50%",
+                           "auto,evict=snapkv,budget=1024",
+                           "nuq4,recent=64,evict=h2o,budget=50%",
+                           "q8,evict=random,budget=12.5%",
+                           "q8,evict=random,budget=12.5%,seed=7",
+                           "ch4,evict=tova,budget=64M",
+                           "f16,evict=tova,budget=1G",
+                           "f16,evict=tova,budget=1536M",
+                           "f16,evict=tova,budget=100K"}) {
     const auto spec = ParseKvSpec(text);
     ASSERT_TRUE(spec.has_value()) << spec.error().message;
     EXPECT_EQ(KvSpecText(*spec), text);
@@ -42,6 +59,35 @@ TEST(KvSpecTest, BudgetsAreTokensOrAShareOfThePrompt) {
   EXPECT_EQ(ParseKvSpec("f16,evict=tova,budget=12.5%")->BudgetText(), "12.5%");
   EXPECT_EQ(ParseKvSpec("f16,budget=25%,evict=tova")->BudgetOf(5001), 1250);
   EXPECT_FALSE(ParseKvSpec("f16")->evicts());
+}
+
+TEST(KvSpecTest, BudgetsMayBeBytes) {
+  for (const auto& [text, bytes] : std::initializer_list<std::pair<const char*, size_t>>{
+           {"64M", size_t{64} << 20}, {"1.5G", size_t{3} << 29}, {"0.5K", 0}, {"1.9K", 1024}, {"2000K", 2048000}}) {
+    const auto spec = ParseKvSpec(std::string("f16,evict=tova,budget=") + text);
+    EXPECT_EQ(spec.has_value(), bytes > 0) << text;
+    if (!spec) continue;
+    EXPECT_EQ(spec->budget_bytes, bytes);
+    EXPECT_EQ(spec->budget_tokens, 0);
+    EXPECT_EQ(spec->budget_share, 0);
+  }
+  for (const char* wrong : {"M", "-1M", "nanM", "64MB", "64m", "1e99G"}) {
+    EXPECT_THAT(ErrorOf(std::string("f16,evict=tova,budget=") + wrong),
+                HasSubstr("or bytes of a sequence such as 64M"));
+  }
+}
+
+TEST(KvSpecTest, ABudgetBesideItWins) {
+  const auto text = [](std::string_view spec, std::string_view budget) {
+    const auto parsed = ParseKvSpec(spec, budget);
+    return parsed ? KvSpecText(*parsed) : parsed.error().message;
+  };
+  EXPECT_EQ(text("f16,evict=tova", "4096"), "f16,evict=tova,budget=4096");
+  EXPECT_EQ(text("f16,evict=tova,budget=50%", "64M"), "f16,evict=tova,budget=64M");
+  EXPECT_EQ(text("f16,evict=tova,budget=4096", "25%"), "f16,evict=tova,budget=25%");
+  EXPECT_THAT(text("f16", "4096"), HasSubstr("has a budget but no policy: write evict=snapkv"));
+  EXPECT_THAT(CheckKvBudget("100").error().message, HasSubstr("is '100', but it must be 192 to 1048576 tokens"));
+  EXPECT_TRUE(CheckKvBudget("1.5G").has_value());
 }
 
 TEST(KvSpecTest, ErrorsNameThePartAndTheWayOut) {
@@ -73,6 +119,11 @@ TEST(KvSpecTest, ErrorsNameThePartAndTheWayOut) {
   EXPECT_THAT(ErrorOf("ch4,levels=even"), HasSubstr("speaks of fitted levels, but names no codec that has them"));
   EXPECT_THAT(ErrorOf("k=tok3,v=nuq3,ranges=static"), HasSubstr("names no codec that has such keys"));
   EXPECT_THAT(ErrorOf("k=tok3,v=nuq3,k[2]=ch3,ranges=static,levels=even"), HasSubstr("fine: "));
+  EXPECT_THAT(ErrorOf("nuq3,levels=even,weights=even"), HasSubstr("leave one of the two out"));
+  EXPECT_THAT(ErrorOf("nuq3,weights=measured,levels=even"), HasSubstr("leave one of the two out"));
+  EXPECT_THAT(ErrorOf("f16,evict=tova,budget=50%,seed=2"), HasSubstr("only evict=random draws lots"));
+  EXPECT_THAT(ErrorOf("f16,seed=2"), HasSubstr("only evict=random draws lots"));
+  EXPECT_THAT(ErrorOf("f16,evict=random,budget=50%,seed=x"), HasSubstr("'seed=x' in the cache specification needs"));
   EXPECT_THAT(ErrorOf("nuq4,"), HasSubstr("'' in the cache specification is no setting"));
   EXPECT_THAT(ErrorOf("nuq4,q8"), HasSubstr("'q8' in the cache specification is no setting"));
   EXPECT_THAT(ErrorOf("nuq4,open=nuq4"), HasSubstr("no cache codec is called 'nuq4'"));

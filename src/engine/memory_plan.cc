@@ -35,12 +35,16 @@ size_t ReadNumber(const char* path, std::string_view label) {
   return 0;
 }
 
-int LargestContext(const kvcache::KvShape& shape, const kvcache::KvLayout& layout, int at_most, size_t bytes) {
+size_t ContextBytes(const EngineMemory& memory, int heads, int context) {
+  return SequenceBytes(memory.kv, memory.kv_shape, memory.kv_options.layout(), heads, context);
+}
+
+int LargestContext(const EngineMemory& memory, int heads, int at_most, size_t bytes) {
   int low = 0;
   int high = at_most / kContextStep;
   while (low < high) {
     const int middle = (low + high + 1) / 2;
-    if (kvcache::PeakBytes(shape, layout, static_cast<int64_t>(middle) * kContextStep, kMaxBatchRows) <= bytes) {
+    if (ContextBytes(memory, heads, middle * kContextStep) <= bytes) {
       low = middle;
     } else {
       high = middle - 1;
@@ -69,10 +73,11 @@ Result<EngineMemory> PlanMemory(const files::GgufFile& gguf, const model::ModelC
 
   memory.kv_shape = {config.layers, config.kv_heads, config.head_dim, config.windows};
   KV_TRY(memory.kv_shape.Validate());
-  KV_ASSIGN(memory.kv_options,
+  KV_ASSIGN(CachePlan cache,
             PlanCache(options.kv, gguf, config, memory.kv_shape, options.model, options.context_tokens));
-  const kvcache::KvLayout layout = memory.kv_options.layout();
-  memory.kv_bytes_per_token = kvcache::BytesPerToken(memory.kv_shape, layout);
+  memory.kv = std::move(cache.spec);
+  memory.kv_options = std::move(cache.options);
+  memory.kv_bytes_per_token = kvcache::BytesPerToken(memory.kv_shape, memory.kv_options.layout());
 
   const size_t fixed = memory.weight_bytes + memory.activation_bytes + kReserveBytes;
   const size_t left = memory.available_bytes > fixed ? memory.available_bytes - fixed : 0;
@@ -80,19 +85,17 @@ Result<EngineMemory> PlanMemory(const files::GgufFile& gguf, const model::ModelC
   if (options.context_tokens == 0) {
     memory.context_tokens = config.trained_context;
     const size_t limit = options.kv_budget_bytes > 0 ? std::min(options.kv_budget_bytes, left) : left;
-    if (kvcache::PeakBytes(memory.kv_shape, layout, memory.context_tokens, kMaxBatchRows) > limit) {
-      memory.context_tokens = LargestContext(memory.kv_shape, layout, config.trained_context, limit);
+    if (ContextBytes(memory, config.heads, memory.context_tokens) > limit) {
+      memory.context_tokens = LargestContext(memory, config.heads, config.trained_context, limit);
     }
   }
-  memory.kv_context_bytes = kvcache::PeakBytes(memory.kv_shape, layout, memory.context_tokens, kMaxBatchRows);
-  memory.kv_context_bytes +=
-      EvictionBytes(options.kv, memory.kv_shape, layout, memory.context_tokens, memory.kv_context_bytes);
+  memory.kv_context_bytes = ContextBytes(memory, config.heads, memory.context_tokens);
   memory.kv_budget_bytes = options.kv_budget_bytes > 0 ? options.kv_budget_bytes : memory.kv_context_bytes;
   memory.kv_options.budget_bytes = memory.kv_budget_bytes;
   memory.kv_options.recent = std::min(memory.kv_options.recent, memory.context_tokens / 4);
 
   if (memory.context_tokens == 0 || fixed + memory.kv_budget_bytes > memory.available_bytes) {
-    const int fits = LargestContext(memory.kv_shape, layout, config.trained_context, left);
+    const int fits = LargestContext(memory, config.heads, config.trained_context, left);
     return Fail(
         ErrorCode::kResourceExhausted,
         fmt::format("{}: a context of {} tokens needs {} for weights, {} for the cache and {} for activations, but "

@@ -18,9 +18,10 @@ struct EngineMemory {
   size_t weight_bytes = 0;
   size_t activation_bytes = 0;
   size_t kv_budget_bytes = 0;
-  size_t kv_context_bytes = 0;    // pages of one sequence of the whole context
+  size_t kv_context_bytes = 0;    // one sequence of the whole context, with what an eviction needs beside its pages
   size_t kv_bytes_per_token = 0;  // where no layer has a window
   size_t available_bytes = 0;     // of the machine, now
+  KvSpec kv;                      // with the budget in tokens
   kvcache::KvShape kv_shape;
   kvcache::KvOptions kv_options;
 };

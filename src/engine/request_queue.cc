@@ -6,6 +6,17 @@
 
 namespace kvasir {
 
+bool QueueHasPlace(std::string_view tenant, int own, int waiting, int places) {
+  const int free = places - waiting;
+  if (free <= 0) return false;
+  return tenant.empty() || own == 0 || own + 1 <= 3 * (free - 1);
+}
+
+int QueuePlacesOf(std::string_view tenant, int places) {
+  // x = 3 * (places - x)
+  return tenant.empty() ? places : std::max(1, places - (places + 3) / 4);
+}
+
 void RequestQueue::Push(Item item) {
   const auto later = std::ranges::find_if(items_, [&](const Item& other) { return other->id > item->id; });
   items_.insert(later, std::move(item));
@@ -62,6 +73,11 @@ void RequestQueue::Leave(const std::string& tenant) {
   if (--entry->second.present > 0) return;
   floor_ = entry->second.served;
   tenants_.erase(entry);
+}
+
+int RequestQueue::Waiting(std::string_view tenant) const {
+  return static_cast<int>(
+      std::ranges::count_if(items_, [&](const Item& item) { return item->submission.tenant == tenant; }));
 }
 
 void RequestQueue::Charge(const std::string& tenant, int64_t tokens) {

@@ -38,6 +38,8 @@ class RequestQueue {
   /// Charges so many computed tokens to a tenant that has entered.
   void Charge(const std::string& tenant, int64_t tokens);
 
+  /// Queued requests of a tenant.
+  [[nodiscard]] int Waiting(std::string_view tenant) const;
   [[nodiscard]] size_t size() const { return items_.size(); }
   [[nodiscard]] bool empty() const { return items_.empty(); }
   [[nodiscard]] const std::vector<Item>& items() const { return items_; }

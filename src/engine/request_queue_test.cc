@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+#include <vector>
+
 #include "engine/scheduler_testing.h"
 
 namespace kvasir {
@@ -67,6 +70,52 @@ TEST_F(RequestQueueTest, ThosePassedOverAreNotNext) {
   EXPECT_EQ(queue_.Next()->id, 2u);
   queue_.Next()->passed_over = true;
   EXPECT_EQ(queue_.Next(), nullptr);
+}
+
+TEST_F(RequestQueueTest, CountsTheRequestsOfATenant) {
+  for (const char* tenant : {"a", "b", "a"}) Push(tenant);
+  EXPECT_EQ(queue_.Waiting("a"), 2);
+  EXPECT_EQ(queue_.Waiting("c"), 0);
+}
+
+// So many requests of each tenant are taken where all of them submit without end, in turn.
+std::vector<int> Flood(int tenants, int places) {
+  std::vector<int> own(static_cast<size_t>(tenants), 0);
+  int waiting = 0;
+  for (int last = -1; last != waiting;) {
+    last = waiting;
+    for (int& count : own) {
+      if (!QueueHasPlace("t", count, waiting, places)) continue;
+      ++count;
+      ++waiting;
+    }
+  }
+  return own;
+}
+
+TEST(QueueHasPlace, TenantsThatFloodTheQueueLeaveRoomForOthers) {
+  for (int places = 1; places < 600; ++places) {
+    EXPECT_EQ(Flood(1, places).front(), QueuePlacesOf("t", places)) << places;
+    for (const int tenants : {1, 2, 5, 20}) {
+      const std::vector<int> own = Flood(tenants, places);
+      const int waiting = std::reduce(own.begin(), own.end());
+      if (tenants < places) {
+        EXPECT_TRUE(QueueHasPlace("new", 0, waiting, places)) << tenants << " of " << places;
+      }
+      EXPECT_GE(own.front() - own.back(), 0);
+      EXPECT_LE(own.front() - own.back(), 1) << "each gets as much as the others";
+    }
+  }
+  EXPECT_EQ(Flood(1, 512).front(), 384);
+  EXPECT_EQ(Flood(2, 512).front(), 219);
+  EXPECT_EQ(QueuePlacesOf("t", 1), 1);
+}
+
+TEST(QueueHasPlace, WhereThereAreNoTenantsTheWholeQueueIsForAll) {
+  EXPECT_TRUE(QueueHasPlace("", 511, 511, 512));
+  EXPECT_FALSE(QueueHasPlace("", 512, 512, 512));
+  EXPECT_FALSE(QueueHasPlace("t", 0, 512, 512));
+  EXPECT_EQ(QueuePlacesOf("", 512), 512);
 }
 
 TEST_F(RequestQueueTest, TakesByPredicateAndKeepsTheOrder) {

@@ -90,12 +90,30 @@ Status Scheduler::Impl::CheckSubmission(const Submission& submission) const {
   return {};
 }
 
+// Under the mutex.
+Status Scheduler::Impl::CheckPlace(const std::string& tenant) const {
+  const auto waiting = static_cast<int>(queue.size());
+  const int own = tenant.empty() ? waiting : queue.Waiting(tenant);
+  if (QueueHasPlace(tenant, own, waiting, options.max_waiting)) return {};
+  if (waiting >= options.max_waiting) {
+    return Fail(ErrorCode::kResourceExhausted,
+                fmt::format("{} requests wait, and the queue holds {}; try again later", waiting, options.max_waiting));
+  }
+  return Fail(ErrorCode::kResourceExhausted,
+              fmt::format("{} requests of this tenant wait, {} in all, and the other places of the queue's {} are for "
+                          "others; try again later",
+                          own, waiting, options.max_waiting));
+}
+
 Result<RequestId> Scheduler::Impl::Submit(Submission submission) {
   KV_TRY(CheckSubmission(submission));
   KV_ASSIGN(Generator generator, Generator::Create(engine, engine.options.kv, std::exchange(submission.request, {})));
   const size_t prompt = generator.prompt().size();
   const auto held = std::min(static_cast<int64_t>(prompt), static_cast<int64_t>(engine.options.context_tokens));
-  const size_t bytes = kvcache::PeakBytes(engine.kv_shape, engine.kv_options.layout(), held, 1);
+  const size_t record =
+      RecordBytes(engine.options.kv, engine.kv_shape, engine.attention.heads,
+                  CacheEvictor::MostHeld(engine, static_cast<int>(prompt), engine.options.context_tokens));
+  const size_t bytes = record + kvcache::PeakBytes(engine.kv_shape, engine.kv_options.layout(), held, 1);
   if (bytes > engine.pages->budget_bytes()) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("the prompt's {} tokens need {} bytes of cache, but the budget is {} bytes; shorten the "
@@ -107,10 +125,9 @@ Result<RequestId> Scheduler::Impl::Submit(Submission submission) {
   kv_options.tenant_salt = fmt::format("{}:{}{}", submission.tenant.size(), submission.tenant, submission.cache_salt);
   const std::lock_guard lock(mutex);
   if (!accepting) return Fail(ErrorCode::kCancelled, "the scheduler is stopping and accepts no more requests");
-  if (queue.size() >= static_cast<size_t>(options.max_waiting)) {
+  if (const Status place = CheckPlace(submission.tenant); !place) {
     ++counters.refused;
-    return Fail(ErrorCode::kResourceExhausted, fmt::format("{} requests wait, and the queue holds {}; try again later",
-                                                           queue.size(), options.max_waiting));
+    return std::unexpected(place.error());
   }
   auto request = std::make_unique<ScheduledRequest>(++last_id, std::move(submission), std::move(generator));
   request->kv_options = std::move(kv_options);
@@ -212,6 +229,7 @@ SchedulerStats Scheduler::Impl::Stats() const {
   stats.waiting = static_cast<int>(queue.size());
   stats.kv_budget_bytes = pages.budget_bytes;
   stats.kv_bytes = pages.live_bytes;
+  stats.kv_record_bytes = pages.reserved_bytes;
   for (const auto& request : running) stats.requests.push_back(ViewOf(*request));
   for (const auto& request : queue.items()) stats.requests.push_back(ViewOf(*request));
   return stats;

@@ -26,6 +26,7 @@ struct Scheduler::Impl {
 
   // scheduler.cc: any thread.
   [[nodiscard]] Status CheckSubmission(const Submission& submission) const;
+  [[nodiscard]] Status CheckPlace(const std::string& tenant) const;
   [[nodiscard]] Result<RequestId> Submit(Submission submission);
   bool Cancel(RequestId id);
   void CancelAll();
@@ -50,9 +51,11 @@ struct Scheduler::Impl {
   [[nodiscard]] bool TryAdmit(ScheduledRequest& request);
   [[nodiscard]] bool MakeRoom(const ScheduledRequest& request, size_t bytes);
   [[nodiscard]] bool EndIfTooLarge(ScheduledRequest& request);
-  void Start(ScheduledRequest& request, const kvcache::PrefixMatch& match);
+  void Start(ScheduledRequest& request, const kvcache::PrefixMatch& match, std::unique_ptr<CacheEvictor> evictor);
   [[nodiscard]] size_t PromisedBytes() const;
   [[nodiscard]] size_t BytesToReach(const ScheduledRequest& request, int64_t held_blocks, int step) const;
+  [[nodiscard]] int MostHeldBy(const ScheduledRequest& request) const;
+  [[nodiscard]] size_t RecordBytesOf(const ScheduledRequest& request) const;
   [[nodiscard]] bool Extend(ScheduledRequest& request, int rows);
   [[nodiscard]] ScheduledRequest* WeakestBelow(const ScheduledRequest& request, bool by_priority_alone) const;
   void EvictDue();

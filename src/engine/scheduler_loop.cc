@@ -25,6 +25,13 @@ using namespace std::chrono_literals;
 // engine free memory without telling, and deadlines pass.
 constexpr auto kPoll = 5ms;
 
+void CountStep(int tokens, StepStats& stats) {
+  const auto place =
+      std::ranges::lower_bound(StepStats::kBounds, static_cast<double>(tokens)) - StepStats::kBounds.begin();
+  ++stats.steps[static_cast<size_t>(place)];
+  stats.tokens += tokens;
+}
+
 }  // namespace
 
 void Scheduler::Impl::Loop() {
@@ -146,6 +153,7 @@ Status Scheduler::Impl::ComputeStep(std::span<ScheduledRequest* const> step) {
   const std::lock_guard lock(mutex);
   for (ScheduledRequest* request : step) request->in_step = false;
   ++counters.steps;
+  if (status) CountStep(streams + prompt_rows, counters.step_tokens);
   counters.last_step_ms = seconds * 1e3;
   return status;
 }

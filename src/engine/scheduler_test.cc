@@ -159,6 +159,29 @@ TEST_F(SchedulerTest, RefusesWhatCannotBeNamingTheNumbers) {
   EXPECT_TRUE(blocker.get().has_value());
 }
 
+TEST_F(SchedulerTest, ATenantThatFloodsTheQueueLeavesPlacesForOthers) {
+  const auto engine = Load();
+  const auto scheduler = Make(*engine, {.max_running = 1, .max_waiting = 8});
+  Gate gate;
+  auto blocker = Start(*scheduler, Blocker(gate));
+  gate.WaitUntilReached();
+  const auto submit = [&](const char* tenant) {
+    return scheduler->Submit({.request = Greedy(SomeTokens(3), 1), .tenant = tenant});
+  };
+  for (int i = 0; i < 6; ++i) EXPECT_TRUE(submit("greedy").has_value());
+  const auto refused = submit("greedy");
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, ErrorCode::kResourceExhausted);
+  EXPECT_THAT(refused.error().message, HasSubstr("6 requests of this tenant wait"));
+  EXPECT_TRUE(submit("modest").has_value());
+  EXPECT_FALSE(submit("modest").has_value()) << "the last place is for a tenant that has none";
+  EXPECT_TRUE(submit("late").has_value());
+  EXPECT_THAT(submit("later").error().message, HasSubstr("8 requests wait"));
+  EXPECT_EQ(scheduler->Stats().refused, 3);
+  gate.Open();
+  EXPECT_TRUE(scheduler->Drain(60s));
+}
+
 TEST_F(SchedulerTest, OptionsOutOfRangeAreRefused) {
   const auto engine = Load();
   EXPECT_THAT(Scheduler::Create(*engine, {.max_running = 0}).error().message, HasSubstr("max_running"));

@@ -17,12 +17,11 @@
 namespace kvasir {
 
 struct Session::Impl {
-  Impl(Engine::Impl& engine, const KvSpec& kv, kvcache::KvSequence made)
-      : engine(engine),
-        spec(kv),
-        sequence(std::move(made)),
-        evictor(CacheEvictor::Create(engine, kv, sequence.options().compact.get())) {}
+  Impl(Engine::Impl& engine, const KvSpec& kv, kvcache::KvSequence made, std::unique_ptr<CacheEvictor> evictor)
+      : engine(engine), spec(kv), sequence(std::move(made)), evictor(std::move(evictor)) {}
 
+  static Result<std::unique_ptr<Session>> Make(Engine::Impl& engine, const KvSpec& kv,
+                                               const kvcache::KvOptions& options);
   int ReusePrefix(std::span<const int32_t> prompt, int at_most);
   Result<FinishReason> Generate(Generator& generator);
   Status MakeRoom(const Request& request, bool* full);
@@ -77,20 +76,25 @@ Status Session::Impl::EvictIfDue() {
   return status;
 }
 
+Result<std::unique_ptr<Session>> Session::Impl::Make(Engine::Impl& engine, const KvSpec& kv,
+                                                     const kvcache::KvOptions& options) {
+  KV_ASSIGN(auto sequence, kvcache::KvSequence::Create(*engine.pages, engine.kv_shape, options));
+  KV_ASSIGN(auto evictor,
+            CacheEvictor::Create(engine, kv, sequence.options().compact.get(), engine.options.context_tokens));
+  return std::make_unique<Session>(std::make_unique<Impl>(engine, kv, std::move(sequence), std::move(evictor)));
+}
+
 Result<std::unique_ptr<Session>> Engine::NewSession() {
-  KV_ASSIGN(kvcache::KvSequence sequence,
-            kvcache::KvSequence::Create(*impl_->pages, impl_->kv_shape, impl_->kv_options));
-  return std::make_unique<Session>(std::make_unique<Session::Impl>(*impl_, impl_->options.kv, std::move(sequence)));
+  return Session::Impl::Make(*impl_, impl_->options.kv, impl_->kv_options);
 }
 
 Result<std::unique_ptr<Session>> Engine::NewSession(const KvSpec& kv) {
   const KvSpec spec = ResolveKvSpec(kv, impl_->options.compute);
-  KV_ASSIGN(kvcache::KvOptions options, PlanCache(spec, impl_->gguf, impl_->model->config(), impl_->kv_shape,
-                                                  impl_->options.model, impl_->options.context_tokens));
-  options.budget_bytes = impl_->kv_options.budget_bytes;
-  options.recent = std::min(options.recent, impl_->kv_options.recent);
-  KV_ASSIGN(kvcache::KvSequence sequence, kvcache::KvSequence::Create(*impl_->pages, impl_->kv_shape, options));
-  return std::make_unique<Session>(std::make_unique<Session::Impl>(*impl_, spec, std::move(sequence)));
+  KV_ASSIGN(CachePlan plan, PlanCache(spec, impl_->gguf, impl_->model->config(), impl_->kv_shape, impl_->options.model,
+                                      impl_->options.context_tokens));
+  plan.options.budget_bytes = impl_->kv_options.budget_bytes;
+  plan.options.recent = std::min(plan.options.recent, impl_->kv_options.recent);
+  return Session::Impl::Make(*impl_, plan.spec, plan.options);
 }
 
 // Rewinds the cache to the longest prefix of `prompt` that was computed, `at_most` tokens, and returns its length.

@@ -17,6 +17,8 @@ KvSpec WithoutEviction(KvSpec spec) {
   spec.evict.clear();
   spec.budget_tokens = 0;
   spec.budget_share = 0;
+  spec.budget_bytes = 0;
+  spec.evict_seed = KvSpec{}.evict_seed;
   return spec;
 }
 
@@ -40,6 +42,7 @@ kvcache::EvictionNeeds NeedsOf(std::span<const KvSpec> caches) {
 Result<Branches> Branches::Create(std::shared_ptr<Engine> engine, std::span<const KvSpec> caches) {
   Engine::Impl& impl = engine->impl();
   kvcache::KvOptions options = impl.kv_options;
+  std::vector<KvSpec> specs;  // with budgets in tokens
   for (const KvSpec& given : caches) {
     const KvSpec spec = ResolveKvSpec(given, impl.options.compute);
     if (WithoutEviction(spec) != WithoutEviction(impl.options.kv)) {
@@ -47,14 +50,15 @@ Result<Branches> Branches::Create(std::shared_ptr<Engine> engine, std::span<cons
                   fmt::format("the cache {} is not stored like {}, so the two cannot begin with the same pages",
                               KvSpecText(spec), KvSpecText(impl.options.kv)));
     }
-    KV_ASSIGN(const kvcache::KvOptions own, PlanCache(spec, impl.gguf, impl.model->config(), impl.kv_shape,
-                                                      impl.options.model, impl.options.context_tokens));
-    options.recent = std::min(options.recent, own.recent);
+    KV_ASSIGN(CachePlan own, PlanCache(spec, impl.gguf, impl.model->config(), impl.kv_shape, impl.options.model,
+                                       impl.options.context_tokens));
+    options.recent = std::min(options.recent, own.options.recent);
+    specs.push_back(std::move(own.spec));
   }
   KV_ASSIGN(kvcache::KvSequence trunk, kvcache::KvSequence::Create(*impl.pages, impl.kv_shape, options));
   Branches made(std::move(engine), std::move(trunk));
-  for (const KvSpec& spec : caches) {
-    made.branches_.push_back({.spec = ResolveKvSpec(spec, impl.options.compute), .sequence = {}, .evictor = nullptr});
+  for (KvSpec& spec : specs) {
+    made.branches_.push_back({.spec = std::move(spec), .sequence = {}, .evictor = nullptr});
   }
   if (const kvcache::EvictionNeeds needs = NeedsOf(caches); needs.any()) {
     made.record_.emplace(impl.kv_shape, needs, impl.attention, impl.pool, made.trunk_.options().compact.get());
@@ -84,10 +88,27 @@ Status Branches::Grow(std::span<const int32_t> tokens) {
 Status Branches::Start(size_t branch) {
   Branch& started = branches_[branch];
   started.sequence.emplace(trunk_.Fork());
-  started.evictor = CacheEvictor::Create(engine_->impl(), started.spec, trunk_.options().compact.get());
+  Engine::Impl& engine = engine_->impl();
+  KV_ASSIGN(started.evictor,
+            CacheEvictor::Create(engine, started.spec, trunk_.options().compact.get(), engine.options.context_tokens));
   if (started.evictor == nullptr) return {};
   started.evictor->TakeOver(record_ ? &*record_ : nullptr);
   return started.evictor->Compress(*started.sequence);
+}
+
+double Branches::tokens_held(size_t branch) const {
+  const kvcache::KvSequence& sequence = *branches_[branch].sequence;
+  const auto blocks = static_cast<int32_t>(kvcache::BlocksFor(sequence.committed()));
+  const kvcache::KvShape& shape = sequence.shape();
+  double tokens = 0;
+  int heads = 0;
+  for (int layer = 0; layer < shape.layers; ++layer) {
+    if (shape.window(layer) > 0) continue;
+    for (int head = 0; head < shape.kv_heads; ++head, ++heads) {
+      tokens += static_cast<double>(sequence.HeldPositions(layer, head, blocks).size());
+    }
+  }
+  return heads == 0 ? 1 : tokens / heads / trunk_.committed();
 }
 
 // How many of its `remaining` tokens a branch may bring to a step that has room for `room` rows.
@@ -136,12 +157,13 @@ Result<size_t> BranchBytes(const EngineOptions& options, std::span<const KvSpec>
   EngineOptions sized = options;
   KV_ASSIGN(const std::vector<CacheSize> trunk, InspectCaches(sized, {&whole, 1}));
   size_t bytes = trunk.front().peak_bytes;
-  for (const KvSpec& spec : caches) {
+  KV_ASSIGN(const std::vector<CacheSize> evicted, InspectCaches(options, caches));
+  for (const CacheSize& size : evicted) {
     // A step's rows behind what is kept; a budget may be divided so that pages of every head are partly filled.
-    const int kept = spec.evicts() ? spec.BudgetOf(options.context_tokens) + kEvictionSlack : 0;
+    const int kept = size.kv.evicts() ? size.kept_tokens + kEvictionSlack : 0;
     sized.context_tokens = std::min(options.context_tokens, kept + kMaxBatchRows + 2 * kernels::kPageTokens);
     KV_ASSIGN(const std::vector<CacheSize> branch, InspectCaches(sized, {&whole, 1}));
-    bytes += branch.front().peak_bytes;
+    bytes += branch.front().peak_bytes + size.record_bytes;
   }
   return bytes;
 }

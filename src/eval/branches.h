@@ -34,9 +34,14 @@ class Branches {
   [[nodiscard]] Status Grow(std::span<const int32_t> tokens);
   /// Starts a branch from the trunk and brings it down to its budget.
   [[nodiscard]] Status Start(size_t branch);
-  void End(size_t branch) { branches_[branch].sequence.reset(); }
+  void End(size_t branch) {
+    branches_[branch].sequence.reset();
+    branches_[branch].evictor.reset();
+  }
   /// Bytes of the pages of a started branch, those that it shares included.
   [[nodiscard]] size_t bytes(size_t branch) const { return branches_[branch].sequence->bytes(); }
+  /// The share of the trunk's tokens that the heads of layers without a window hold in a branch that was just started.
+  [[nodiscard]] double tokens_held(size_t branch) const;
 
   struct Work {
     size_t branch;  ///< A started one; each once.

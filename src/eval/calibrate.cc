@@ -81,7 +81,7 @@ class Collector final : public ops::AttentionProbe {
       : pool_(pool), shape_(shape), rope_of_layer_(config.rope_of_layer) {
     const kvcache::HalfCodec& codec = *kvcache::FindHalfCodec("nuq4").value();
     const auto exact = [&](double share) {
-      return static_cast<uint8_t>(std::min(255L, std::lround(share * shape.head_dim * kPageTokens)));
+      return static_cast<uint8_t>(std::min<int64_t>(255, kvcache::OutlierCount(share, shape.head_dim)));
     };
     key_half_ = codec.keys;
     key_half_.outliers = exact(codec.key_outliers);

@@ -77,7 +77,8 @@ class Evaluation {
   std::optional<eval::RulerQuestions> questions_;
   std::vector<std::vector<int32_t>> chunks_;
   std::vector<eval::DivergenceMeter> meters_;  // of each branch
-  std::vector<eval::Sample> held_;             // of each branch
+  std::vector<eval::Sample> held_;             // of each branch, in bytes
+  std::vector<eval::Sample> held_tokens_;      // and in tokens
   std::vector<float> truth_;                   // [kPieceTokens, V] logits of the whole cache
   EvictionReport report_;
   int done_ = 0;
@@ -119,6 +120,7 @@ Status Evaluation::Load(const EngineOptions& given) {
   }
   meters_.resize(caches.size());
   held_.resize(caches.size());
+  held_tokens_.resize(caches.size());
   truth_.resize(static_cast<size_t>(kPieceTokens) * static_cast<size_t>(engine_->info().vocabulary));
   report_ = {.model = engine_->info().name, .configuration = eval::ConfigurationOf(*engine_)};
   report_.whole.kv = engine_->options().kv;
@@ -157,6 +159,7 @@ Status Evaluation::MeasureGroup(const Group& group, std::span<const int32_t> tok
   for (const size_t branch : group) {
     KV_TRY(branches_->Start(branch));
     held_[branch].Add(static_cast<double>(branches_->bytes(branch)) / whole_bytes);
+    held_tokens_[branch].Add(branches_->tokens_held(branch));
   }
   for (size_t begin = first; begin + 1 < tokens.size(); begin += kPieceTokens) {
     const auto piece = tokens.subspan(begin, std::min<size_t>(kPieceTokens, tokens.size() - 1 - begin));
@@ -266,6 +269,7 @@ void Evaluation::Summarise() {
     if (branch != kWhole) {
       cost.divergence = meters_[branch].Report(plan_.text.seed);
       cost.held = held_[branch].Mean();
+      cost.held_tokens = held_tokens_[branch].Mean();
     }
     if (questions_) eval::Summarise(cost.ruler, plan_.ruler.seed);
     cost.ruler.chat_template = questions_ && questions_->chat_template();

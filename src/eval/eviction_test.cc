@@ -31,6 +31,9 @@ TEST(EvalEviction, ForgettingNothingCostsNothingAndForgettingMoreCostsMore) {
   ASSERT_EQ(report->rows.size(), 3u);
   EXPECT_EQ(report->rows[0].divergence.mean_kld, 0);
   EXPECT_EQ(report->rows[0].held, 1);
+  EXPECT_EQ(report->rows[0].held_tokens, 1);
+  EXPECT_NEAR(report->rows[1].held_tokens, 0.6, 0.001);
+  EXPECT_EQ(report->rows[2].held_tokens, 0.25);  // 192 of 768
   EXPECT_GT(report->rows[1].divergence.mean_kld, 0);
   EXPECT_LT(report->rows[1].held, 1);
   EXPECT_LT(report->rows[2].held, report->rows[1].held);
@@ -41,6 +44,26 @@ TEST(EvalEviction, ForgettingNothingCostsNothingAndForgettingMoreCostsMore) {
   EXPECT_NEAR(report->rows[1].divergence.exact_perplexity, report->rows[2].divergence.exact_perplexity, 1e-9);
   EXPECT_TRUE(report->whole.ruler.tasks.empty());
   EXPECT_TRUE(report->solved.empty());
+}
+
+// All layers count positions alike, so what the layers with a window see stays in all of them.
+TEST(EvalEviction, SaysWhereMoreIsHeldThanWasAskedFor) {
+  const auto report = EvalEviction(
+      Options(),
+      Plan({"f16,evict=streaming,budget=10%", "f16,evict=streaming,budget=192", "f16,evict=streaming,budget=50%"}, 0));
+  ASSERT_TRUE(report.has_value()) << report.error().message;
+  EXPECT_EQ(report->rows[0].held_tokens, 128.0 / 768);  // two pages and a window of 16 tokens, in whole pages
+  EXPECT_EQ(report->rows[1].held_tokens, 0.25);
+  EXPECT_EQ(report->rows[2].held_tokens, 0.5);
+}
+
+TEST(EvalEviction, LotsAreThoseOfTheSeed) {
+  const auto report = EvalEviction(Options(), Plan({"f16,evict=random,budget=50%", "f16,evict=random,budget=50%,seed=2",
+                                                    "f16,evict=random,budget=50%,seed=1"},
+                                                   0));
+  ASSERT_TRUE(report.has_value()) << report.error().message;
+  EXPECT_EQ(report->rows[0].divergence.mean_kld, report->rows[2].divergence.mean_kld);
+  EXPECT_NE(report->rows[0].divergence.mean_kld, report->rows[1].divergence.mean_kld);
 }
 
 TEST(EvalEviction, AnswersAreThoseOfEachCacheAlone) {

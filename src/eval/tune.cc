@@ -179,7 +179,11 @@ void Tuning::EndChunk() {
     row.divergence = meters_[i].Report(options_.text.seed);
     row.divergence.seconds = lockstep_->asked(i).seconds();
     row.divergence.exact_seconds = lockstep_->exact().seconds();
-    if (row.size.kv.evicts()) row.held_bytes = lockstep_->asked(i).kv_bytes();
+    if (!row.size.kv.evicts()) continue;
+    // Its loss is that of what it holds, which is not what it would keep of a prompt of the whole context.
+    row.held_bytes = lockstep_->asked(i).kv_bytes();
+    row.size.bits_per_element = row.size.kept_bits_per_element * static_cast<double>(row.held_bytes) /
+                                static_cast<double>(row.size.whole_bytes);
   }
   ++report_.chunks;
 }

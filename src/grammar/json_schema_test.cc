@@ -30,6 +30,16 @@ TEST(JsonSchemaTest, AnyValue) {
   }
 }
 
+// As pydantic and OpenAPI write them.
+TEST(JsonSchemaTest, AnnotationsSayNothingAboutDocuments) {
+  Check(R"({"oneOf": [{"$ref": "#/$defs/Cat"}, {"$ref": "#/$defs/Dog"}],
+            "discriminator": {"propertyName": "kind", "mapping": {"cat": "#/$defs/Cat", "dog": "#/$defs/Dog"}},
+            "$defs": {"Cat": {"type": "object", "properties": {"kind": {"const": "cat"}}, "required": ["kind"]},
+                      "Dog": {"type": "object", "properties": {"kind": {"const": "dog"}}, "required": ["kind"]}}})",
+        {R"({"kind":"cat"})", R"({"kind":"dog"})"}, {R"({"kind":"cow"})", "{}"});
+  Check(R"({"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"})", {"\"any text\""}, {"1"});
+}
+
 TEST(JsonSchemaTest, TypesAndConstants) {
   Check(R"({"type": "string"})", {"\"\"", "\"a\""}, {"1", "null"});
   Check(R"({"type": ["integer", "null"]})", {"0", "-12", "null"}, {"1.5", "-0", "\"1\""});

@@ -5,8 +5,10 @@
 // rotation over the next 512 positions and s the scale of the scores, exp(s q.k) has the expectation
 //   exp(s k.R mu + s^2/2 k.R S R^T k),
 // which is normalised over the keys, averaged over the heads that share a KV head, and multiplied by the norm of the
-// value: what a token would add to the output. The first 4 rows, whose queries are outliers, are not counted. As in the
-// authors' code epsilon is 0 and the output projection is left out. A soft cap of the scores is not considered.
+// value: what a token would add to the output. The first 4 rows, whose queries are outliers, are not counted, nor do
+// the first 4 keys, which stay anyway, take part in the softmax: most of it would be theirs, in some heads of a group
+// more than in others. As in the authors' code epsilon is 0 and the output projection is left out. A soft cap of the
+// scores is not considered.
 #include <algorithm>
 #include <cmath>
 
@@ -51,6 +53,7 @@ class Expected final : public EvictionPolicy {
   void Score(const HeadEvidence& head, std::span<float> scores) const override {
     const auto d = static_cast<size_t>(head.head_dim);
     const size_t n = head.positions.size();
+    const auto first = static_cast<size_t>(std::ranges::lower_bound(head.positions, sinks()) - head.positions.begin());
     const kernels::KernelTable& kernels = kernels::TableOf(kernels::ChosenIsa());
     // R^T k: the products with mu and S are then those of queries before RoPE.
     MeanRotation back = RotationOfTheFuture(*head.rope, head.length);
@@ -72,7 +75,8 @@ class Expected final : public EvictionPolicy {
         const float variance = head.scale * head.scale * Dot(key, spread.data() + i * d, head.head_dim);
         attention[i] = mean + variance / 2;
       }
-      kernels.softmax(attention.data(), static_cast<int64_t>(n));
+      std::fill_n(attention.begin(), first, 0.0F);
+      kernels.softmax(attention.data() + first, static_cast<int64_t>(n - first));
       for (size_t i = 0; i < scores.size(); ++i) scores[i] += attention[i] / static_cast<float>(head.group);
     }
     for (size_t i = 0; i < scores.size(); ++i) {

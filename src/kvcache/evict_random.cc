@@ -8,16 +8,17 @@
 namespace kvasir::kvcache {
 namespace {
 
-constexpr uint64_t kSeed = 1;
-
 class Random final : public EvictionPolicy {
  public:
   [[nodiscard]] std::string_view name() const override { return "random"; }
-  [[nodiscard]] std::string_view about() const override { return "tokens drawn by lot, the same in every run"; }
+  [[nodiscard]] std::string_view about() const override {
+    return "tokens drawn by lot, the same in every run of a seed";
+  }
+  [[nodiscard]] bool draws() const override { return true; }
   void Score(const HeadEvidence& head, std::span<float> scores) const override {
     const auto stream = static_cast<uint32_t>(head.layer * 4096 + head.kv_head);
     for (size_t i = 0; i < scores.size(); ++i) {
-      scores[i] = static_cast<float>(base::RandomUniform(kSeed, static_cast<uint64_t>(head.positions[i]), stream));
+      scores[i] = static_cast<float>(base::RandomUniform(head.seed, static_cast<uint64_t>(head.positions[i]), stream));
     }
   }
 };

@@ -20,6 +20,7 @@ namespace {
 struct Layer {
   int layer = 0;
   int32_t end_block = 0;
+  uint64_t seed = 1;
   std::vector<std::vector<int32_t>> positions;  // [KVH] of all tokens held
   std::vector<int> candidates;                  // [KVH] tokens before end_block
   std::vector<std::vector<float>> scores;       // [KVH][candidates]
@@ -40,6 +41,7 @@ void ScoreHead(const KvSequence& sequence, const EvictionPolicy& policy, const A
                                  .softcap = traits.softcap,
                                  .length = sequence.committed(),
                                  .candidates = work.candidates[h],
+                                 .seed = work.seed,
                                  .positions = work.positions[h],
                                  .keys = keys,
                                  .values = values,
@@ -110,12 +112,8 @@ Status EvictLayer(KvSequence& sequence, const EvictionPolicy& policy, const Atte
 
 // Drops what is over the budget behind the sinks, and moves the rest down.
 Status Renumber(KvSequence& sequence, const EvictionPolicy& policy, const AttentionTraits& traits, int budget) {
-  const auto whole_pages = [](int64_t tokens) { return tokens / kernels::kPageTokens * kernels::kPageTokens; };
-  const int64_t sinks = BlocksFor(policy.sinks()) * kernels::kPageTokens;
-  const int64_t over = sequence.committed() - std::max(budget, LeastBudget(policy, sequence.shape()));
-  const int64_t can_go = whole_pages(sequence.committed() - sinks - sequence.options().recent);
-  const int64_t drop = std::min(whole_pages(over + kernels::kPageTokens - 1), can_go);
-  if (drop <= 0) return {};
+  const int64_t drop = TokensToDrop(policy, sequence.shape(), sequence.committed(), budget, sequence.options().recent);
+  if (drop == 0) return {};
   KV_TRY(sequence.ShiftContext(policy.sinks(), static_cast<int32_t>(drop), TurnKeysBy(traits)));
   sequence.StopObserving();
   return {};
@@ -152,6 +150,14 @@ int LeastBudget(const EvictionPolicy& policy, const KvShape& shape) {
   return window == 0 ? 0 : static_cast<int>(BlocksFor(policy.sinks()) + 1) * kernels::kPageTokens + window;
 }
 
+int64_t TokensToDrop(const EvictionPolicy& policy, const KvShape& shape, int64_t length, int budget, int recent) {
+  const auto whole_pages = [](int64_t tokens) { return tokens / kernels::kPageTokens * kernels::kPageTokens; };
+  const int64_t sinks = BlocksFor(policy.sinks()) * kernels::kPageTokens;
+  const int64_t over = length - std::max(budget, LeastBudget(policy, shape));
+  const int64_t can_go = whole_pages(length - sinks - recent);
+  return std::max<int64_t>(0, std::min(whole_pages(over + kernels::kPageTokens - 1), can_go));
+}
+
 std::vector<int32_t> ChoosePlaces(std::span<const int32_t> positions, std::span<const float> scores, int sinks,
                                   int count) {
   KV_CHECK(positions.size() == scores.size());
@@ -172,7 +178,7 @@ std::vector<int32_t> ChoosePlaces(std::span<const int32_t> positions, std::span<
 }
 
 Status EvictToBudget(KvSequence& sequence, const EvictionPolicy& policy, const AttentionTraits& traits, int budget,
-                     EvictionRecords* records, base::ThreadPool& pool) {
+                     EvictionRecords* records, base::ThreadPool& pool, uint64_t seed) {
   KV_CHECK(records != nullptr || !policy.needs().any());
   if (policy.renumbers()) return Renumber(sequence, policy, traits, budget);
   const KvShape& shape = sequence.shape();
@@ -183,7 +189,7 @@ Status EvictToBudget(KvSequence& sequence, const EvictionPolicy& policy, const A
   for (size_t i = 0; i < layers.size(); ++i) {
     const int of_layer =
         policy.LayerBudget(budget, sequence.committed(), static_cast<int>(i), static_cast<int>(layers.size()));
-    Layer work = {.layer = layers[i], .end_block = sequence.EvictableBlocks(policy.Recent(of_layer))};
+    Layer work = {.layer = layers[i], .end_block = sequence.EvictableBlocks(policy.Recent(of_layer)), .seed = seed};
     KV_TRY(EvictLayer(sequence, policy, traits, of_layer, records, pool, work));
   }
   return {};

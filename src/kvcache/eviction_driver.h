@@ -54,6 +54,11 @@ class EvictionRecords {
 /// window sees has to stay in every layer. 0 where no layer has a window, or the policy does not renumber.
 [[nodiscard]] int LeastBudget(const EvictionPolicy& policy, const KvShape& shape);
 
+/// How many tokens a policy that renumbers drops of `length`: whole pages behind the sinks, of which the last `recent`
+/// tokens are none.
+[[nodiscard]] int64_t TokensToDrop(const EvictionPolicy& policy, const KvShape& shape, int64_t length, int budget,
+                                   int recent);
+
 /// Makes each head of every layer without a window hold `budget` tokens, as the policy divides them, or as many as it
 /// holds if that is less. The first tokens and the recent ones stay in any case: up to policy.sinks() and
 /// policy.Recent(budget) + 63 tokens, even where the budget is less. Scores the heads of a layer over the threads of
@@ -64,8 +69,8 @@ class EvictionRecords {
 /// It copies shared pages that move, all or nothing, and observers hear nothing of the sequence any more.
 ///
 /// Layers are done one by one. kResourceExhausted where there is no room for the copies of what a layer keeps: then the
-/// layers before it are done, and a later call goes on.
+/// layers before it are done, and a later call goes on. `seed`: of policies that draw lots.
 [[nodiscard]] Status EvictToBudget(KvSequence& sequence, const EvictionPolicy& policy, const AttentionTraits& traits,
-                                   int budget, EvictionRecords* records, base::ThreadPool& pool);
+                                   int budget, EvictionRecords* records, base::ThreadPool& pool, uint64_t seed = 1);
 
 }  // namespace kvasir::kvcache

@@ -37,6 +37,7 @@ struct HeadEvidence {
   float softcap = 0;   ///< 0 = off.
   int32_t length = 0;  ///< The position of the next token.
   int candidates = 0;  ///< The first so many of the n are to be scored; the others stay in any case.
+  uint64_t seed = 1;   ///< Of policies that draw lots.
 
   std::span<const int32_t> positions;  ///< [n] ascending.
   std::span<const float> keys;         ///< [n, D] rotated, as attention sees them.
@@ -60,6 +61,9 @@ class EvictionPolicy {
   /// One line for a user.
   [[nodiscard]] virtual std::string_view about() const = 0;
   [[nodiscard]] virtual EvictionNeeds needs() const { return {}; }
+
+  /// Whether scores are lots, which HeadEvidence::seed decides.
+  [[nodiscard]] virtual bool draws() const { return false; }
 
   /// Tokens at the start that are always kept.
   [[nodiscard]] virtual int sinks() const { return 4; }

@@ -153,6 +153,12 @@ TEST(EvictionPolicyTest, RandomIsEvenAndTheSameEveryTime) {
   std::vector<float> later(kCandidates - 10);
   RandomEviction().Score(fewer.evidence, later);
   EXPECT_EQ(later, std::vector<float>(scores.begin() + 10, scores.end()));
+  TestHead other(0);
+  other.evidence.seed = 2;
+  EXPECT_NE(Scores(RandomEviction(), other), scores);
+  for (const EvictionPolicy* policy : EvictionPolicies()) {
+    EXPECT_EQ(policy->draws(), Scores(*policy, other) != Scores(*policy, head)) << policy->name();
+  }
 }
 
 TEST(EvictionPolicyTest, H2oTakesTheMass) {
@@ -257,6 +263,24 @@ TEST(EvictionPolicyTest, KeyDiffPrefersKeysThatStandApart) {
   ExpectClose(Scores(KeyDiffEviction(), head), expected, 1e-4);
 }
 
+// They would take most of the attention, and stay in any case.
+TEST(EvictionPolicyTest, ExpectedAttentionLeavesTheFirstTokensOut) {
+  TestHead head(0);
+  for (int i = 0; i < kTokens; ++i) head.positions[static_cast<size_t>(i)] = i;
+  for (int i = 0; i < 4 * kHeadDim; ++i) head.keys[static_cast<size_t>(i)] *= 5;
+  const std::vector<float> with = Scores(ExpectedEviction(), head);
+  EXPECT_EQ(with[3], 0);
+  HeadEvidence rest = head.evidence;
+  rest.candidates -= 4;
+  rest.positions = rest.positions.subspan(4);
+  rest.keys = rest.keys.subspan(4 * kHeadDim);
+  rest.values = rest.values.subspan(4 * kHeadDim);
+  std::vector<float> without(static_cast<size_t>(rest.candidates));
+  ExpectedEviction().Score(rest, without);
+  ExpectClose({with.begin() + 4, with.end()}, Numbers(without.begin(), without.end()));
+  EXPECT_GT(*std::ranges::max_element(without), 0);
+}
+
 // The definition: every one of the next 512 positions has a rotation of its own, and the mean of these matrices acts.
 TEST(EvictionPolicyTest, ExpectedAttentionIsThatOfNormalQueries) {
   const TestHead head(0);
@@ -319,10 +343,9 @@ TEST(EvictionPolicyTest, ExpectedAttentionIsThatOfNormalQueries) {
 
 TEST(EvictionPolicyTest, NamesAreFoundAndListed) {
   for (const EvictionPolicy* policy : EvictionPolicies()) {
-    EXPECT_EQ(FindEvictionPolicy(policy->name()).value(), policy);
+    EXPECT_EQ(FindEvictionPolicy(policy->name()).value(), policy);  // so no two have one name
     EXPECT_FALSE(policy->about().empty());
   }
-  EXPECT_EQ(EvictionPolicies().size(), 11u);
   EXPECT_THAT(FindEvictionPolicy("lru").error().message,
               HasSubstr("no eviction policy is called 'lru': there are streaming, recent, random, h2o"));
 }

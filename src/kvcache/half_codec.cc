@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 namespace kvasir::kvcache {
 namespace {
@@ -116,6 +117,10 @@ constexpr std::array kCodecs = {
 };
 
 }  // namespace
+
+int64_t OutlierCount(double outliers, int head_dim) {
+  return std::lround(outliers * head_dim * kernels::kPageTokens);
+}
 
 std::span<const HalfCodec> HalfCodecs() {
   return kCodecs;

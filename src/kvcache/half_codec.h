@@ -1,6 +1,7 @@
 // The named ways to store one half of a compact page, its keys or its values: one line each in half_codec.cc.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,6 +26,9 @@ struct HalfCodec {
   bool qnorm = false;     ///< A page's mean and spread are kept (HalfChoices).
   bool fitted = false;    ///< Levels come from a calibration, where there is one; evenly spaced without.
 };
+
+/// How many elements of a page's half the share `outliers` of them is.
+[[nodiscard]] int64_t OutlierCount(double outliers, int head_dim);
 
 /// All of them.
 [[nodiscard]] std::span<const HalfCodec> HalfCodecs();

@@ -69,10 +69,14 @@ size_t BytesPerToken(const KvShape& shape, const KvLayout& layout) {
 }
 
 double BitsPerElement(const KvShape& shape, const KvLayout& layout) {
-  size_t bytes = 0;
-  for (int layer = 0; layer < shape.layers; ++layer) bytes += CompactPageBytes(shape, layout, layer);
-  const double elements = 2.0 * shape.layers * shape.head_dim * kernels::kPageTokens;
-  return 8 * static_cast<double>(bytes) / elements;
+  double bits = 0;
+  for (int layer = 0; layer < shape.layers; ++layer) bits += LayerBitsPerElement(shape, layout, layer);
+  return bits / shape.layers;
+}
+
+double LayerBitsPerElement(const KvShape& shape, const KvLayout& layout, int layer) {
+  const double elements = 2.0 * shape.head_dim * kernels::kPageTokens;
+  return 8 * static_cast<double>(CompactPageBytes(shape, layout, layer)) / elements;
 }
 
 size_t BytesAt(const KvShape& shape, const KvLayout& layout, int64_t context) {
@@ -101,6 +105,15 @@ size_t PeakBytes(const KvShape& shape, const KvLayout& layout, int64_t context, 
 }
 
 size_t BytesToGrow(const KvShape& shape, const KvLayout& layout, int64_t held_blocks, int64_t context, int64_t step) {
+  size_t bytes = 0;
+  for (int layer = 0; layer < shape.layers; ++layer) {
+    bytes += LayerBytesToGrow(shape, layout, layer, held_blocks, context, step);
+  }
+  return bytes;
+}
+
+size_t LayerBytesToGrow(const KvShape& shape, const KvLayout& layout, int layer, int64_t held_blocks, int64_t context,
+                        int64_t step) {
   const int64_t added = std::max<int64_t>(BlocksFor(context) - held_blocks, 0);
   // At most so many blocks are open at a time: the sinks, the recent ones, those that wait for the next multiple of
   // kCompactStep, a step's own, one more where these do not fill pages, and one that is just being encoded.
@@ -110,15 +123,13 @@ size_t BytesToGrow(const KvShape& shape, const KvLayout& layout, int64_t held_bl
     open = std::min(
         added, rule.FirstBlock() + BlocksFor(rule.recent + kCompactStep + std::min<int64_t>(step, kCompactStep)) + 2);
   }
-  size_t bytes = 0;
-  for (int layer = 0; layer < shape.layers; ++layer) {
-    const int64_t window = shape.window(layer);
-    // window - 1 earlier positions and the step's own, wherever they lie relative to the pages.
-    const int64_t local = BlocksFor(window - 1 + std::max<int64_t>(step, 1) - 1) + 1;
-    const int64_t blocks = window == 0 ? added : std::min(added, local);
-    bytes += static_cast<size_t>(std::min(blocks, open)) * OpenPageBytes(shape, layout) +
-             static_cast<size_t>(std::max<int64_t>(blocks - open, 0)) * CompactPageBytes(shape, layout, layer);
-  }
+  const int64_t window = shape.window(layer);
+  // window - 1 earlier positions and the step's own, wherever they lie relative to the pages.
+  const int64_t local = BlocksFor(window - 1 + std::max<int64_t>(step, 1) - 1) + 1;
+  const int64_t blocks = window == 0 ? added : std::min(added, local);
+  const size_t bytes =
+      static_cast<size_t>(std::min(blocks, open)) * OpenPageBytes(shape, layout) +
+      static_cast<size_t>(std::max<int64_t>(blocks - open, 0)) * CompactPageBytes(shape, layout, layer);
   return bytes * static_cast<size_t>(shape.kv_heads);
 }
 

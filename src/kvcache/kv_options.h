@@ -76,6 +76,8 @@ constexpr int64_t FirstVisible(int64_t position, int window) {
 /// Bits that an element of a key or value takes, with scales, offsets, outliers and padding: the mean over layers. With
 /// compact pages, of one of those.
 [[nodiscard]] double BitsPerElement(const KvShape& shape, const KvLayout& layout);
+/// The same of one layer.
+[[nodiscard]] double LayerBitsPerElement(const KvShape& shape, const KvLayout& layout, int layer);
 
 /// Exactly the bytes that a sequence of `context` tokens holds between steps, after ReleaseOutsideWindow: a layer with
 /// a window keeps only the pages that a query at position `context` can still see, and the pages that the layout's rule
@@ -93,5 +95,8 @@ constexpr int64_t FirstVisible(int64_t position, int window) {
 /// window, all of them are needed.
 [[nodiscard]] size_t BytesToGrow(const KvShape& shape, const KvLayout& layout, int64_t held_blocks, int64_t context,
                                  int64_t step);
+/// The part of one layer in BytesToGrow.
+[[nodiscard]] size_t LayerBytesToGrow(const KvShape& shape, const KvLayout& layout, int layer, int64_t held_blocks,
+                                      int64_t context, int64_t step);
 
 }  // namespace kvasir::kvcache

@@ -53,6 +53,17 @@ TEST(KvOptionsTest, BytesOfRealModels) {
   EXPECT_EQ(BytesAt(SmolLm(), PageFormat::kF16, 8192), 8192 * 23040u);
 }
 
+// gemma3-270m behind 32,696 tokens, as docs/choosing-a-cache.md has it: every sixth of 18 layers sees everything, the
+// others 512 tokens, at 1024 bytes per token and layer.
+TEST(KvOptionsTest, BytesOfAModelWithWindows) {
+  KvShape gemma3 = {.layers = 18, .kv_heads = 1, .head_dim = 256, .windows = std::vector<int>(18, 512)};
+  for (size_t layer = 5; layer < 18; layer += 6) gemma3.windows[layer] = 0;
+  EXPECT_EQ(BytesAt(gemma3, PageFormat::kF16, 32696), 109'314'048u);
+  EXPECT_EQ(BytesAt(gemma3, PageFormat::kF16, 32696), 1024u * (3 * 32704 + 15 * 576));
+  gemma3.windows.clear();
+  EXPECT_EQ(BytesAt(gemma3, PageFormat::kF16, 32696), 1024u * 18 * 32704);
+}
+
 TEST(KvOptionsTest, LayersWithAWindowHoldWhatTheNextQuerySees) {
   const KvShape shape = {.layers = 2, .kv_heads = 1, .head_dim = 16, .windows = {0, 100}};
   const size_t page = kernels::PageBytes(PageFormat::kF16, 16);

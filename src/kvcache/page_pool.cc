@@ -69,7 +69,34 @@ PagePool::PagePool(size_t budget_bytes) : budget_bytes_(budget_bytes) {
 }
 
 PagePool::~PagePool() {
-  KV_CHECK(stats_.live_pages == 0);
+  KV_CHECK(stats_.live_pages == 0 && stats_.reserved_bytes == 0);
+}
+
+PagePool::Reservation::~Reservation() {
+  if (pool_ == nullptr) return;
+  const std::lock_guard lock(pool_->mutex_);
+  pool_->stats_.reserved_bytes -= bytes_;
+}
+
+Result<PagePool::Reservation> PagePool::Reserve(size_t bytes) {
+  while (true) {
+    const Status taken = TakeReservation(bytes);
+    if (taken) return Reservation(this, bytes);
+    if (ReclaimFromKeepers(bytes) == 0) return std::unexpected(taken.error());
+  }
+}
+
+Status PagePool::TakeReservation(size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  if (Missing(bytes) > 0) {
+    return Fail(
+        ErrorCode::kResourceExhausted,
+        fmt::format("{} bytes beside the cache's pages are needed, but of its budget of {} bytes {} are in use: "
+                    "raise the budget, shorten the context or end a sequence",
+                    bytes, budget_bytes_, stats_.live_bytes + stats_.reserved_bytes));
+  }
+  stats_.reserved_bytes += bytes;
+  return {};
 }
 
 Result<Page> PagePool::Allocate(size_t page_bytes) {
@@ -94,7 +121,8 @@ Result<std::vector<Page>> PagePool::TakePages(size_t class_bytes, size_t count) 
     return Fail(ErrorCode::kResourceExhausted,
                 fmt::format("the cache needs {} more page{} of {} bytes, but of its budget of {} bytes {} are in use: "
                             "raise the budget, shorten the context or end a sequence",
-                            count, count == 1 ? "" : "s", class_bytes, budget_bytes_, stats_.live_bytes));
+                            count, count == 1 ? "" : "s", class_bytes, budget_bytes_,
+                            stats_.live_bytes + stats_.reserved_bytes));
   }
   std::unique_ptr<SizeClass>& size_class = classes_[class_bytes];
   if (size_class == nullptr) size_class = std::make_unique<SizeClass>();
@@ -107,7 +135,7 @@ Result<std::vector<Page>> PagePool::TakePages(size_t class_bytes, size_t count) 
 
 // What `bytes` more would need beyond the budget.
 size_t PagePool::Missing(size_t bytes) const {
-  const size_t available = budget_bytes_ - stats_.live_bytes;
+  const size_t available = budget_bytes_ - stats_.live_bytes - stats_.reserved_bytes;
   return bytes > available ? bytes - available : 0;
 }
 

@@ -74,6 +74,7 @@ struct PoolStats {
   size_t budget_bytes = 0;
   size_t live_bytes = 0;  ///< Of all pages somebody refers to; never above the budget. A shared page counts once.
   size_t live_pages = 0;
+  size_t reserved_bytes = 0;  ///< Set aside for what is no page; with live_bytes never above the budget.
   size_t mapped_bytes = 0;  ///< Address space held from the system: live pages, free pages of slabs in use, slab tails.
   size_t peak_live_bytes = 0;
 };
@@ -111,6 +112,30 @@ class PagePool {
   /// `count` such pages, or none.
   Result<std::vector<Page>> AllocateMany(size_t page_bytes, size_t count);
 
+  /// Bytes of the budget that belong to something else than pages: until the object goes, no page can have them.
+  class Reservation {
+   public:
+    Reservation() = default;
+    Reservation(Reservation&& other) noexcept
+        : pool_(std::exchange(other.pool_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+    Reservation& operator=(Reservation other) noexcept {
+      std::swap(pool_, other.pool_);
+      std::swap(bytes_, other.bytes_);
+      return *this;
+    }
+    ~Reservation();
+
+   private:
+    friend class PagePool;
+    Reservation(PagePool* pool, size_t bytes) : pool_(pool), bytes_(bytes) {}
+
+    PagePool* pool_ = nullptr;
+    size_t bytes_ = 0;
+  };
+  /// Sets `bytes` aside, for which those who keep pages for reuse may have to give some up. kResourceExhausted, with
+  /// the numbers, when the budget does not allow it.
+  Result<Reservation> Reserve(size_t bytes);
+
   /// From now on `keeper` is asked when memory is short, until it is removed.
   void AddKeeper(PageKeeper& keeper);
   /// Once this returns, no call of `keeper` is under way.
@@ -125,6 +150,7 @@ class PagePool {
 
   explicit PagePool(size_t budget_bytes);
   size_t Missing(size_t bytes) const;
+  Status TakeReservation(size_t bytes);
   size_t ReclaimFromKeepers(size_t bytes);
   Result<std::vector<Page>> TakePages(size_t class_bytes, size_t count);
   Status MapSlab(SizeClass& size_class, size_t class_bytes);

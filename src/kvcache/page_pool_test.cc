@@ -183,5 +183,44 @@ TEST(PagePoolTest, ThreadsAllocateShareAndFreeConcurrently) {
   EXPECT_LE(pool->stats().peak_live_bytes, kBudgetPages * kPage);
 }
 
+TEST(PagePoolTest, WhatIsReservedNoPageCanHave) {
+  const auto pool = PagePool::Create(10 * 4096).value();
+  {
+    auto reserved = pool->Reserve(4 * 4096 + 1);
+    ASSERT_TRUE(reserved.has_value());
+    EXPECT_EQ(pool->stats().reserved_bytes, 4u * 4096 + 1);
+    EXPECT_EQ(pool->stats().live_bytes, 0u);
+    const auto pages = pool->AllocateMany(4096, 5);
+    ASSERT_TRUE(pages.has_value());
+    EXPECT_EQ(pool->Allocate(4096).error().code, ErrorCode::kResourceExhausted);
+    EXPECT_EQ(pool->Reserve(4096).error().code, ErrorCode::kResourceExhausted);
+    EXPECT_TRUE(pool->Reserve(4095).has_value());  // and is given back at once
+    PagePool::Reservation other = *std::move(reserved);
+    EXPECT_EQ(pool->stats().reserved_bytes, 4u * 4096 + 1);
+    other = {};
+    EXPECT_EQ(pool->stats().reserved_bytes, 0u);
+    EXPECT_TRUE(pool->Allocate(4096).has_value());
+  }
+  EXPECT_TRUE(pool->AllocateMany(4096, 10).has_value());
+}
+
+TEST(PagePoolTest, WhoKeepsPagesGivesThemUpForAReservation) {
+  struct Keeper final : PageKeeper {
+    size_t Reclaim(size_t bytes) override {
+      size_t freed = 0;
+      for (; freed < bytes && !pages.empty(); pages.pop_back()) freed += pages.back().bytes();
+      return freed;
+    }
+    std::vector<Page> pages;
+  } keeper;
+  const auto pool = PagePool::Create(10 * 4096).value();
+  pool->AddKeeper(keeper);
+  keeper.pages = pool->AllocateMany(4096, 8).value();
+  EXPECT_TRUE(pool->Reserve(5 * 4096).has_value());
+  EXPECT_EQ(keeper.pages.size(), 5u);
+  pool->RemoveKeeper(keeper);
+  keeper.pages.clear();
+}
+
 }  // namespace
 }  // namespace kvasir::kvcache

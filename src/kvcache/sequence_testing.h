@@ -97,11 +97,13 @@ inline float ReadBackError(kernels::PageFormat format) {
 
 /// Expects every held token to be the known one at its place, and every position that a query at the end sees to be
 /// held. `complete` is false after a context shift, when a layer with a window may lack earlier positions.
-inline void ExpectContents(const KvSequence& sequence, std::span<const KnownToken> tokens, bool complete = true) {
+/// `codec_error`: how far a codec of compact pages may move what is read back, beside ReadBackError.
+inline void ExpectContents(const KvSequence& sequence, std::span<const KnownToken> tokens, bool complete = true,
+                           float codec_error = 0) {
   ASSERT_EQ(static_cast<size_t>(sequence.length()), tokens.size());
   for (size_t i = 0; i < tokens.size(); ++i) ASSERT_EQ(sequence.tokens()[i], tokens[i].id);
   const KvView view = sequence.View();
-  const float error = ReadBackError(view.format);
+  const float error = ReadBackError(view.format) + codec_error;
   const auto load = kernels::TableOf(kernels::Isa::kRef).load_kv[static_cast<size_t>(view.format)];
   std::vector<float> key(static_cast<size_t>(view.head_dim)), value(key.size());
   for (int layer = 0; layer < view.num_layers; ++layer) {

@@ -23,18 +23,22 @@ class Answer : public Exchange {
   void Cancel() override { work_->Cancel(); }
   [[nodiscard]] LogFields Summary() const override {
     const Usage usage = work_->TokenUsage();
-    return {{"prompt_tokens", fmt::to_string(usage.prompt_tokens)},
-            {"cached_tokens", fmt::to_string(usage.cached_tokens)},
-            {"generated_tokens", fmt::to_string(usage.completion_tokens)},
-            {"finished", work_->AllFinished() ? "yes" : "no"}};
+    LogFields fields = {{"prompt_tokens", fmt::to_string(usage.prompt_tokens)},
+                        {"cached_tokens", fmt::to_string(usage.cached_tokens)},
+                        {"generated_tokens", fmt::to_string(usage.completion_tokens)},
+                        {"finished", work_->AllFinished() ? "yes" : "no"}};
+    fields.insert(fields.end(), error_log_.begin(), error_log_.end());
+    return fields;
   }
 
  protected:
   Work& work() { return *work_; }
   AnswerFormat& format() { return *format_; }
   [[nodiscard]] const AnswerFormat& format() const { return *format_; }
+  void NoteError(const ApiError& error) { error_log_ = ErrorLog(error); }
 
  private:
+  LogFields error_log_;
   std::shared_ptr<Work> work_;
   std::unique_ptr<AnswerFormat> format_;
 };
@@ -56,7 +60,10 @@ class WholeAnswer final : public Answer {
  private:
   HttpResponse Response() {
     for (size_t i = 0; i < work().size(); ++i) {
-      if (const auto error = ErrorOf(work().End(i))) return format().Failure(*error);
+      if (const auto error = ErrorOf(work().End(i))) {
+        NoteError(*error);
+        return format().Failure(*error);
+      }
     }
     return JsonResponse(format().Whole(work()));
   }
@@ -88,6 +95,7 @@ class StreamedAnswer final : public Answer {
       ended_[i] = true;
       const Result<Completion>& end = work().End(i);
       if (const auto error = ErrorOf(end)) {
+        NoteError(*error);
         format().Break(body, *error);
         return true;
       }

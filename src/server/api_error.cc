@@ -42,6 +42,12 @@ std::unexpected<ApiError> Refuse(int status, std::string message, std::string co
   return std::unexpected(std::move(error));
 }
 
+ApiError QueueFull(std::string message, int retry_after_seconds) {
+  ApiError full = Refuse(429, std::move(message), "queue_full").error();
+  full.retry_after_seconds = retry_after_seconds;
+  return full;
+}
+
 ApiError FromEngine(const Error& error) {
   switch (error.code) {
     case ErrorCode::kInvalidArgument:

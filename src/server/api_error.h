@@ -31,6 +31,9 @@ using ApiStatus = ApiResult<void>;
 /// Any other error.
 [[nodiscard]] std::unexpected<ApiError> Refuse(int status, std::string message, std::string code = "");
 
+/// 429 for a queue that has no place for this request.
+[[nodiscard]] ApiError QueueFull(std::string message, int retry_after_seconds);
+
 /// What an error of the engine means to a client: what a request asked for is 400, an exhausted budget 429, a fault of
 /// ours 500.
 [[nodiscard]] ApiError FromEngine(const Error& error);

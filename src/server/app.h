@@ -36,6 +36,7 @@ struct Model {
   ToolDialect tools;                            ///< Of its template.
   std::string id;                               ///< What requests call it.
   int64_t created = 0;                          ///< Seconds since 1970.
+  size_t request_kv_bytes = 0;                  ///< Of the cache, for one request of full length.
   std::string fingerprint;                      ///< Changes with whatever may change an answer: build, file, precision.
 };
 

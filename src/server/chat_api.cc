@@ -45,8 +45,10 @@ Handled HandleChat(const Call& call) {
   GenerationOptions options = ReadGeneration(fields, call);
   ReadChatLimits(fields, options);
   ReadUnsupported(fields);
-  options.tools = ReadChatTools(fields, *call.model);
+  options.tools = ReadChatTools(fields);
+  ReadHints(fields, options);
   Json conversation = ReadConversation(fields);
+  ReadReasoningEffort(fields, "reasoning_effort", *call.model, conversation);
   KV_TRY(fields.Finish());
   KV_ASSIGN(auto work, SubmitConversation(call, options, std::move(conversation)));
   const bool stream = options.stream;

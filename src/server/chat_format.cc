@@ -42,7 +42,7 @@ class ChatFormat final : public ChoicesFormat {
   ChatFormat(const Model& model, GenerationOptions options)
       : ChoicesFormat(model, std::move(options), "chatcmpl-", "chat.completion", "chat.completion.chunk") {
     for (int i = 0; i < this->options().choices; ++i) {
-      choices_.push_back({AnswerReader(this->options().tools, model.tools), {}});
+      choices_.push_back({AnswerReader(this->options().tools, model.tools, this->options().thinking), {}});
     }
   }
 
@@ -74,6 +74,7 @@ class ChatFormat final : public ChoicesFormat {
     for (const CallEvent& event : events) call -= event.kind == CallEvent::Kind::kBegin ? 1 : 0;
     for (const CallEvent& event : events) {
       switch (event.kind) {
+        case CallEvent::Kind::kThought: Delta(out, index, {{"reasoning_content", event.text}}, nullptr); break;
         case CallEvent::Kind::kContent: Delta(out, index, {{"content", event.text}}, nullptr); break;
         case CallEvent::Kind::kBegin:
           CallDelta(out, index,
@@ -91,8 +92,9 @@ class ChatFormat final : public ChoicesFormat {
   }
 
   [[nodiscard]] Json WholeChoice(size_t index, const Generation& generation) const override {
-    AnswerParts parts = ReadAnswer(generation.text, options().tools, model().tools);
+    AnswerParts parts = ReadAnswer(generation.text, options().tools, model().tools, options().thinking);
     Json message = {{"role", "assistant"}, {"content", std::move(parts.text)}, {"refusal", nullptr}};
+    if (!parts.thoughts.empty()) message["reasoning_content"] = std::move(parts.thoughts);
     if (!parts.calls.empty()) {
       if (message["content"] == "") message["content"] = nullptr;
       message["tool_calls"] = Json::array();

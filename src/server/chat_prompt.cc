@@ -70,7 +70,9 @@ Json ReadContent(Fields& message, const char* member, const std::string& path) {
     if (part.ok() && type != "text" && type != "input_text" && type != "output_text") {
       part.Problem("type", fmt::format("is {}, but this model reads parts of type \"text\" only", Shown(type)));
     }
-    text += part.Text("text").value_or("");
+    const auto part_text = part.Text("text");
+    if (!part_text) part.Problem("text", "is missing");
+    text += part_text.value_or("");
     if (type == "output_text") {  // what an earlier answer had beside its text
       (void)part.Array("annotations");
       (void)part.Array("logprobs");
@@ -144,6 +146,23 @@ Json ReadConversation(Fields& fields) {
     conversation["chat_template_kwargs"] = *variables;
   }
   return conversation;
+}
+
+void ReadReasoningEffort(Fields& fields, const char* member, const Model& model, Json& conversation) {
+  constexpr auto kEfforts = std::to_array<std::string_view>({"none", "minimal", "low", "medium", "high", "xhigh"});
+  constexpr const char* kVariable = "reasoning_effort";
+  const auto effort = fields.Text(member);
+  if (!effort) return;
+  if (std::find(kEfforts.begin(), kEfforts.end(), *effort) == kEfforts.end()) {
+    fields.Problem(member,
+                   fmt::format("is {}, but it must be none, minimal, low, medium, high or xhigh", Shown(*effort)));
+  } else if (model.chat_template != nullptr && !model.chat_template->source().contains(kVariable)) {
+    fields.Problem(member, "is not known to this model's template, which would ignore it; leave it out");
+  } else if (conversation.contains("chat_template_kwargs") &&
+             conversation["chat_template_kwargs"].contains(kVariable)) {
+    fields.Problem(member, "says the same as chat_template_kwargs.reasoning_effort; give one of them");
+  }
+  conversation[kVariable] = *effort;
 }
 
 ApiResult<std::string> RenderConversation(const Model& model, Json conversation, const ToolOptions& tools) {

@@ -18,6 +18,10 @@ namespace kvasir::server {
 /// arguments of earlier tool calls become objects, which is what templates expect. Problems are noted in `fields`.
 [[nodiscard]] Json ReadConversation(Fields& fields);
 
+/// Reads from `member` how much the model is to think and gives it to the template as its variable reasoning_effort.
+/// A problem where the template does not read that: it would be ignored.
+void ReadReasoningEffort(Fields& fields, const char* member, const Model& model, Json& conversation);
+
 /// One message, as templates take it; `path` is its place in the request. Where it is an item of a response's input, it
 /// may have what such items have besides.
 [[nodiscard]] Json ReadMessage(const Json& value, const std::string& path, Fields& request);

@@ -238,6 +238,7 @@ asio::awaitable<Connection::Step> Connection::SendWhole(HttpRequest& request, co
   FixedExchange exchange(response);
   HttpRecord record;
   co_await Deliver(exchange, request, record);
+  record.summary = exchange.Summary();
   record.seconds = base::SecondsSince(start);
   context_.service.Finished(request, record);
   if (keep_ && !record.client_left) co_return Step::kNext;

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/seconds_since.h"
+#include "kvasir/scheduler.h"
 
 namespace kvasir::server {
 namespace {
@@ -33,8 +34,8 @@ std::string WriteVector(std::span<const float> vector, VectorEncoding encoding) 
   return "\"" + Base64(bytes) + "\"";
 }
 
-EmbeddingJob::EmbeddingJob(std::vector<std::vector<int32_t>> texts, VectorEncoding encoding)
-    : texts_(std::move(texts)), encoding_(encoding), vectors_(texts_.size()) {
+EmbeddingJob::EmbeddingJob(std::vector<std::vector<int32_t>> texts, VectorEncoding encoding, std::string tenant)
+    : texts_(std::move(texts)), encoding_(encoding), tenant_(std::move(tenant)), vectors_(texts_.size()) {
   for (const std::vector<int32_t>& text : texts_) tokens_ += static_cast<int64_t>(text.size());
 }
 
@@ -72,16 +73,18 @@ ApiStatus EmbeddingQueue::Submit(const std::shared_ptr<EmbeddingJob>& job) {
   KV_CHECK(job->texts() > 0);
   const std::lock_guard lock(mutex_);
   if (stopping_) return Refuse(503, "the server is stopping", "cancelled");
-  if (stats_.waiting >= max_waiting_) {
+  int& own = waiting_of_[job->tenant_];
+  if (!QueueHasPlace(job->tenant_, own, stats_.waiting, max_waiting_)) {
     ++stats_.refused;
-    ApiError full =
-        Refuse(429,
-               fmt::format("{} requests for embeddings are waiting, which is the limit; try again later", max_waiting_),
-               "queue_full")
-            .error();
-    full.retry_after_seconds = 1;
-    return std::unexpected(std::move(full));
+    const std::string whose = job->tenant_.empty() ? "" : fmt::format(", {} of them with this API key", own);
+    return std::unexpected(QueueFull(
+        fmt::format(
+            "{} requests for embeddings wait{}, and the queue holds {}, each key's share of which is bounded; try "
+            "again later",
+            stats_.waiting, whose, max_waiting_),
+        pace_.SecondsFor(stats_.waiting)));
   }
+  ++own;
   ++stats_.waiting;
   ++stats_.accepted;
   jobs_.push_back(job);
@@ -183,6 +186,9 @@ void EmbeddingQueue::Finish(EmbeddingJob& job, std::optional<Error> error) {
   {
     const std::lock_guard lock(mutex_);
     --stats_.waiting;
+    const auto own = waiting_of_.find(job.tenant_);
+    if (--own->second == 0) waiting_of_.erase(own);
+    if (!error) pace_.Finished(base::SecondsSince(job.start_));
     if (error) ++(error->code == ErrorCode::kCancelled ? stats_.cancelled : stats_.failed);
   }
   job.Finish(std::move(error));

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -15,6 +17,7 @@
 
 #include "kvasir/embedding.h"
 #include "server/api_error.h"
+#include "server/finish_pace.h"
 
 namespace kvasir::server {
 
@@ -27,7 +30,8 @@ enum class VectorEncoding { kFloats, kBase64 };
 /// The texts of one request, as tokens, and what became of them. Thread-safe.
 class EmbeddingJob {
  public:
-  EmbeddingJob(std::vector<std::vector<int32_t>> texts, VectorEncoding encoding);
+  /// `tenant`: who asks; empty where there are no keys.
+  EmbeddingJob(std::vector<std::vector<int32_t>> texts, VectorEncoding encoding, std::string tenant = "");
 
   /// `wake` is called once when the job is finished, on the queue's thread, or at once.
   void OnFinished(std::function<void()> wake);
@@ -48,6 +52,8 @@ class EmbeddingJob {
 
   const std::vector<std::vector<int32_t>> texts_;
   const VectorEncoding encoding_;
+  const std::string tenant_;
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   int64_t tokens_ = 0;
   std::atomic<bool> cancelled_ = false;
   size_t taken_ = 0;  // texts that are computed, or being computed; the queue's thread alone
@@ -77,13 +83,14 @@ struct EmbeddingStats {
 /// each, so that one with two thousand texts does not hold up one with a single text.
 class EmbeddingQueue {
  public:
-  /// At most `max_waiting` requests at a time. `embedder` must outlive the queue.
+  /// At most `max_waiting` requests at a time, of one tenant as many as QueueHasPlace says. `embedder` must outlive the
+  /// queue.
   EmbeddingQueue(Embedder& embedder, int max_waiting);
   ~EmbeddingQueue() { Stop(); }
   EmbeddingQueue(const EmbeddingQueue&) = delete;
   EmbeddingQueue& operator=(const EmbeddingQueue&) = delete;
 
-  /// 429 when the queue is full, 503 when it was stopped. The texts have passed Embedder::Check.
+  /// 429 when the queue has no place for this tenant, 503 when it was stopped. The texts have passed Embedder::Check.
   [[nodiscard]] ApiStatus Submit(const std::shared_ptr<EmbeddingJob>& job);
   /// Fails what waits, and returns when the batch under way is computed.
   void Stop();
@@ -109,6 +116,8 @@ class EmbeddingQueue {
   std::condition_variable changed_;
   std::deque<std::shared_ptr<EmbeddingJob>> jobs_;  // with texts that are not taken; the next to take from first
   EmbeddingStats stats_;
+  std::map<std::string, int> waiting_of_;  // unfinished requests of each tenant that has some
+  FinishPace pace_;
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -31,9 +31,11 @@ class EmbeddingAnswer final : public Exchange {
     return true;
   }
   [[nodiscard]] LogFields Summary() const override {
-    return {{"texts", fmt::to_string(job_->texts())},
-            {"prompt_tokens", fmt::to_string(job_->tokens())},
-            {"finished", job_->finished() ? "yes" : "no"}};
+    LogFields fields = {{"texts", fmt::to_string(job_->texts())},
+                        {"prompt_tokens", fmt::to_string(job_->tokens())},
+                        {"finished", job_->finished() ? "yes" : "no"}};
+    fields.insert(fields.end(), response_.log.begin(), response_.log.end());
+    return fields;
   }
 
  private:
@@ -129,7 +131,7 @@ Handled HandleEmbeddings(const Call& call) {
   (void)fields.Text("user");  // who asks, for the provider's own statistics
   std::vector<std::vector<int32_t>> inputs = ReadInputs(fields, *model.embedder);
   KV_TRY(fields.Finish());
-  const auto job = std::make_shared<EmbeddingJob>(std::move(inputs), encoding);
+  const auto job = std::make_shared<EmbeddingJob>(std::move(inputs), encoding, call.http.tenant);
   KV_TRY(model.queue->Submit(job));
   return std::make_shared<EmbeddingAnswer>(job, model.id);
 }

@@ -2,7 +2,28 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace kvasir::server {
+namespace {
+
+// "messages[2].content". The names of unknown members are their client's, but one of letters, digits and underscores is
+// no sentence, and who runs the server wants to know what clients send.
+bool IsMemberName(const std::string& param) {
+  constexpr size_t kLongest = 80;
+  return param.size() <= kLongest && std::all_of(param.begin(), param.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  std::string_view("_.[]").contains(c);
+         });
+}
+
+}  // namespace
+
+LogFields ErrorLog(const ApiError& error) {
+  LogFields fields = {{"error", error.code.value_or(error.type)}};
+  if (error.param && IsMemberName(*error.param)) fields.emplace_back("param", *error.param);
+  return fields;
+}
 
 HttpResponse JsonResponse(const Json& value, int status) {
   return {.head = {.status = status, .headers = {{"content-type", "application/json"}}},
@@ -11,6 +32,7 @@ HttpResponse JsonResponse(const Json& value, int status) {
 
 HttpResponse ErrorResponse(const ApiError& error, ErrorStyle style) {
   HttpResponse response = JsonResponse(ErrorJson(error, style), error.status);
+  response.log = ErrorLog(error);
   Headers& headers = response.head.headers;
   if (error.retry_after_seconds > 0) {
     headers.emplace_back("retry-after", fmt::to_string(error.retry_after_seconds));

@@ -53,6 +53,7 @@ class FixedExchange final : public Exchange {
     body += response_.body;
     return true;
   }
+  [[nodiscard]] LogFields Summary() const override { return response_.log; }
 
  private:
   HttpResponse response_;
@@ -60,6 +61,9 @@ class FixedExchange final : public Exchange {
 
 [[nodiscard]] HttpResponse JsonResponse(const Json& value, int status = 200);
 [[nodiscard]] HttpResponse ErrorResponse(const ApiError& error, ErrorStyle style = ErrorStyle::kOpenAi);
+/// An error in the log: its code, or its type where it has none, and the member of the request that it is about. Not
+/// the message, which repeats what the request says, nor a member whose name may be anything.
+[[nodiscard]] LogFields ErrorLog(const ApiError& error);
 [[nodiscard]] std::shared_ptr<Exchange> Fixed(HttpResponse response);
 
 }  // namespace kvasir::server

@@ -160,7 +160,8 @@ void Fields::Inputs(const char* name, size_t most,
 ApiStatus Fields::Finish() {
   if (problem_) return std::unexpected(*problem_);
   for (const auto& [name, value] : object_.items()) {
-    if (asked_.contains(name)) continue;
+    // Client libraries write all members of what an earlier answer was made of, those without a value as null.
+    if (value.is_null() || asked_.contains(name)) continue;
     constexpr size_t kShownName = 100;
     ApiError error = BadField(PathOf(name.substr(0, kShownName)),
                               "is not a member that this server knows; nothing is ignored silently, so leave it out")

@@ -52,7 +52,7 @@ class Fields {
   /// The path of a member: "stream_options.include_usage".
   [[nodiscard]] std::string PathOf(std::string_view name) const;
 
-  /// The first problem, or the first member that was never asked for.
+  /// The first problem, or the first member that was never asked for and is not null.
   [[nodiscard]] ApiStatus Finish();
   /// The same for an object inside another, which takes the problem over.
   void FinishInto(Fields& outer);

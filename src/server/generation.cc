@@ -14,8 +14,9 @@ namespace {
 constexpr int kMostChoices = 128;
 constexpr size_t kMostStopTokens = 1024;
 constexpr size_t kLongestSalt = 1024;
-constexpr int kMostPriority = 1'000'000;
 constexpr int64_t kLongestTimeoutMs = 24LL * 3600 * 1000;
+constexpr size_t kMostNotes = 16;
+constexpr size_t kLongestNote = 512;
 
 // Members that OpenAI knows and that can mean only one thing here.
 void ReadFixed(Fields& fields) {
@@ -27,6 +28,27 @@ void ReadFixed(Fields& fields) {
   if (tier && *tier != "auto" && *tier != "default" && *tier != "standard_only") {  // the last is Anthropic's word
     fields.Problem("service_tier", fmt::format("is {}, but it must be \"auto\" or \"default\"", Shown(*tier)));
   }
+}
+
+// Only what changes nothing: templates know no such variable.
+void ReadVerbosity(Fields& fields) {
+  if (const auto verbosity = fields.Text("verbosity"); verbosity && *verbosity != "medium") {
+    fields.Problem("verbosity", fmt::format("is {}, but it must be \"medium\": say in the prompt how long the answer "
+                                            "shall be",
+                                            Shown(*verbosity)));
+  }
+}
+
+// Priorities go before fairness and take the memory of others, so that keys have a greatest one.
+int ReadPriority(Fields& fields, const HttpRequest& request) {
+  const auto priority = fields.Integer("priority", -kMostPriority, kMostPriority).value_or(0);
+  if (priority > request.max_priority) {
+    fields.Problem("priority",
+                   fmt::format("is {}, but requests with this API key may have {} at most; the server's key "
+                               "file says how much",
+                               priority, request.max_priority));
+  }
+  return static_cast<int>(priority);
 }
 
 // A form says itself when the answer is complete.
@@ -68,7 +90,7 @@ GenerationOptions ReadGeneration(Fields& fields, const Call& call) {
   }
   options.cache_salt = fields.Text("cache_salt", kLongestSalt).value_or("");
   options.cache_explain = fields.Bool("cache_explain").value_or(false);
-  options.priority = static_cast<int>(fields.Integer("priority", -kMostPriority, kMostPriority).value_or(0));
+  options.priority = ReadPriority(fields, call.http);
   options.timeout = std::chrono::milliseconds(fields.Integer("timeout_ms", 1, kLongestTimeoutMs).value_or(0));
   options.grammar = ReadResponseFormat(fields, *call.model);
   CheckForm(fields, options);
@@ -76,10 +98,30 @@ GenerationOptions ReadGeneration(Fields& fields, const Call& call) {
   return options;
 }
 
+void ReadHints(Fields& fields, GenerationOptions& options) {
+  (void)fields.Text("prompt_cache_key");  // which of a provider's machines may hold the prompt; here the one has it
+  ReadVerbosity(fields);
+  const Json* metadata = fields.Object("metadata");
+  if (metadata == nullptr) return;
+  if (metadata->size() > kMostNotes) {
+    fields.Problem("metadata", fmt::format("has {} members, but it may have {} at most", metadata->size(), kMostNotes));
+  }
+  for (const auto& [name, value] : metadata->items()) {
+    const bool fits =
+        name.size() <= kLongestName && value.is_string() && value.get_ref<const std::string&>().size() <= kLongestNote;
+    if (fits) continue;
+    fields.Problem("metadata", fmt::format("must have names of {} bytes at most, and texts of {} bytes at most",
+                                           kLongestName, kLongestNote));
+    return;
+  }
+  options.metadata = *metadata;
+}
+
 void ReadTextFormat(Fields& fields, const Call& call, GenerationOptions& options) {
   const Json* text = fields.Object("text");
   if (text == nullptr) return;
   Fields inner(*text, "text");
+  ReadVerbosity(inner);
   if (const Json* format = inner.Object("format")) {
     std::optional<Grammar> grammar = ReadFormat(*format, "text.format", fields, *call.model);
     if (grammar && options.grammar) {

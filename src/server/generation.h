@@ -35,10 +35,14 @@ struct GenerationOptions {
   bool prompt_logprobs = false;
   std::optional<Grammar> grammar;         ///< What an answer must look like.
   Json text_format = {{"type", "text"}};  ///< The same in the words of /v1/responses, whose answers repeat it.
+  Json metadata = Json::object();         ///< A client's notes for itself, which a response repeats.
   std::string cache_salt;
   int priority = 0;
   std::chrono::milliseconds timeout{0};
   ToolOptions tools;
+  // What the rendered prompt says, for answers to a conversation:
+  bool thinking = false;              ///< It ends inside the model's thoughts.
+  std::vector<int32_t> shown_tokens;  ///< Control tokens whose text is needed to read an answer.
 };
 
 /// 404 where the request names a model that is not served.
@@ -48,6 +52,10 @@ struct GenerationOptions {
 
 /// Reads the members that all such requests share. Problems are noted in `fields`.
 [[nodiscard]] GenerationOptions ReadGeneration(Fields& fields, const Call& call);
+
+/// Reads what OpenAI's newer clients say and what has no influence on an answer here: prompt_cache_key, metadata, and
+/// verbosity, of which there is one.
+void ReadHints(Fields& fields, GenerationOptions& options);
 
 /// Reads `text.format`, in which /v1/responses says what response_format says elsewhere.
 void ReadTextFormat(Fields& fields, const Call& call, GenerationOptions& options);

@@ -6,7 +6,12 @@
 #include <utility>
 #include <vector>
 
+#include "server/log.h"
+
 namespace kvasir::server {
+
+/// Of any request. With keys, a key's holder may ask for as much as the key file says.
+inline constexpr int kMostPriority = 1'000'000;
 
 /// Names are lower case.
 using Headers = std::vector<std::pair<std::string, std::string>>;
@@ -17,11 +22,12 @@ struct HttpRequest {
   std::string query;   ///< What follows the '?'.
   Headers headers;
   std::string body;
-  std::string id;           ///< What logs and the answer's x-request-id call it.
-  std::string tenant;       ///< The name of the API key; empty where the server has none.
-  std::string peer;         ///< The client's address.
-  bool old_http = false;    ///< HTTP/1.0: no chunks, no further request.
-  bool body_ahead = false;  ///< A body follows the header.
+  std::string id;                    ///< What logs and the answer's x-request-id call it.
+  std::string tenant;                ///< The name of the API key; empty where the server has none.
+  int max_priority = kMostPriority;  ///< That it may ask for.
+  std::string peer;                  ///< The client's address.
+  bool old_http = false;             ///< HTTP/1.0: no chunks, no further request.
+  bool body_ahead = false;           ///< A body follows the header.
 
   /// The first header of that (lower case) name; empty if there is none.
   [[nodiscard]] std::string_view Header(std::string_view name) const {
@@ -41,6 +47,7 @@ struct HttpHead {
 struct HttpResponse {
   HttpHead head;
   std::string body;
+  LogFields log = {};  ///< What its line in the log says besides.
 };
 
 /// "Not Found" for 404.

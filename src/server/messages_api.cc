@@ -42,8 +42,8 @@ void ReadMessageOptions(Fields& fields, GenerationOptions& options) {
 }
 
 // Of both routes: what makes the prompt.
-Json ReadPromptOf(Fields& fields, const Model& model, ToolOptions& tools) {
-  tools = ReadMessageTools(fields, model);
+Json ReadPromptOf(Fields& fields, ToolOptions& tools) {
+  tools = ReadMessageTools(fields);
   (void)fields.Object("cache_control");  // what was computed is kept by itself
   if (const Json* thinking = fields.Object("thinking");
       thinking != nullptr && *thinking != Json({{"type", "disabled"}})) {
@@ -60,7 +60,7 @@ Handled HandleMessages(const Call& call) {
   KV_TRY(CheckModel(fields, *call.model));
   GenerationOptions options = ReadGeneration(fields, call);
   ReadMessageOptions(fields, options);
-  Json conversation = ReadPromptOf(fields, *call.model, options.tools);
+  Json conversation = ReadPromptOf(fields, options.tools);
   KV_TRY(fields.Finish());
   KV_ASSIGN(auto work, SubmitConversation(call, options, std::move(conversation)));
   const bool stream = options.stream;
@@ -72,7 +72,7 @@ Handled HandleCountTokens(const Call& call) {
   Fields fields(call.body);
   KV_TRY(CheckModel(fields, *call.model));
   ToolOptions tools;
-  Json conversation = ReadPromptOf(fields, *call.model, tools);
+  Json conversation = ReadPromptOf(fields, tools);
   KV_TRY(fields.Finish());
   KV_ASSIGN(const std::string text, RenderConversation(*call.model, std::move(conversation), tools));
   return Fixed(JsonResponse({{"input_tokens", EncodeRendered(call.model->engine->tokenizer(), text).size()}}));

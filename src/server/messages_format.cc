@@ -20,10 +20,18 @@ Json MessageUsage(const Usage& usage) {
           {"output_tokens", usage.completion_tokens}};
 }
 
+// Signatures let Anthropic check that thoughts come back unchanged; this server reads them as they come.
+Json ThinkingBlock(const std::string& thoughts) {
+  return {{"type", "thinking"}, {"thinking", thoughts}, {"signature", ""}};
+}
+
 class MessagesFormat final : public AnswerFormat {
  public:
   MessagesFormat(const Model& model, GenerationOptions options)
-      : model_(model), options_(std::move(options)), id_(NewId("msg_")), reader_(options_.tools, model.tools) {}
+      : model_(model),
+        options_(std::move(options)),
+        id_(NewId("msg_")),
+        reader_(options_.tools, model.tools, options_.thinking) {}
 
   void Begin(std::string& out, const Work& work) override {
     Usage usage = work.TokenUsage();
@@ -67,8 +75,9 @@ class MessagesFormat final : public AnswerFormat {
 
   [[nodiscard]] Json Whole(const Work& work) override {
     const Generation& generation = work.End(0)->generation;
-    const AnswerParts parts = ReadAnswer(generation.text, options_.tools, model_.tools);
+    const AnswerParts parts = ReadAnswer(generation.text, options_.tools, model_.tools, options_.thinking);
     Json content = Json::array();
+    if (!parts.thoughts.empty()) content.push_back(ThinkingBlock(parts.thoughts));
     if (!parts.text.empty()) content.push_back({{"type", "text"}, {"text", parts.text}});
     bool used = false;
     for (const ToolCall& call : parts.calls) {
@@ -113,23 +122,30 @@ class MessagesFormat final : public AnswerFormat {
 
   void Write(std::string& out, const CallEvent& event) {
     switch (event.kind) {
+      case CallEvent::Kind::kThought:
+        OpenAs(out, "thinking", ThinkingBlock(""));
+        Delta(out, {{"type", "thinking_delta"}, {"thinking", event.text}});
+        break;
       case CallEvent::Kind::kContent:
-        if (!open_) OpenBlock(out, {{"type", "text"}, {"text", ""}});
+        OpenAs(out, "text", {{"type", "text"}, {"text", ""}});
         Delta(out, {{"type", "text_delta"}, {"text", event.text}});
         break;
       case CallEvent::Kind::kBegin:
         CloseBlock(out);
-        OpenBlock(out,
-                  {{"type", "tool_use"}, {"id", NewId("toolu_")}, {"name", event.text}, {"input", Json::object()}});
+        OpenAs(out, "tool_use",
+               {{"type", "tool_use"}, {"id", NewId("toolu_")}, {"name", event.text}, {"input", Json::object()}});
         break;
       case CallEvent::Kind::kArguments: Delta(out, {{"type", "input_json_delta"}, {"partial_json", event.text}}); break;
       case CallEvent::Kind::kEnd: CloseBlock(out); break;
     }
   }
 
-  void OpenBlock(std::string& out, Json block) {
+  // Opens a block, unless one of this type is open already; one of another type is closed.
+  void OpenAs(std::string& out, std::string_view type, Json block) {
+    if (open_ == type) return;
+    CloseBlock(out);
     Event(out, "content_block_start", {{"index", blocks_}, {"content_block", std::move(block)}});
-    open_ = true;
+    open_ = type;
   }
 
   void Delta(std::string& out, Json delta) const {
@@ -137,7 +153,8 @@ class MessagesFormat final : public AnswerFormat {
   }
 
   void CloseBlock(std::string& out) {
-    if (!std::exchange(open_, false)) return;
+    if (open_.empty()) return;
+    open_ = {};
     Event(out, "content_block_stop", {{"index", blocks_}});
     ++blocks_;
   }
@@ -152,8 +169,8 @@ class MessagesFormat final : public AnswerFormat {
   GenerationOptions options_;
   std::string id_;
   AnswerReader reader_;
-  int blocks_ = 0;  // that are complete
-  bool open_ = false;
+  int blocks_ = 0;         // that are complete
+  std::string_view open_;  // the type of the block that is open; empty: none
   Json reason_;
   Json stop_sequence_;
 };

@@ -89,6 +89,7 @@ class MessageBuilder {
     text_ += text;
     has_text_ = true;
   }
+  void Think(const std::string& thoughts) { thoughts_ += thoughts; }
   void Use(Json call) { calls_.push_back(std::move(call)); }
   void Result(Json message) {
     Flush();
@@ -97,6 +98,7 @@ class MessageBuilder {
   void Flush() {
     if (has_text_ || !calls_.empty()) {
       Json message = {{"role", role_}, {"content", has_text_ ? Json(text_) : Json(nullptr)}};
+      if (!thoughts_.empty()) message["reasoning_content"] = std::exchange(thoughts_, "");
       if (!calls_.empty()) message["tool_calls"] = std::exchange(calls_, Json::array());
       messages_.push_back(std::move(message));
     }
@@ -109,6 +111,7 @@ class MessageBuilder {
   Json& messages_;
   std::string text_;
   bool has_text_ = false;
+  std::string thoughts_;
   Json calls_ = Json::array();
 };
 
@@ -116,12 +119,16 @@ void ReadBlock(Fields& block, const std::string& path, bool assistant, MessageBu
   const std::string type = ReadBlockType(block);
   if (type == "text") {
     message.Text(ReadTextBlock(block));
+  } else if (assistant && type == "thinking") {
+    message.Think(block.Text("thinking").value_or(""));
+    (void)block.Text("signature");
   } else if (assistant && type == "tool_use") {
     message.Use(ReadToolUse(block));
   } else if (!assistant && type == "tool_result") {
     message.Result(ReadToolResult(block, path));
   } else {
-    RefuseBlock(block, type, assistant ? "\"text\" and \"tool_use\" here" : "\"text\" and \"tool_result\" here");
+    RefuseBlock(block, type,
+                assistant ? "\"text\", \"thinking\" and \"tool_use\" here" : "\"text\" and \"tool_result\" here");
   }
 }
 

@@ -2,8 +2,10 @@
 #include "server/metrics.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 
 namespace kvasir::server {
 namespace {
@@ -14,8 +16,18 @@ constexpr auto kInterTokenBounds = std::to_array<double>(
     {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80});
 constexpr auto kRequestBounds = std::to_array<double>(
     {0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680});
+constexpr auto kChoiceBounds = std::to_array<double>({1, 2, 5, 10, 20});
 constexpr auto kTokenBounds = std::to_array<double>(
     {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10'000, 20'000, 50'000, 100'000, 200'000});
+
+// Of this process; 0 where the system does not say.
+size_t ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  size_t total = 0;
+  size_t resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
 
 std::string EscapedLabel(std::string_view value) {
   std::string out;
@@ -67,13 +79,16 @@ std::vector<Single> SchedulerMetrics(const SchedulerStats& s) {
       {"kvasir_prefix_hits_total", nullptr, "counter", "Lookups that found something.", number(s.prefix_hits)},
       {"kvasir_evicted_blocks_total", nullptr, "counter", "Cache blocks given up for memory.",
        number(s.evicted_blocks)},
-      {"kvasir_kv_budget_bytes", nullptr, "gauge", "Upper bound of all KV pages.", number(s.kv_budget_bytes)},
+      {"kvasir_kv_budget_bytes", nullptr, "gauge", "Upper bound of all KV pages and records.",
+       number(s.kv_budget_bytes)},
+      {"kvasir_kv_record_bytes", nullptr, "gauge", "Set aside for what eviction policies record.",
+       number(s.kv_record_bytes)},
       {"kvasir_kv_bytes", nullptr, "gauge", "Live KV pages.", number(s.kv_bytes)},
       {"kvasir_kv_shared_bytes", nullptr, "gauge", "Of those, used by two or more requests.",
        number(s.kv_shared_bytes)},
       {"kvasir_kv_cached_bytes", nullptr, "gauge", "Of those, held for reuse only.", number(s.kv_cached_bytes)},
-      {"kvasir_kv_usage_ratio", "vllm:kv_cache_usage_perc", "gauge", "Pages in use by requests, of the budget.",
-       (number(s.kv_bytes) - number(s.kv_cached_bytes)) / budget},
+      {"kvasir_kv_usage_ratio", "vllm:kv_cache_usage_perc", "gauge", "In use by requests, of the budget.",
+       (number(s.kv_bytes) - number(s.kv_cached_bytes) + number(s.kv_record_bytes)) / budget},
       {"kvasir_last_step_seconds", nullptr, "gauge", "Duration of the last step.", s.last_step_ms / 1e3},
   };
 }
@@ -107,6 +122,17 @@ void WriteShadow(std::string& out, const ShadowStats& shadow, std::string_view l
   WriteBuckets(out, kName, labels, ShadowStats::kBounds, counts, shadow.distance_sum);
 }
 
+void WriteSteps(std::string& out, const StepStats& stats, std::string_view labels, bool aliases) {
+  const std::vector<uint64_t> counts(stats.steps.begin(), stats.steps.end());
+  for (const char* name : {"kvasir_step_tokens", "vllm:iteration_tokens_total"}) {
+    const bool alias = name[0] == 'v';
+    if (alias && !aliases) continue;
+    Header(out, name, "histogram", "Tokens computed together in a step.");
+    WriteBuckets(out, name, fmt::format("{}{}", labels, alias ? ",engine=\"0\"" : ""), StepStats::kBounds, counts,
+                 static_cast<double>(stats.tokens));
+  }
+}
+
 }  // namespace
 
 Histogram::Histogram(std::span<const double> upper_bounds)
@@ -131,8 +157,22 @@ Metrics::Metrics()
       queue(kRequestBounds),
       prefill(kRequestBounds),
       decode(kRequestBounds),
+      inference(kRequestBounds),
       prompt_tokens(kTokenBounds),
-      generated_tokens(kTokenBounds) {}
+      generated_tokens(kTokenBounds),
+      longest_answer(kTokenBounds),
+      choices(kChoiceBounds),
+      max_tokens(kTokenBounds) {}
+
+void Metrics::CountPace(double seconds) {
+  const std::lock_guard lock(mutex_);
+  pace_.Finished(seconds);
+}
+
+int Metrics::SecondsUntilFinished(int requests) const {
+  const std::lock_guard lock(mutex_);
+  return pace_.SecondsFor(requests);
+}
 
 void Metrics::CountHttp(std::string_view route, int status) {
   const std::lock_guard lock(mutex_);
@@ -146,7 +186,7 @@ void Metrics::CountFinished(std::string_view reason) {
 
 void Metrics::WriteHistograms(std::string& out, std::string_view model, bool aliases) const {
   struct Entry {
-    const char* name;
+    const char* name;  // null where only vLLM has it
     const char* alias;
     const char* help;
     const Histogram& histogram;
@@ -156,17 +196,24 @@ void Metrics::WriteHistograms(std::string& out, std::string_view model, bool ali
        time_to_first_token},
       {"kvasir_inter_token_seconds", "vllm:inter_token_latency_seconds", "Between two tokens of an answer.",
        inter_token},
+      {nullptr, "vllm:time_per_output_token_seconds", "The same, under its older name.", inter_token},
       {"kvasir_request_seconds", "vllm:e2e_request_latency_seconds", "From the request to its last token.", end_to_end},
       {"kvasir_queue_seconds", "vllm:request_queue_time_seconds", "In the queue.", queue},
       {"kvasir_prefill_seconds", "vllm:request_prefill_time_seconds", "Computing the prompt.", prefill},
       {"kvasir_decode_seconds", "vllm:request_decode_time_seconds", "From the first token to the last.", decode},
+      {nullptr, "vllm:request_inference_time_seconds", "Computing the prompt and the answer.", inference},
       {"kvasir_request_prompt_tokens", "vllm:request_prompt_tokens", "Tokens per prompt.", prompt_tokens},
       {"kvasir_request_generated_tokens", "vllm:request_generation_tokens", "Tokens per answer.", generated_tokens},
+      {nullptr, "vllm:request_max_num_generation_tokens", "Tokens of the longest answer to a prompt.", longest_answer},
+      {nullptr, "vllm:request_params_n", "Answers wanted to a prompt.", choices},
+      {nullptr, "vllm:request_params_max_tokens", "Tokens that an answer might have.", max_tokens},
   };
   const std::string labels = fmt::format("model_name=\"{}\"", model);
   for (const Entry& entry : entries) {
-    Header(out, entry.name, "histogram", entry.help);
-    entry.histogram.Write(out, entry.name, labels);
+    if (entry.name != nullptr) {
+      Header(out, entry.name, "histogram", entry.help);
+      entry.histogram.Write(out, entry.name, labels);
+    }
     if (!aliases) continue;
     Header(out, entry.alias, "histogram", entry.help);
     entry.histogram.Write(out, entry.alias, labels + ",engine=\"0\"");
@@ -181,6 +228,8 @@ std::string Metrics::Text(const SchedulerStats* stats, std::string_view model, i
   fmt::format_to(std::back_inserter(out), "kvasir_ready {}\n", ready ? 1 : 0);
   Header(out, "kvasir_http_connections", "gauge", "Open connections.");
   fmt::format_to(std::back_inserter(out), "kvasir_http_connections {}\n", connections);
+  Header(out, "kvasir_resident_bytes", "gauge", "Memory of the process that is in RAM.");
+  fmt::format_to(std::back_inserter(out), "kvasir_resident_bytes {}\n", ResidentBytes());
   Header(out, "kvasir_clients_left_total", "counter", "Answers whose client had gone before the end.");
   fmt::format_to(std::back_inserter(out), "kvasir_clients_left_total {}\n", client_left_.load());
   {
@@ -205,6 +254,7 @@ std::string Metrics::Text(const SchedulerStats* stats, std::string_view model, i
       WriteSingle(out, metric.name, metric, labels);
       if (aliases && metric.alias != nullptr) WriteSingle(out, metric.alias, metric, labels + ",engine=\"0\"");
     }
+    WriteSteps(out, stats->step_tokens, labels, aliases);
     WriteShadow(out, stats->shadow, labels);
     if (aliases) {
       // vLLM counts all prompt tokens here, and those looked up in the cache there.
@@ -217,6 +267,20 @@ std::string Metrics::Text(const SchedulerStats* stats, std::string_view model, i
   }
   WriteHistograms(out, name, aliases);
   return out;
+}
+
+void AppendModelMetrics(std::string& out, const ModelFacts& facts, std::string_view model, bool aliases) {
+  const std::string labels = fmt::format("model_name=\"{}\"", EscapedLabel(model));
+  WriteSingle(out, "kvasir_weights_bytes",
+              {"kvasir_weights_bytes", nullptr, "gauge", "Weights in memory.", static_cast<double>(facts.weight_bytes)},
+              labels);
+  if (!aliases) return;
+  constexpr auto kConfig = "vllm:cache_config_info";
+  WriteSingle(out, kConfig, {kConfig, nullptr, "gauge", "How the cache is set up.", 1},
+              fmt::format("{},engine=\"0\",block_size=\"{}\",num_gpu_blocks=\"{}\",cache_dtype=\"{}\","
+                          "enable_prefix_caching=\"{}\"",
+                          labels, facts.block_tokens, facts.cache_blocks, EscapedLabel(facts.kv),
+                          facts.prefix_cache ? "True" : "False"));
 }
 
 void AppendEmbeddingMetrics(std::string& out, const EmbeddingStats& s, std::string_view model) {

@@ -1,7 +1,9 @@
 // POST /v1/responses, OpenAI's newer words for a chat: the stateless part. Reading the request.
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
+#include "server/chat_prompt.h"
 #include "server/fields.h"
 #include "server/responses_format.h"
 #include "server/responses_input.h"
@@ -17,16 +19,28 @@ void ReadUnsupported(Fields& fields, const GenerationOptions& options) {
   for (const char* name : {"previous_response_id", "conversation", "prompt"}) {
     if (fields.Has(name)) fields.Problem(name, "is not supported: give the whole conversation as input");
   }
-  if (const Json* include = fields.Array("include"); include != nullptr && !include->empty()) {
-    fields.Problem("include", "must be empty: there is nothing more to include");
-  }
-  if (const Json* reasoning = fields.Object("reasoning"); reasoning != nullptr && !reasoning->empty()) {
-    fields.Problem("reasoning", "must be empty: how much a model thinks cannot be chosen");
+  // Thoughts are never encrypted here, so that asking for those that are changes nothing.
+  const Json* include = fields.Array("include");
+  const auto harmless = [](const Json& item) { return item == "reasoning.encrypted_content"; };
+  if (include != nullptr && !std::all_of(include->begin(), include->end(), harmless)) {
+    fields.Problem("include", "may hold \"reasoning.encrypted_content\" only: there is nothing more to include");
   }
   if (fields.Bool("background").value_or(false)) fields.Problem("background", "must be false");
   if (const auto truncation = fields.Text("truncation"); truncation && *truncation != "disabled") {
     fields.Problem("truncation", "must be \"disabled\": nothing is cut off");
   }
+}
+
+void ReadReasoning(Fields& fields, const Model& model, Json& conversation) {
+  const Json* reasoning = fields.Object("reasoning");
+  if (reasoning == nullptr) return;
+  Fields inner(*reasoning, "reasoning");
+  ReadReasoningEffort(inner, "effort", model, conversation);
+  // "auto" is whatever there is, which is none.
+  if (const auto summary = inner.Text("summary"); summary && *summary != "auto") {
+    inner.Problem("summary", "must be \"auto\": thoughts are not summarised");
+  }
+  inner.FinishInto(fields);
 }
 
 }  // namespace
@@ -38,10 +52,12 @@ Handled HandleResponses(const Call& call) {
   if (const auto tokens = fields.Integer("max_output_tokens", 1, INT32_MAX))
     options.max_tokens = static_cast<int>(*tokens);
   ReadTextFormat(fields, call, options);
+  ReadHints(fields, options);
   ReadUnsupported(fields, options);
-  options.tools = ReadResponseTools(fields, *call.model);
+  options.tools = ReadResponseTools(fields);
   Json instructions;
   Json conversation = ReadResponseInput(fields, instructions);
+  ReadReasoning(fields, *call.model, conversation);
   KV_TRY(fields.Finish());
   KV_ASSIGN(auto work, SubmitConversation(call, options, std::move(conversation)));
   const bool stream = options.stream;

@@ -11,11 +11,11 @@
 namespace kvasir::server {
 namespace {
 
-Json ResponseUsage(const Usage& usage) {
+Json ResponseUsage(const Usage& usage, size_t reasoning_tokens) {
   return {{"input_tokens", usage.prompt_tokens},
           {"input_tokens_details", {{"cached_tokens", usage.cached_tokens}}},
           {"output_tokens", usage.completion_tokens},
-          {"output_tokens_details", {{"reasoning_tokens", 0}}},
+          {"output_tokens_details", {{"reasoning_tokens", reasoning_tokens}}},
           {"total_tokens", usage.prompt_tokens + usage.completion_tokens}};
 }
 
@@ -42,6 +42,10 @@ Json TextPart(const std::string& text) {
   return {{"type", "output_text"}, {"text", text}, {"annotations", Json::array()}, {"logprobs", Json::array()}};
 }
 
+Json ReasoningPart(const std::string& text) {
+  return {{"type", "reasoning_text"}, {"text", text}};
+}
+
 class ResponseFormat final : public AnswerFormat {
  public:
   ResponseFormat(const Model& model, GenerationOptions options, Json instructions)
@@ -50,7 +54,7 @@ class ResponseFormat final : public AnswerFormat {
         instructions_(std::move(instructions)),
         id_(NewId("resp_")),
         created_(Now()),
-        reader_(options_.tools, model.tools) {}
+        reader_(options_.tools, model.tools, options_.thinking) {}
 
   void Begin(std::string& out, const Work& /*work*/) override {
     Event(out, "response.created", {{"response", Response("in_progress")}});
@@ -65,7 +69,7 @@ class ResponseFormat final : public AnswerFormat {
     reason_ = end.generation.reason;
     for (const CallEvent& event : reader_.Finish()) Write(out, event);
     if (output_.empty() && open_ == nullptr) OpenMessage(out);  // there is always an answer, even if it says nothing
-    CloseMessage(out);
+    CloseText(out);
   }
 
   void Last(std::string& out, const Work& work) override {
@@ -91,13 +95,18 @@ class ResponseFormat final : public AnswerFormat {
 
   void Write(std::string& out, const CallEvent& event) {
     switch (event.kind) {
+      case CallEvent::Kind::kThought:
+        if (!Has("reasoning")) OpenReasoning(out);
+        text_ += event.text;
+        Event(out, "response.reasoning_text.delta", InPart({{"delta", event.text}}));
+        break;
       case CallEvent::Kind::kContent:
-        if (open_ == nullptr) OpenMessage(out);
+        if (!Has("message")) OpenMessage(out);
         text_ += event.text;
         Event(out, "response.output_text.delta", InPart({{"delta", event.text}, {"logprobs", Json::array()}}));
         break;
       case CallEvent::Kind::kBegin:
-        CloseMessage(out);
+        CloseText(out);
         OpenCall(out, event.text);
         break;
       case CallEvent::Kind::kArguments:
@@ -108,7 +117,21 @@ class ResponseFormat final : public AnswerFormat {
     }
   }
 
+  [[nodiscard]] bool Has(const char* type) const { return open_ != nullptr && open_["type"] == type; }
+
+  void OpenReasoning(std::string& out) {
+    CloseText(out);
+    open_ = {{"id", NewId("rs_")},
+             {"type", "reasoning"},
+             {"status", "in_progress"},
+             {"summary", Json::array()},
+             {"content", Json::array()}};
+    Event(out, "response.output_item.added", {{"output_index", output_.size()}, {"item", open_}});
+    Event(out, "response.content_part.added", InPart({{"part", ReasoningPart("")}}));
+  }
+
   void OpenMessage(std::string& out) {
+    CloseText(out);
     open_ = {{"id", NewId("msg_")},
              {"type", "message"},
              {"status", "in_progress"},
@@ -118,8 +141,22 @@ class ResponseFormat final : public AnswerFormat {
     Event(out, "response.content_part.added", InPart({{"part", TextPart("")}}));
   }
 
+  // Closes what is open, a message or thoughts, if anything is.
+  void CloseText(std::string& out) {
+    if (Has("message")) CloseMessage(out);
+    if (Has("reasoning")) CloseReasoning(out);
+  }
+
+  void CloseReasoning(std::string& out) {
+    // Thoughts come as text; their tokens are counted as the tokenizer divides it.
+    thought_tokens_ += model_.engine->tokenizer().Encode(text_, {.add_special = false, .parse_special = false}).size();
+    Event(out, "response.reasoning_text.done", InPart({{"text", text_}}));
+    Event(out, "response.content_part.done", InPart({{"part", ReasoningPart(text_)}}));
+    open_["content"].push_back(ReasoningPart(text_));
+    CloseItem(out);
+  }
+
   void CloseMessage(std::string& out) {
-    if (open_ == nullptr) return;
     Event(out, "response.output_text.done", InPart({{"text", text_}, {"logprobs", Json::array()}}));
     Event(out, "response.content_part.done", InPart({{"part", TextPart(text_)}}));
     open_["content"].push_back(TextPart(text_));
@@ -178,7 +215,7 @@ class ResponseFormat final : public AnswerFormat {
             {"top_p", options_.sampling.top_p},
             {"truncation", "disabled"},
             {"usage", nullptr},
-            {"metadata", Json::object()}};
+            {"metadata", options_.metadata}};
   }
 
   [[nodiscard]] Json Finished(const Work& work) const {
@@ -187,7 +224,7 @@ class ResponseFormat final : public AnswerFormat {
       response["incomplete_details"] = {{"reason", reason_ == FinishReason::kLength ? "max_output_tokens" : "timeout"}};
     }
     response["output"] = output_;
-    response["usage"] = ResponseUsage(work.TokenUsage());
+    response["usage"] = ResponseUsage(work.TokenUsage(), thought_tokens_);
     if (options_.cache_explain) response["cache"] = work.CacheJson();
     return response;
   }
@@ -208,6 +245,7 @@ class ResponseFormat final : public AnswerFormat {
   Json output_ = Json::array();  // the items that are complete
   Json open_;                    // the item that is not; null: none
   std::string text_;             // its text or arguments
+  size_t thought_tokens_ = 0;
   FinishReason reason_ = FinishReason::kStop;
 };
 

@@ -47,6 +47,27 @@ void ReadOutput(const Json& value, const std::string& path, Fields& fields, Json
   messages.push_back({{"role", "tool"}, {"tool_call_id", id}, {"content", std::move(content)}});
 }
 
+// What the model thought before the next message, as an earlier response had it.
+std::string ReadReasoning(const Json& value, const std::string& path, Fields& fields) {
+  Fields item(value, path);
+  (void)item.Text("type");
+  (void)item.Text("id");
+  (void)item.Text("status");
+  (void)item.Array("summary");
+  if (item.Text("encrypted_content")) item.Problem("encrypted_content", "cannot be read: it is another server's");
+  std::string thoughts;
+  if (const Json* content = item.Array("content")) {
+    for (size_t i = 0; i < content->size() && item.ok(); ++i) {
+      Fields part((*content)[i], fmt::format("{}.content[{}]", path, i));
+      if (part.Text("type").value_or("") != "reasoning_text") part.Problem("type", "must be \"reasoning_text\"");
+      thoughts += part.Text("text").value_or("");
+      part.FinishInto(item);
+    }
+  }
+  FinishItem(item, fields);
+  return thoughts;
+}
+
 }  // namespace
 
 Json ReadResponseInput(Fields& fields, Json& instructions) {
@@ -62,16 +83,25 @@ Json ReadResponseInput(Fields& fields, Json& instructions) {
     return conversation;
   }
   if (!CheckMessageCount(fields, "input")) return conversation;
+  std::string thoughts;
   for (size_t i = 0; i < input->size() && fields.ok(); ++i) {
     const Json& item = (*input)[i];
     const std::string path = fmt::format("input[{}]", i);
     const Json type = item.is_object() ? item.value("type", Json()) : Json();
+    if (type == "reasoning") {
+      thoughts = ReadReasoning(item, path, fields);
+      continue;
+    }
+    const size_t before = messages.size();
     if (type == "function_call") {
       ReadCall(item, path, fields, messages);
     } else if (type == "function_call_output") {
       ReadOutput(item, path, fields, messages);
     } else {
       messages.push_back(ReadMessage(item, path, fields));
+    }
+    if (messages.size() > before && messages.back()["role"] == "assistant" && !thoughts.empty()) {
+      messages.back()["reasoning_content"] = std::exchange(thoughts, "");
     }
   }
   return conversation;

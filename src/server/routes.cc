@@ -13,6 +13,7 @@ std::span<const Route> Routes() {
       {"GET", "/", HandleWebPage, false, "the web page; needs no key, its calls do"},
       {"GET", "/health", HandleHealth, false, "200 when the model is loaded, 503 before; needs no key"},
       {"GET", "/v1/models", HandleModels, false, "the models that are served"},
+      {"GET", "/v1/models/{model}", HandleOneModel, false, "one of them"},
       {"POST", "/v1/chat/completions", HandleChat, true, "answer a conversation"},
       {"POST", "/v1/responses", HandleResponses, true, "answer a conversation, in OpenAI's newer words"},
       {"POST", "/v1/messages", HandleMessages, true, "answer a conversation, in Anthropic's words"},
@@ -41,6 +42,7 @@ ApiStatus CheckReady(const App& app) {
 ApiResult<const Route*> FindRoute(std::string_view method, std::string_view path) {
   const std::string_view wanted = method == "HEAD" ? "GET" : method;
   if (FindPageFile(path) != nullptr) path = "/";
+  if (path.starts_with(kModelsFolder) && path.size() > kModelsFolder.size()) path = "/v1/models/{model}";
   std::string allowed;
   for (const Route& route : Routes()) {
     if (path != route.path) continue;

@@ -24,9 +24,12 @@ struct Call {
 
 using Handled = ApiResult<std::shared_ptr<Exchange>>;
 
+/// Behind it stands the id of a model.
+inline constexpr std::string_view kModelsFolder = "/v1/models/";
+
 struct Route {
   const char* method;
-  const char* path;
+  const char* path;  ///< As it must be, or with {model} for what a request names there.
   Handled (*handle)(const Call& call);
   bool needs_model;
   const char* summary;  ///< For the description of the API.
@@ -39,7 +42,7 @@ struct Route {
 
 /// The route of `path` and `method` (HEAD is answered as GET). 404 for an unknown path, 405 with what exists for
 /// another method. Paths are compared exactly: there is one spelling of each, so no check can be walked around. The
-/// files of the web page are one route, "/".
+/// files of the web page are one route, "/", and so are all models.
 [[nodiscard]] ApiResult<const Route*> FindRoute(std::string_view method, std::string_view path);
 
 /// In whose words the errors of a path are written.
@@ -50,6 +53,7 @@ Handled HandleWebPage(const Call& call);
 // status_api.cc
 Handled HandleHealth(const Call& call);
 Handled HandleModels(const Call& call);
+Handled HandleOneModel(const Call& call);
 Handled HandleMetrics(const Call& call);
 Handled HandleSlots(const Call& call);
 Handled HandleCache(const Call& call);

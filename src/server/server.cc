@@ -77,13 +77,16 @@ Status ChooseTemplate(const ServeSettings& settings, Model& model) {
     return {};
   }
   model.tools = DialectOf(*model.chat_template, tokenizer);
+  model.tools.separate_thoughts = settings.separate_thoughts;
   return {};
 }
 
 Result<std::unique_ptr<Model>> LoadModel(const ServeSettings& settings, const ServeHooks& hooks, size_t taken_bytes) {
   EngineOptions options = settings.engine;
-  KV_ASSIGN(options.kv_budget_bytes, PlanKvBudget(options, settings.memory_bytes, taken_bytes));
+  KV_ASSIGN(const ModelSummary summary, InspectModel(options));
+  KV_ASSIGN(options.kv_budget_bytes, KvBudgetOf(summary, settings.memory_bytes, taken_bytes));
   auto model = std::make_unique<Model>();
+  model->request_kv_bytes = summary.plan.kv_bytes;
   KV_ASSIGN(model->engine, hooks.load(options));
   KV_ASSIGN(model->scheduler, Scheduler::Create(*model->engine, settings.scheduler));
   KV_TRY(ChooseTemplate(settings, *model));
@@ -159,8 +162,7 @@ void IgnoreBrokenPipes() {
 
 }  // namespace
 
-Result<size_t> PlanKvBudget(const EngineOptions& options, size_t memory_bytes, size_t taken_bytes) {
-  KV_ASSIGN(const ModelSummary summary, InspectModel(options));
+Result<size_t> KvBudgetOf(const ModelSummary& summary, size_t memory_bytes, size_t taken_bytes) {
   if (!summary.cannot_run.empty()) return Fail(ErrorCode::kUnsupported, summary.cannot_run);
   const MemoryPlan& plan = summary.plan;
   const size_t embeddings = taken_bytes > 0 ? taken_bytes : EmbeddingPageBytes(plan);
@@ -188,6 +190,7 @@ Result<int> Serve(const ServeSettings& settings, const ServeHooks& hooks) {
   IgnoreBrokenPipes();
   KV_ASSIGN(Access::Options access, MakeAccess(settings));
   access.loopback = IsLoopback(settings.http.host);
+  const bool open = !access.loopback && access.keys.empty();
   Log log(settings.log);
   App app;
   app.sampling = settings.sampling;
@@ -219,11 +222,14 @@ Result<int> Serve(const ServeSettings& settings, const ServeHooks& hooks) {
     ready.emplace_back("kv_budget_bytes", fmt::to_string(served.model->engine->options().kv_budget_bytes));
   }
   ready.emplace_back("embedding_model", served.embedding->id);
+  if (open) ready.emplace_back("warning", "open to everybody who can reach it");
   log.Write("ready", ready);
   app.SetServed(std::move(served));
   if (hooks.on_ready) {
-    hooks.on_ready(
-        {.url = url, .model = app.model() != nullptr ? app.model()->id : "", .embedding_model = app.embedding()->id});
+    hooks.on_ready({.url = url,
+                    .model = app.model() != nullptr ? app.model()->id : "",
+                    .embedding_model = app.embedding()->id,
+                    .open = open});
   }
 
   server->Wait();

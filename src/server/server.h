@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kvasir/engine.h"
+#include "kvasir/inspect.h"
 #include "kvasir/result.h"
 #include "server/settings.h"
 
@@ -15,6 +16,7 @@ struct ReadyServer {
   std::string url;
   std::string model;            ///< Empty where there are embeddings only.
   std::string embedding_model;  ///< Perhaps the same.
+  bool open = false;            ///< Other machines can reach it, and it has no keys.
 };
 
 /// What the command line gives and is told.
@@ -30,9 +32,9 @@ struct ServeHooks {
 /// cannot be read, an address that cannot be used, memory that does not suffice (with numbers), whatever loading says.
 [[nodiscard]] Result<int> Serve(const ServeSettings& settings, const ServeHooks& hooks);
 
-/// The bytes that remain for the cache when `memory_bytes` hold everything (0: up to half of what is free), also what
-/// embeddings take: `taken_bytes` of a model of their own, or with 0 the pages that the model itself needs. An error
-/// names the numbers, and the nearest context that would fit, when not even one full request would.
-[[nodiscard]] Result<size_t> PlanKvBudget(const EngineOptions& options, size_t memory_bytes, size_t taken_bytes);
+/// The bytes that remain for the cache of a model when `memory_bytes` hold everything (0: up to half of what is free),
+/// also what embeddings take: `taken_bytes` of a model of their own, or with 0 the pages that the model itself needs.
+/// An error names the numbers, and the nearest context that would fit, when not even one full request would.
+[[nodiscard]] Result<size_t> KvBudgetOf(const ModelSummary& summary, size_t memory_bytes, size_t taken_bytes);
 
 }  // namespace kvasir::server

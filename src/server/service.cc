@@ -107,7 +107,11 @@ ApiStatus Service::Check(HttpRequest& head, std::optional<size_t> body_bytes) co
   KV_TRY(access_.CheckSource(head));
   // A browser asks before it sends a key, so the preflight has none; it tells nothing but methods.
   if (!IsPublic(head.path) && head.method != "OPTIONS") {
-    KV_ASSIGN(head.tenant, access_.CheckKey(head));
+    KV_ASSIGN(const ApiKey* key, access_.CheckKey(head));
+    if (key != nullptr) {
+      head.tenant = key->name;
+      head.max_priority = key->max_priority;
+    }
   }
   if (head.method == "OPTIONS") return {};
   KV_ASSIGN(const Route* route, FindRoute(head.method, head.path));
@@ -151,7 +155,8 @@ void Service::Finished(const HttpRequest& request, const HttpRecord& record) {
                       {"route", name},
                       {"status", fmt::to_string(record.status)},
                       {"seconds", fmt::format("{:.4f}", record.seconds)},
-                      {"bytes", fmt::to_string(record.bytes)}};
+                      {"bytes", fmt::to_string(record.bytes)},
+                      {"peer", request.peer}};
   if (!request.tenant.empty()) fields.emplace_back("key", request.tenant);
   if (record.client_left) fields.emplace_back("client", "left");
   fields.insert(fields.end(), record.summary.begin(), record.summary.end());

@@ -92,6 +92,18 @@ Status ReadToml(ServeSettings& settings, const std::string& file) {
   return {};
 }
 
+// The cache, of the two settings that speak of it.
+Status MakeCache(ServeSettings& settings) {
+  auto spec = ParseKvSpec(settings.kv, settings.kv_budget);
+  if (!spec) {
+    const std::string budget =
+        settings.kv_budget.empty() ? "" : fmt::format("kv-budget is '{}', but ", settings.kv_budget);
+    return Fail(spec.error().code, fmt::format("{}kv is '{}': {}", budget, settings.kv, spec.error().message));
+  }
+  settings.engine.kv = *std::move(spec);
+  return {};
+}
+
 std::string TomlValue(const Setting& setting, const std::vector<std::string>& values) {
   const auto quoted = [](const std::string& text) { return Json(text).dump(); };
   switch (setting.kind) {
@@ -131,6 +143,7 @@ Result<ServeSettings> GatherSettings(const std::string& config, const char* (*en
     }
     if (!values.empty()) KV_TRY(SetAll(settings, setting, values, fmt::format("--{}", setting.name)));
   }
+  KV_TRY(MakeCache(settings));
   return settings;
 }
 

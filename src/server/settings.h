@@ -24,10 +24,13 @@ struct ServeSettings {
   HttpOptions http;
   JsonLimits json;
   SamplingDefaults sampling;
+  std::string kv = "auto";         ///< What GatherSettings makes the cache of `engine` of, with ...
+  std::string kv_budget;           ///< ... what its eviction keeps, whatever `kv` says; empty: that.
   std::string model_name;          ///< What requests call the model; empty: its name or file's name.
   std::string embedding_model;     ///< For /v1/embeddings; empty: the model's own vectors.
   int embedding_threads = 0;       ///< 0: all CPUs, or half of them beside another model.
   std::string chat_template_file;  ///< Empty: the model's own template.
+  bool separate_thoughts = true;   ///< What a model thinks is not part of the text of its answer.
   size_t memory_bytes = 0;         ///< For weights, cache and scratch; 0: chosen by what the machine has.
   std::string api_key_file;        ///< Empty: no keys.
   std::vector<std::string> allowed_hosts;

@@ -100,10 +100,19 @@ Status SetCompute(S& s, Text text) {
   return {};
 }
 
+// With an eviction and no budget it is fine where kv-budget says one; GatherSettings sees both.
 Status SetKv(S& s, Text text) {
-  auto spec = ParseKvSpec(text);
-  if (!spec) return Fail(spec.error().code, fmt::format("is '{}': {}", text, spec.error().message));
-  s.engine.kv = *spec;
+  const auto spec = ParseKvSpec(text);
+  if (!spec && !ParseKvSpec(text, "50%")) {
+    return Fail(spec.error().code, fmt::format("is '{}': {}", text, spec.error().message));
+  }
+  s.kv = text;
+  return {};
+}
+
+Status SetKvBudget(S& s, Text text) {
+  if (!text.empty()) KV_TRY(CheckKvBudget(text));
+  s.kv_budget = text;
   return {};
 }
 
@@ -133,6 +142,17 @@ constexpr auto kSettings = std::to_array<Setting>({
        return {};
      },
      [](const S& s) { return One(s.chat_template_file); }},
+    {"thoughts", "", kText, "HOW", kModel,
+     "how clients get what a model thinks before it answers: separate, as reasoning_content, or text, in the answer "
+     "(default separate)",
+     [](S& s, Text t) -> Status {
+       if (t != "separate" && t != "text") {
+         return Fail(ErrorCode::kInvalidArgument, fmt::format("is '{}', but it must be separate or text", t));
+       }
+       s.separate_thoughts = t == "separate";
+       return {};
+     },
+     [](const S& s) { return One(std::string(s.separate_thoughts ? "separate" : "text")); }},
     {"embedding-model", "", kText, "MODEL", kModel,
      "what makes embeddings: an encoder, or a GGUF file (default: the model itself)",
      [](S& s, Text t) -> Status {
@@ -156,7 +176,11 @@ constexpr auto kSettings = std::to_array<Setting>({
     {"kv", "", kText, "SPEC", kModel,
      "how keys and values are stored: f16, q8, ch4, auto:3.5bits, ... (default auto: f16, or what kvasir tune has "
      "chosen)",
-     SetKv, [](const S& s) { return One(KvSpecText(s.engine.kv)); }},
+     SetKv, [](const S& s) { return One(s.kv); }},
+    {"kv-budget", "", kText, "N", kModel,
+     "with kv ...,evict=POLICY: what it keeps, whatever budget= says there; 4096 tokens per layer and head, 50% of the "
+     "prompt, or 64M, bytes of a request",
+     SetKvBudget, [](const S& s) { return One(s.kv_budget); }},
     {"no-receipt", "", kFlag, "", kModel, "without kv, do not look for the cache that kvasir tune has chosen",
      [](S& s, Text t) { return SetSwitch(s.no_receipt, t); }, [](const S& s) { return Switch(s.no_receipt); }},
     {"packed-cache", "", kFlag, "", kModel, "keep the packed weights in a file and start from it the next time",
@@ -196,13 +220,13 @@ constexpr auto kSettings = std::to_array<Setting>({
      },
      [](const S& s) { return One(s.http.io_threads); }},
 
-    {"api-key-file", "", kText, "FILE", kAccess, "file of API keys, a line each: KEY or NAME KEY",
+    {"api-key-file", "", kText, "FILE", kAccess, "file of API keys, a line each: KEY or NAME KEY, perhaps priority=N",
      [](S& s, Text t) -> Status {
        s.api_key_file = t;
        return {};
      },
      [](const S& s) { return One(s.api_key_file); }},
-    {"allowed-host", "", kList, "NAME", kAccess, "a name, besides localhost, by which clients may call this machine",
+    {"allowed-host", "", kList, "NAME", kAccess, "a name by which clients may call this machine, besides localhost",
      [](S& s, Text t) { return AddText(s.allowed_hosts, t); }, [](const S& s) { return s.allowed_hosts; }},
     {"cors-origin", "", kList, "ORIGIN", kAccess, "a web site whose pages may use the server; * is any",
      [](S& s, Text t) { return AddText(s.cors_origins, t); }, [](const S& s) { return s.cors_origins; }},
@@ -210,8 +234,9 @@ constexpr auto kSettings = std::to_array<Setting>({
     {"max-running", "", kNumber, "N", kScheduling, "requests computed together at most (default 64)",
      [](S& s, Text t) { return SetInt(s.scheduler.max_running, t, 1, 512); },
      [](const S& s) { return One(s.scheduler.max_running); }},
-    {"max-queue", "", kNumber, "N", kScheduling, "requests that may wait; one more gets status 429 (default 512)",
-     [](S& s, Text t) { return SetInt(s.scheduler.max_waiting, t, 0, kMany); },
+    {"max-queue", "", kNumber, "N", kScheduling,
+     "requests that may wait, those of one API key up to three quarters; one more gets status 429 (default 512)",
+     [](S& s, Text t) { return SetInt(s.scheduler.max_waiting, t, 1, kMany); },
      [](const S& s) { return One(s.scheduler.max_waiting); }},
     {"itl-target-ms", "", kNumber, "X", kScheduling,
      "time between two tokens of a stream that prompts of others may cause; 0 is no target (default 100)",

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "server/metrics.h"
@@ -40,6 +41,20 @@ TEST(Settings, TakeWhatTheyGive) {
   }
 }
 
+const Setting& SettingNamed(std::string_view name) {
+  const auto all = Settings();
+  return *std::find_if(all.begin(), all.end(), [&](const Setting& setting) { return name == setting.name; });
+}
+
+// What the scheduler would refuse is refused where it is said.
+TEST(Settings, HaveTheSchedulersRanges) {
+  for (const char* name : {"max-queue", "max-running"}) {
+    ServeSettings settings;
+    EXPECT_FALSE(SettingNamed(name).set(settings, "0").has_value()) << name;
+    EXPECT_TRUE(SettingNamed(name).set(settings, "1").has_value()) << name;
+  }
+}
+
 TEST(GatherSettings, FlagsWinOverTheEnvironment) {
   const std::vector<GivenSetting> flags = {{"max-queue", "9"}, {"cors-origin", "a"}, {"cors-origin", "b"}};
   EXPECT_EQ(GatherSettings("", OneVariable, flags)->scheduler.max_waiting, 9);
@@ -54,6 +69,21 @@ TEST(GatherSettings, NamesWhatIsWrong) {
             "--port is '70000', but it must be a whole number from 0 to 65535");
   EXPECT_THAT(GatherSettings("/nowhere/kvasir.toml", NoEnvironment, {}).error().message,
               HasSubstr("/nowhere/kvasir.toml"));
+}
+
+TEST(GatherSettings, ABudgetIsThatOfTheEviction) {
+  const auto cache = [](std::vector<GivenSetting> flags) -> std::string {
+    const auto settings = GatherSettings("", NoEnvironment, flags);
+    return settings ? KvSpecText(settings->engine.kv) : settings.error().message;
+  };
+  EXPECT_EQ(cache({}), "auto");
+  EXPECT_EQ(cache({{"kv", "q8,evict=tova,budget=50%"}}), "q8,evict=tova,budget=50%");
+  EXPECT_EQ(cache({{"kv", "q8,evict=tova,budget=50%"}, {"kv-budget", "4096"}}), "q8,evict=tova,budget=4096");
+  EXPECT_EQ(cache({{"kv-budget", "64M"}, {"kv", "q8,evict=tova"}}), "q8,evict=tova,budget=64M");
+  EXPECT_THAT(cache({{"kv", "q8,evict=tova"}}), HasSubstr("evicts but has no budget"));
+  EXPECT_THAT(cache({{"kv-budget", "64M"}}),
+              testing::AllOf(HasSubstr("kv-budget is '64M', but kv is 'auto'"), HasSubstr("write evict=snapkv")));
+  EXPECT_THAT(cache({{"kv-budget", "lots"}}), HasSubstr("--kv-budget is 'lots', but it must be 192 to"));
 }
 
 TEST(ParseBytes, KnowsUnitsAndBounds) {
@@ -83,6 +113,26 @@ TEST(Metrics, EscapeWhatAModelIsCalled) {
   const std::string text = Metrics().Text(&stats, "a\"b\nc", 0, /*aliases=*/true, /*ready=*/true);
   EXPECT_THAT(text, HasSubstr("model_name=\"a\\\"b c\""));
   EXPECT_THAT(Metrics().Text(nullptr, "", 0, false, false), HasSubstr("kvasir_ready 0"));
+}
+
+TEST(Metrics, ShowTheTokensOfStepsUnderBothNames) {
+  SchedulerStats stats;
+  stats.step_tokens.steps = {2, 1};
+  stats.step_tokens.tokens = 4;
+  const std::string text = Metrics().Text(&stats, "m", 0, /*aliases=*/true, /*ready=*/true);
+  EXPECT_THAT(text, HasSubstr("kvasir_step_tokens_bucket{model_name=\"m\",le=\"2\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("kvasir_step_tokens_sum{model_name=\"m\"} 4\n"));
+  EXPECT_THAT(text, HasSubstr("vllm:iteration_tokens_total_count{model_name=\"m\",engine=\"0\"} 3\n"));
+}
+
+TEST(AppendModelMetrics, DescribesTheCacheAsVllmDoes) {
+  const ModelFacts facts{.weight_bytes = 10, .block_tokens = 64, .cache_blocks = 7, .kv = "f16", .prefix_cache = true};
+  std::string text;
+  AppendModelMetrics(text, facts, "m", /*aliases=*/true);
+  EXPECT_THAT(text, HasSubstr("kvasir_weights_bytes{model_name=\"m\"} 10\n"));
+  EXPECT_THAT(text,
+              HasSubstr("vllm:cache_config_info{model_name=\"m\",engine=\"0\",block_size=\"64\",num_gpu_blocks=\"7\","
+                        "cache_dtype=\"f16\",enable_prefix_caching=\"True\"} 1\n"));
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 // What the server says about itself: /health, /v1/models, /metrics, /slots, /cache, /openapi.json.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
+
 #include "base/check.h"
 #include "server/embedded_files.h"
 #include "server/routes.h"
@@ -8,10 +11,14 @@
 namespace kvasir::server {
 namespace {
 
-Json RequestJson(const RequestView& view) {
+constexpr int kBlockTokens = 64;
+
+// Whose a request is, and what its client called it, is its key's affair.
+Json RequestJson(const RequestView& view, const std::string& asker) {
+  const bool own = view.tenant == asker;
   return {{"id", view.id},
-          {"request", view.label},
-          {"key", view.tenant},
+          {"request", own ? Json(view.label) : Json(nullptr)},
+          {"key", own ? Json(view.tenant) : Json(nullptr)},
           {"priority", view.priority},
           {"phase", RequestPhaseName(view.phase)},
           {"prompt_tokens", view.prompt_tokens},
@@ -60,6 +67,31 @@ Json EmbeddingModelJson(const EmbeddingModel& model) {
             {"normalised", info.normalised}}}};
 }
 
+ModelFacts FactsOf(const Model& model) {
+  const EngineOptions& options = model.engine->options();
+  const int request_blocks = (options.context_tokens + kBlockTokens - 1) / kBlockTokens;
+  return {.weight_bytes = model.engine->memory().weight_bytes,
+          .block_tokens = kBlockTokens,
+          .cache_blocks = options.kv_budget_bytes * static_cast<size_t>(request_blocks) /
+                          std::max<size_t>(1, model.request_kv_bytes),
+          .kv = KvSpecText(options.kv),
+          .prefix_cache = model.scheduler->options().prefix_cache};
+}
+
+// "a%2Fb" -> "a/b"; a '%' that begins no byte stays.
+std::string PercentDecoded(std::string_view text) {
+  std::string decoded;
+  for (size_t i = 0; i < text.size(); ++i) {
+    unsigned byte = 0;
+    const char* begin = text.data() + i + 1;
+    const bool coded =
+        text[i] == '%' && i + 2 < text.size() && std::from_chars(begin, begin + 2, byte, 16).ptr == begin + 2;
+    decoded += coded ? static_cast<char>(byte) : text[i];
+    if (coded) i += 2;
+  }
+  return decoded;
+}
+
 }  // namespace
 
 Handled HandleHealth(const Call& call) {
@@ -76,11 +108,23 @@ Handled HandleModels(const Call& call) {
   return Fixed(JsonResponse({{"object", "list"}, {"data", std::move(list)}}));
 }
 
+Handled HandleOneModel(const Call& call) {
+  KV_TRY(CheckReady(call.app));
+  const std::string id = PercentDecoded(std::string_view(call.http.path).substr(kModelsFolder.size()));
+  if (call.model != nullptr && id == call.model->id) return Fixed(JsonResponse(ModelJson(*call.model)));
+  const EmbeddingModel& embedding = *call.app.embedding();
+  if (id == embedding.id) return Fixed(JsonResponse(EmbeddingModelJson(embedding)));
+  return Refuse(404, "there is no such model; GET /v1/models lists what there is", "model_not_found");
+}
+
 Handled HandleMetrics(const Call& call) {
   std::optional<SchedulerStats> stats;
   if (call.model != nullptr) stats = call.model->scheduler->Stats();
   std::string text = call.app.metrics.Text(stats ? &*stats : nullptr, call.model != nullptr ? call.model->id : "",
                                            call.app.connections(), call.app.metric_aliases, call.app.ready());
+  if (call.model != nullptr) {
+    AppendModelMetrics(text, FactsOf(*call.model), call.model->id, call.app.metric_aliases);
+  }
   if (const EmbeddingModel* embedding = call.app.embedding()) {
     AppendEmbeddingMetrics(text, embedding->queue->Stats(), embedding->id);
   }
@@ -101,7 +145,7 @@ Handled HandleSlots(const Call& call) {
   const SchedulerStats stats = call.model->scheduler->Stats();
   const MemoryReport memory = call.model->engine->memory();
   Json requests = Json::array();
-  for (const RequestView& view : stats.requests) requests.push_back(RequestJson(view));
+  for (const RequestView& view : stats.requests) requests.push_back(RequestJson(view, call.http.tenant));
   return Fixed(JsonResponse({
       {"running", stats.running},
       {"waiting", stats.waiting},
@@ -124,13 +168,13 @@ Handled HandleSlots(const Call& call) {
         {"kv", stats.kv_bytes},
         {"kv_shared", stats.kv_shared_bytes},
         {"kv_cached", stats.kv_cached_bytes},
+        {"kv_record", stats.kv_record_bytes},
         {"peak_resident", memory.peak_resident_bytes}}},
       {"requests", std::move(requests)},
   }));
 }
 
 Handled HandleCache(const Call& call) {
-  constexpr int kBlockTokens = 64;
   constexpr int kMostSegments = 500;  // more than a screen can show, and about 60 kB
   const CacheMap map = call.model->scheduler->Cache(kMostSegments);
   Json segments = Json::array();

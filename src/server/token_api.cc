@@ -36,7 +36,8 @@ Handled HandleTokenize(const Call& call) {
   std::vector<int32_t> tokens;
   if (fields.Has("messages")) {
     Json conversation = ReadConversation(fields);
-    const ToolOptions tools = ReadChatTools(fields, *call.model);
+    ReadReasoningEffort(fields, "reasoning_effort", *call.model, conversation);
+    const ToolOptions tools = ReadChatTools(fields);
     KV_TRY(fields.Finish());
     KV_ASSIGN(const std::string rendered, RenderConversation(*call.model, std::move(conversation), tools));
     tokens = EncodeRendered(tokenizer, rendered);
@@ -83,7 +84,8 @@ Handled HandleApplyTemplate(const Call& call) {
   Fields fields(call.body);
   KV_TRY(CheckModel(fields, *call.model));
   Json conversation = ReadConversation(fields);
-  const ToolOptions tools = ReadChatTools(fields, *call.model);
+  ReadReasoningEffort(fields, "reasoning_effort", *call.model, conversation);
+  const ToolOptions tools = ReadChatTools(fields);
   KV_TRY(fields.Finish());
   KV_ASSIGN(const std::string text, RenderConversation(*call.model, std::move(conversation), tools));
   return Fixed(JsonResponse({{"prompt", text}}));

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/seconds_since.h"
 #include "server/chat_prompt.h"
@@ -23,7 +25,7 @@ Submission Work::SubmissionFor(const Call& call, const GenerationOptions& option
   request.stop = options.stop;
   request.stop_tokens = options.stop_tokens;
   request.ignore_end_of_text = options.ignore_eos;
-  if (options.tools.offered()) request.shown_tokens = call.model->tools.markers;
+  request.shown_tokens = options.shown_tokens;
   request.logprobs = options.logprobs;
   request.prompt_logprobs = options.prompt_logprobs;
   request.on_token = [self = shared_from_this(), number](const TokenEvent& event) {
@@ -46,7 +48,8 @@ ApiResult<std::shared_ptr<Work>> Work::Submit(const Call& call, const Generation
   const auto choices = static_cast<size_t>(options.choices);
   const size_t size = prompts.size() * choices;
   Scheduler& scheduler = *call.model->scheduler;
-  const int room = scheduler.options().max_running + scheduler.options().max_waiting;
+  const int places = QueuePlacesOf(call.http.tenant, scheduler.options().max_waiting);
+  const int room = scheduler.options().max_running + places;
   if (size > static_cast<size_t>(room)) {
     return Refuse(400, fmt::format("{} prompts with n = {} make {} answers, but this server takes {} at once",
                                    prompts.size(), choices, size, room));
@@ -69,12 +72,24 @@ ApiResult<std::shared_ptr<Work>> Work::Submit(const Call& call, const Generation
     auto id = scheduler.Submit(std::move(submission));
     if (!id) {
       work->Cancel();
-      return std::unexpected(FromEngine(id.error()));
+      if (id.error().code != ErrorCode::kResourceExhausted) return std::unexpected(FromEngine(id.error()));
+      return std::unexpected(QueueFull(id.error().message, call.app.metrics.SecondsUntilFinished(places)));
     }
     const std::lock_guard lock(work->mutex_);
     work->states_[i].id = *id;
   }
+  work->ObserveRequest(options);
   return work;
+}
+
+// What vLLM counts of a request's parameters, prompt by prompt.
+void Work::ObserveRequest(const GenerationOptions& options) const {
+  const std::lock_guard lock(mutex_);
+  for (size_t i = 0; i < states_.size(); i += choices_per_prompt_) {
+    const int64_t room = model_.engine->options().context_tokens - states_[i].prompt_tokens;
+    metrics_.choices.Observe(options.choices);
+    metrics_.max_tokens.Observe(static_cast<double>(options.max_tokens < 0 ? room : options.max_tokens));
+  }
 }
 
 void Work::OnChange(std::function<void()> wake) {
@@ -116,6 +131,7 @@ void Work::OnDone(size_t choice, Result<Completion> end) {
     state.fresh.finished = true;
     --open_;
     Observe(state);
+    if (open_ == 0) ObserveLongest();
     wake = wake_;
   }
   if (wake) wake();
@@ -128,12 +144,24 @@ void Work::Observe(const State& state) const {
   }
   const Completion& end = **state.end;
   metrics_.CountFinished(FinishName(end.generation.reason));
-  metrics_.end_to_end.Observe(base::SecondsSince(start_));
+  const double seconds = base::SecondsSince(start_);
+  metrics_.CountPace(seconds);
+  metrics_.end_to_end.Observe(seconds);
   metrics_.queue.Observe(end.queue_seconds);
   metrics_.prefill.Observe(end.generation.prompt_seconds);
   metrics_.decode.Observe(end.generation.decode_seconds);
+  metrics_.inference.Observe(end.generation.prompt_seconds + end.generation.decode_seconds);
   metrics_.prompt_tokens.Observe(end.generation.prompt_tokens);
   metrics_.generated_tokens.Observe(static_cast<double>(end.generation.tokens.size()));
+}
+
+// The longest answer of each prompt.
+void Work::ObserveLongest() const {
+  for (size_t i = 0; i < states_.size(); i += choices_per_prompt_) {
+    int longest = 0;
+    for (size_t k = i; k < i + choices_per_prompt_; ++k) longest = std::max(longest, states_[k].tokens);
+    metrics_.longest_answer.Observe(longest);
+  }
 }
 
 Produced Work::Take(size_t choice) {
@@ -200,7 +228,7 @@ namespace {
 
 // What the tools of a request ask of its answers.
 ApiStatus HoldToTools(GenerationOptions& options, const Model& model) {
-  auto grammar = AnswerGrammar(options.tools, model.tools, options.grammar);
+  auto grammar = AnswerGrammar(options.tools, model.tools, options.grammar, options.thinking);
   // Compiled here, so that whatever is wrong with a schema is found before anything is queued; the engine keeps it.
   Status usable;
   if (!grammar) {
@@ -228,9 +256,12 @@ const char* FinishName(FinishReason reason) {
   return "stop";
 }
 
-ApiResult<std::shared_ptr<Work>> SubmitConversation(const Call& call, GenerationOptions options, Json conversation) {
-  KV_TRY(HoldToTools(options, *call.model));
+ApiResult<std::shared_ptr<Work>> SubmitConversation(const Call& call, GenerationOptions& options, Json conversation) {
+  const ToolDialect& dialect = call.model->tools;
   KV_ASSIGN(const std::string text, RenderConversation(*call.model, std::move(conversation), options.tools));
+  options.thinking = dialect.separate_thoughts && dialect.thoughts != nullptr && dialect.thoughts->BeginsIn(text);
+  options.shown_tokens = dialect.ShownTokens(options.tools);
+  KV_TRY(HoldToTools(options, *call.model));
   std::vector<PromptTokens> prompts = {{EncodeRendered(call.model->engine->tokenizer(), text)}};
   KV_TRY(CheckContext(*call.model, prompts.front().tokens.size(), options.max_tokens));
   return Work::Submit(call, options, std::move(prompts));

@@ -76,6 +76,8 @@ class Work : public std::enable_shared_from_this<Work> {
   void OnToken(size_t choice, const TokenEvent& event);
   void OnDone(size_t choice, Result<Completion> end);
   void Observe(const State& state) const;
+  void ObserveRequest(const GenerationOptions& options) const;
+  void ObserveLongest() const;
 
   const Model& model_;
   Metrics& metrics_;
@@ -91,8 +93,8 @@ class Work : public std::enable_shared_from_this<Work> {
 [[nodiscard]] const char* FinishName(FinishReason reason);
 
 /// Renders `conversation` with the model's template, checks that it fits the context, and submits it as one prompt,
-/// whose answers are held to what options.tools require.
-[[nodiscard]] ApiResult<std::shared_ptr<Work>> SubmitConversation(const Call& call, GenerationOptions options,
+/// whose answers are held to what options.tools require. Notes in `options` what their readers have to know.
+[[nodiscard]] ApiResult<std::shared_ptr<Work>> SubmitConversation(const Call& call, GenerationOptions& options,
                                                                   Json conversation);
 
 }  // namespace kvasir::server

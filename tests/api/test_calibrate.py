@@ -40,6 +40,24 @@ def test_codecs_can_be_taken_apart(kvasir, small_model, tmp_path):
     assert min(losses) > 0 and len(set(losses)) == len(specs)
 
 
+def test_what_lacks_a_calibration_says_so_once(kvasir, small_model, tmp_path):
+    (tmp_path / "text.txt").write_text(text())
+    calls = [["run", "-q", "-m", small_model, "-p", "x", "-n", "1", "--raw"], ["bench", "-m", small_model, "-p", "8", "-n", "0", "-r", "1"],
+             ["eval", "ppl", "-m", small_model, "-f", tmp_path / "text.txt", "-c", "64", "--chunks", "1"],
+             ["eval", "kld", "-m", small_model, "-f", tmp_path / "text.txt", "-c", "64", "--chunks", "1", "--kv", "q8"]]
+
+    def notes(kv: str) -> list[int]:
+        return [kvasir(*call, "--kv", kv).stderr.decode().count(f"'kvasir calibrate -m {small_model} -f TEXT'") for call in calls]
+
+    assert notes("nuq3") == [1] * len(calls)
+    assert notes("nuq3,levels=even") == notes("q4") == [0] * len(calls)
+    assert "cache nuq3: without a calibration of this model" in kvasir.ok("inspect", small_model, "--kv", "nuq3")
+    assert json.loads(kvasir.ok("inspect", small_model, "--kv", "nuq3", "--json"))["caches"][0]["lacks_calibration"]
+    kvasir.ok("calibrate", "-m", small_model, "-f", tmp_path / "text.txt", "-c", "256", "--chunks", "1")
+    assert notes("nuq3") == [0] * len(calls)
+    assert "without a calibration" not in kvasir.ok("inspect", small_model, "--kv", "nuq3")
+
+
 def test_a_calibration_of_another_model_is_refused(kvasir, smollm2, small_model, tmp_path):
     (tmp_path / "text.txt").write_text(text())
     calibrate = ["calibrate", "-f", tmp_path / "text.txt", "-c", "256", "--chunks", "1", "--json", "-m"]

@@ -1,6 +1,7 @@
 """eval tokens, eval ruler and eval evict, intervals and plots: what they print, what they write, what they refuse."""
 
 import json
+import re
 import struct
 import xml.etree.ElementTree as ElementTree
 
@@ -114,6 +115,7 @@ def test_policies_beside_each_other(kvasir, smollm2, wikitext, tmp_path):
     # Without its first tokens the model has nowhere to leave the attention that it does not need.
     assert by["recent", "50%"]["mean_kld"] > 5 * by["streaming", "50%"]["mean_kld"] > 0
     assert by["tova", "70%"]["held"] > by["tova", "50%"]["held"]
+    assert by["tova", "50%"]["held_tokens"] == 0.5 and by["tova", "70%"]["held_tokens"] == pytest.approx(0.7, abs=0.002)
     # What a cache finds alongside others it finds alone.
     alone = json.loads(kvasir.ok("eval", "ruler", "-m", smollm2, "-c", "512", "--samples", "2", "--tasks", "niah_single_1", "--kv",
                                  "f16,evict=tova,budget=50%", "--json"))
@@ -127,6 +129,9 @@ def test_policies_without_questions(kvasir, small_model, wikitext):
     call = ["eval", "evict", "-m", small_model, "-f", wikitext, "-c", "512", "--chunks", "2", "--samples", "0"]
     text = kvasir.ok(*call, "--budgets", "192", "--policies", "random,knorm")
     assert "random" in text and "knorm" in text and "192" in text and "RULER" not in text and "bootstrap over chunks" in text
+    assert re.search(r"^random +192 +50 % ", text, re.MULTILINE) and "held: tokens of the text" in text
+    seeded = json.loads(kvasir.ok(*call, "--budgets", "192", "--policies", "random,knorm", "--seed", "7", "--json"))["rows"]
+    assert [row["kv"] for row in seeded] == ["f16,evict=random,budget=192,seed=7", "f16,evict=knorm,budget=192"]
     assert "lru" in kvasir.fails(*call, "--policies", "lru")
     assert "--kv is 'f16,evict=tova,budget=50%'" in kvasir.fails(*call, "--kv", "f16,evict=tova,budget=50%")
 

@@ -26,10 +26,30 @@ def test_the_plan_follows_the_options(kvasir, smollm2):
     assert whole["fits"]
 
 
+def test_layers_with_windows_keep_their_windows(kvasir, gemma3):
+    """What `run` reports behind 32,696 tokens (docs/choosing-a-cache.md): 3 layers hold them all, 15 only 576, 1024 bytes for each."""
+    cache = json.loads(kvasir.ok("inspect", gemma3, "-c", "32696", "--kv", "f16", "--json"))["caches"][0]
+    assert cache["kv"] == "f16" and cache["bytes"] == 1024 * (3 * 32704 + 15 * 576) == 109_314_048
+
+
 def test_a_plan_that_does_not_fit(kvasir, smollm2):
     text = kvasir.ok("inspect", smollm2, "-c", "16000000", "--kv", "f32")
     assert "does not fit" in text or "cannot be run" in text
     assert not json.loads(kvasir.ok("inspect", smollm2, "-c", "16000000", "--json"))["plan"]["fits"]
+
+
+def test_inspect_says_what_an_eviction_leaves(kvasir, smollm2):
+    caches = lambda *args: json.loads(kvasir.ok("inspect", smollm2, "-c", "8192", "--json", *args))["caches"][0]  # noqa: E731
+    share = caches("--kv", "q8,evict=expected,budget=25%")
+    assert share["bits_per_element"] == 8.5 / 4 and share["kept_bits_per_element"] == 8.5 and share["kept_tokens"] == 2048
+    assert share["bytes"] == pytest.approx(share["whole_bytes"] / 4, rel=0.05) and share["record_bytes"] == 30 * 9 * 64 * (2 * 64 + 3) * 4
+    assert share["peak_bytes"] > share["whole_bytes"] + share["record_bytes"]
+    tokens = caches("--kv", "q8,evict=snapkv", "--kv-budget", "64M")
+    assert tokens["kv"] == "q8,evict=snapkv,budget=64M" and tokens["bytes"] < 64 << 20 and 4096 < tokens["kept_tokens"] < 6144
+    text = kvasir.ok("inspect", smollm2, "-c", "8192", "--kv", "q8,evict=snapkv", "--kv-budget", "2048")
+    assert "q8,evict=snapkv,budget=2048 keeps 2048 tokens per layer and head" in text and "2.12 bits per element" in text
+    assert "--kv is 'q8'" in (said := kvasir.fails("inspect", smollm2, "--kv", "q8", "--kv-budget", "2048")) and "evict=snapkv" in said
+    assert "--kv" in kvasir.fails("inspect", smollm2, "--kv-budget", "2048")
 
 
 def test_inspect_json_has_tensors_and_metadata(kvasir, smollm2):

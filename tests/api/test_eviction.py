@@ -1,12 +1,15 @@
-"""Eviction: every policy with every kind of cache, and whether a real model still finds what was asked for."""
+"""Eviction: every policy with every kind of cache, and whether a real model still finds what was asked for.
+
+src/eval/needle_test.cc has every policy with every codec, and the answers."""
 
 import json
 import signal
 
 import pytest
+from program import ROOT
 
 POLICIES = ["streaming", "recent", "random", "h2o", "tova", "snapkv", "pyramidkv", "adakv", "knorm", "keydiff", "expected"]
-CODECS = ["f16", "q8", "nuq4,recent=64", "q4,recent=64", "kivi2,recent=64"]
+CODECS = ["f16", "q8", "nuq4,recent=64", "q4,recent=64", "kivi2,recent=64", "auto:4bits,recent=64"]
 PLACES = ["lighthouse", "bridge", "tower", "castle", "garden", "harbour"]
 
 
@@ -21,8 +24,13 @@ def haystack(needle_at: int, place: str = "lighthouse", number: int = 7316) -> s
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_every_policy_frees_memory_of_every_cache(kvasir, small_model, codec):
+    """Bytes alone: the model's weights are random."""
+    if codec.startswith("auto:"):
+        kvasir.ok("calibrate", "-m", small_model, "-f", ROOT / "docs/eviction.md", "-c", "256", "--chunks", "1", "--layers")
+    text = "Nobody walks in the fields, where the corn is gold. " * 8
+
     def answer(kv: str) -> dict:
-        return json.loads(kvasir.ok("run", "--json", "-q", "-m", small_model, "--kv", kv, "-p", haystack(9)[:400], "--greedy",
+        return json.loads(kvasir.ok("run", "--json", "-q", "-m", small_model, "--kv", kv, "-p", text[:400], "--greedy",
                                     "-n", "2"))  # so few that all answers end in the same page
 
     whole = answer(codec)

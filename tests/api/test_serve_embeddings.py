@@ -12,7 +12,7 @@ import openai
 import pytest
 from bert_reference import Reference
 from program import MODELS
-from serving import ANSWER_TIMEOUT, running
+from serving import ANSWER_TIMEOUT, post_bytes, running
 
 TEXTS = ["A man is eating food.", "A person has a meal.", "The stock market fell sharply today."]
 PATH = "/v1/embeddings"
@@ -216,6 +216,30 @@ def test_a_full_queue_says_so(serve, minilm):
     assert server.metric("kvasir_embedding_requests_refused_total") == 1
     server.process.kill()
     occupied.join()
+
+
+def test_one_key_leaves_places_for_others(serve, minilm, tmp_path):
+    keys = tmp_path / "keys.txt"
+    keys.write_text("alice alice-secret-1\nbob bob-secret-22\n")
+    server = serve("--max-queue", "4", "--api-key-file", str(keys), model="minilm")
+    alice, bob = {"Authorization": "Bearer alice-secret-1"}, {"Authorization": "Bearer bob-secret-22"}
+    many = post_bytes(PATH, {"input": ["word " * 200] * 400}, "Authorization: Bearer alice-secret-1")
+    connections = [server.connect() for _ in range(3)]
+    for connection in connections:
+        connection.sendall(many)
+    end = time.monotonic() + 30
+    while b'kvasir_embedding_requests_waiting{model_name="minilm"} 3\n' not in server.get("/metrics", **alice).body:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    refused = server.post(PATH, {"input": "a"}, **alice)
+    assert refused.status == 429 and refused.error["code"] == "queue_full" and "3 of them with this API key" in refused.error["message"]
+    assert server.post(PATH, {"input": "a"}, **bob).status == 200
+    for connection in connections:
+        connection.close()
+    while b'kvasir_embedding_requests_waiting{model_name="minilm"} 0\n' not in server.get("/metrics", **alice).body:
+        assert time.monotonic() < end + 30
+        time.sleep(0.01)
+    assert server.post(PATH, {"input": "a"}, **alice).status == 200, "what clients leave is no longer counted"
 
 
 def test_starts_that_are_wrong(kvasir, minilm, smollm2):

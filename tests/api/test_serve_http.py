@@ -181,6 +181,9 @@ def test_cors_for_sites_that_are_named(serve):
     assert answer.status == 200 and answer.headers["access-control-allow-origin"] == "https://chat.example"
     preflight = server.request("OPTIONS", "/v1/chat/completions", headers={"Origin": "https://chat.example"})
     assert preflight.status == 204 and "content-type" in preflight.headers["access-control-allow-headers"]
+    wanted = "authorization,content-type,x-stainless-os,anthropic-dangerous-direct-browser-access"
+    asked = server.request("OPTIONS", "/v1/messages", headers={"Origin": "https://chat.example", "Access-Control-Request-Headers": wanted})
+    assert asked.status == 204 and asked.headers["access-control-allow-headers"] == wanted
     assert server.get("/v1/models", Origin="https://other.example").status == 403
     assert server.get("/v1/models", Host="kvasir.test").status == 200
 

@@ -1,6 +1,7 @@
 """The server's life: loading, clients that leave, a full queue, the end."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -89,7 +90,7 @@ def test_a_full_queue(serve):
             pass  # the first one leaves the queue before the second one comes
     answer = server.post(CHAT, LONG)
     assert answer.status == 429 and int(answer.headers["retry-after"]) >= 1
-    assert answer.error["type"] == "rate_limit_error"
+    assert answer.error["type"] == "rate_limit_error" and answer.error["code"] == "queue_full"
     for stream in streams:
         stream.close()
     server.idle()
@@ -177,6 +178,7 @@ def test_settings_come_from_file_environment_and_flags(kvasir, tmp_path):
     again.write_text(text)
     assert kvasir.ok("serve", "--config", str(again), "--print-config") == text
     assert "KVASIR_SERVE_PORT is 'x'" in kvasir.fails("serve", "--print-config", env={"KVASIR_SERVE_PORT": "x"})
+    assert "--max-queue is '0'" in kvasir.fails("serve", "--max-queue", "0", "--print-config", code=2)
     assert "--port is '70000'" in kvasir.fails("serve", "--port", "70000", code=2)
     file.write_text("port = [")
     assert "serve.toml, line 1" in kvasir.fails("serve", "--config", str(file))
@@ -209,9 +211,16 @@ def test_metrics(server):
     server.idle()
     assert server.metric("kvasir_time_to_first_token_seconds_count") == before + 1
     assert server.metric("kvasir_generated_tokens_total") == generated + 7
+    assert server.metric("kvasir_resident_bytes") > server.metric("kvasir_weights_bytes") > 10e6
+    assert server.metric("vllm:iteration_tokens_total_sum") >= 7
+    blocks = int(re.search(r'num_gpu_blocks="(\d+)"', server.get("/metrics").body.decode())[1])
+    assert blocks >= 2048 // 64, "at least those of one request of full length"
     text = server.get("/metrics").body.decode()
     for name in ("vllm:num_requests_running", "vllm:time_to_first_token_seconds_bucket", "vllm:generation_tokens_total",
-                 "vllm:request_success_total", "vllm:kv_cache_usage_perc", "kvasir_http_requests_total"):
+                 "vllm:request_success_total", "vllm:kv_cache_usage_perc", "kvasir_http_requests_total", "vllm:cache_config_info",
+                 "vllm:iteration_tokens_total_bucket", "vllm:request_params_n_bucket", "vllm:request_params_max_tokens_bucket",
+                 "vllm:request_inference_time_seconds_bucket", "vllm:request_max_num_generation_tokens_bucket",
+                 "vllm:time_per_output_token_seconds_bucket", "kvasir_weights_bytes", "kvasir_step_tokens_bucket"):
         assert f"\n{name}{{" in text, name
     types = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")]
     assert len(types) == len(set(types)), "each metric is described once"

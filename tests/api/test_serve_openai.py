@@ -14,6 +14,10 @@ def test_models(client):
     models = client.models.list().data
     assert [m.id for m in models] == ["smollm2"]
     assert models[0].max_model_len == 2048
+    assert client.models.retrieve("smollm2").model_dump() == models[0].model_dump()
+    with pytest.raises(openai.NotFoundError) as missing:
+        client.models.retrieve("gpt-4o")
+    assert missing.value.code == "model_not_found"
 
 
 def test_chat(client):
@@ -24,6 +28,17 @@ def test_chat(client):
     assert answer.choices[0].finish_reason in ("stop", "length")
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
     assert answer._request_id.startswith("req-")
+
+
+def test_an_answer_goes_back_as_the_library_writes_it(client, server):
+    """With all its members, those without a value as null."""
+    message = client.chat.completions.create(messages=QUESTION, **GREEDY).choices[0].message
+    dumped = message.model_dump()
+    assert None in dumped.values()
+    more = [*QUESTION, dumped, {"role": "user", "content": "And of Italy?"}]
+    answer = client.chat.completions.create(messages=more, **GREEDY)
+    short = [*QUESTION, {"role": "assistant", "content": message.content}, more[-1]]
+    assert answer.usage.prompt_tokens == server.post("/tokenize", {"messages": short}).json["count"]
 
 
 def test_a_stream_is_the_same_answer_in_pieces(client):

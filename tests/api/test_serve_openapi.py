@@ -18,7 +18,9 @@ BASE = {"/v1/chat/completions": {"messages": MESSAGES, "max_tokens": 1}, "/v1/co
 NEEDS = {"top_logprobs": {"logprobs": True}, "best_of": {"n": 1}, "max_completion_tokens": {"max_tokens": None},
          "stream_options": {"stream": True}, "content": {"prompt": None}}
 MESSAGES_INSTEAD = {"messages": MESSAGES, "prompt": None}
-OF_MESSAGES = ("messages", "add_generation_prompt", "chat_template_kwargs", "tools", "tool_choice", "parallel_tool_calls")
+OF_MESSAGES = ("messages", "add_generation_prompt", "chat_template_kwargs", "reasoning_effort", "tools", "tool_choice",
+               "parallel_tool_calls")
+NOT_OF_THIS_TEMPLATE = ("reasoning_effort",)
 
 
 def resolve(schema: dict) -> dict:
@@ -68,7 +70,7 @@ def test_every_route_is_described(server):
     routes = {(line.split('"')[1].lower(), line.split('"')[3]) for line in source.splitlines() if line.startswith('      {"')}
     assert routes == {(method, path) for path, item in SPEC["paths"].items() for method in item}
     for method, path in routes:
-        answer = server.get(path) if method == "get" else server.post(path, BASE[path])
+        answer = server.get(path.replace("{model}", "smollm2")) if method == "get" else server.post(path, BASE[path])
         assert answer.status == 200, path
 
 
@@ -137,7 +139,7 @@ def test_every_member_is_taken_and_bounded(server, path, name, schema):
         return server.post(path, {key: item for key, item in body.items() if item is not None})
 
     good = ask(example(name, schema))
-    assert good.status == 200, good.body
+    assert good.status == (400 if name in NOT_OF_THIS_TEMPLATE else 200), good.body
     schema = resolve(schema)
     bad = {"integer": [1.5, "x"], "number": ["x", True], "boolean": [1, "x"], "string": [1, []], "array": [1, {}],
            "object": [1, []], "null": ["x", 1]}.get(schema.get("type"), [{"x": "y"}, True])

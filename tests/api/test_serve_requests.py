@@ -63,6 +63,36 @@ def test_unknown_members_are_named(server):
     server.refuses(CHAT, chat(messages=[{"role": "user", "content": "Hi", "colour": 1}]), param="messages[0].colour")
 
 
+def test_members_that_are_null_say_nothing(server):
+    body = chat(audio=None, frequency_penalty=None, messages=[{**MESSAGES[0], "audio": None, "function_call": None}])
+    assert server.post(CHAT, body).status == 200
+
+
+def test_hints_that_change_nothing(server):
+    plain = server.post(CHAT, chat(temperature=0, max_tokens=5)).json["choices"]
+    hints = {"metadata": {"run": "7"}, "prompt_cache_key": "k", "verbosity": "medium", "user": "u", "safety_identifier": "s"}
+    assert server.post(CHAT, chat(**{**hints, "temperature": 0, "max_tokens": 5})).json["choices"] == plain
+    for name, value in (("verbosity", "low"), ("prompt_cache_key", 1), ("metadata", {"a": 1}), ("metadata", {"a": "x" * 513}),
+                        ("metadata", {"x" * 65: "a"}), ("metadata", {str(i): "a" for i in range(17)})):
+        server.refuses(CHAT, chat(**{name: value}), param=name)
+
+
+def test_reasoning_effort_goes_to_templates_that_read_it(serve, server, data):
+    error = server.refuses(CHAT, chat(reasoning_effort="low"), param="reasoning_effort")
+    assert "template" in error["message"]
+    server.refuses("/v1/responses", {"input": "Hi", "reasoning": {"effort": "low"}}, param="reasoning.effort")
+    thinking = serve("--ctx", "2048", "--chat-template", str(data / "templates/openai-gpt-oss-120b.jinja"))
+    for effort in ("low", "high"):
+        prompt = thinking.post("/apply-template", {"messages": MESSAGES, "reasoning_effort": effort}).json["prompt"]
+        assert f"Reasoning: {effort}\n" in prompt
+        tokens = thinking.post("/tokenize", {"messages": MESSAGES, "reasoning_effort": effort}).json["count"]
+        assert thinking.post(CHAT, chat(reasoning_effort=effort)).json["usage"]["prompt_tokens"] == tokens
+        response = thinking.post("/v1/responses", {"input": "Hi", "max_output_tokens": 1, "reasoning": {"effort": effort}})
+        assert response.json["usage"]["input_tokens"] == tokens
+    thinking.refuses(CHAT, chat(reasoning_effort="huge"), param="reasoning_effort")
+    thinking.refuses(CHAT, chat(reasoning_effort="low", chat_template_kwargs={"reasoning_effort": "high"}), param="reasoning_effort")
+
+
 def test_what_is_not_supported_says_so(server):
     server.refuses(CHAT, chat(store=True), param="store")
     server.refuses(CHAT, chat(modalities=["audio"]), param="modalities")
@@ -90,6 +120,7 @@ def test_messages(server):
     for messages in ([], {}, "x", None, [1], [[]], [{}], [{"role": "user"}], [{"role": "king", "content": "x"}],
                      [{"role": 1, "content": "x"}], [{"role": "user", "content": 1}], [{"role": "user", "content": [1]}],
                      [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}]}],
+                     [{"role": "user", "content": [{"type": "text"}]}], [{"role": "user", "content": [{"type": "text", "text": None}]}],
                      [{"role": "user", "content": "x", "tool_calls": [{}]}]):
         error = server.refuses(CHAT, chat(messages=messages))
         assert error["param"].startswith("messages"), error
@@ -98,6 +129,8 @@ def test_messages(server):
                      [*MESSAGES, {"role": "assistant", "content": "Hi", "refusal": None}, *MESSAGES]):
         assert server.post(CHAT, chat(messages=messages)).status == 200, messages
     server.refuses(CHAT, {"max_tokens": 1}, param="messages")
+    error = server.refuses(CHAT, chat(messages=[{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text"}]}]))
+    assert error["param"] == "messages[0].content[1].text" and error["message"].endswith("is missing")
 
 
 def test_variables_of_the_template_cannot_replace_the_request(server):

@@ -19,12 +19,24 @@ def test_a_response_is_what_a_chat_would_answer(client):
 
 def test_instructions_and_earlier_answers(client, server):
     first = client.responses.create(input=QUESTION, instructions="Answer in one word.", **ASK)
-    items = [{"role": "user", "content": QUESTION}, *[item.model_dump(exclude_none=True) for item in first.output],
+    items = [{"role": "user", "content": QUESTION}, *[item.model_dump() for item in first.output],
              {"role": "user", "content": [{"type": "input_text", "text": "And of Italy?"}]}]
     second = client.responses.create(input=items, **ASK)
     messages = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": first.output_text},
                 {"role": "user", "content": "And of Italy?"}]
     assert second.usage.input_tokens == server.post("/tokenize", {"messages": messages}).json["count"]
+
+
+def test_what_the_client_says_for_itself(client):
+    hints = {"metadata": {"run": "7"}, "include": ["reasoning.encrypted_content"], "prompt_cache_key": "k",
+             "reasoning": {"effort": None, "summary": "auto"}, "text": {"verbosity": "medium"}}
+    response = client.responses.create(input=QUESTION, **ASK, **hints)
+    assert response.metadata == hints["metadata"]
+    assert response.output_text == client.responses.create(input=QUESTION, **ASK).output_text
+    for member in ({"include": ["message.output_text.logprobs"]}, {"text": {"verbosity": "low"}}, {"reasoning": {"summary": "detailed"}}):
+        with pytest.raises(openai.BadRequestError) as bad:
+            client.responses.create(input=QUESTION, **ASK, **member)
+        assert bad.value.param.startswith(next(iter(member)))
 
 
 def test_too_few_tokens_leave_it_incomplete(client):

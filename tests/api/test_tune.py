@@ -76,7 +76,8 @@ def test_what_is_chosen_is_kept_and_read(kvasir, small, wikitext, tmp_path):
 
     kv, note = kv_of(kvasir, small)
     assert kv == "ch3"
-    assert note.count("\n") == 1 and str(path) in note and "--kv f16 or --no-receipt" in note
+    chosen, lacks = note.splitlines()
+    assert str(path) in chosen and "--kv f16 or --no-receipt" in chosen and "without a calibration" in lacks
     for more, expected in ((["--no-receipt"], "f16"), (["--kv", "f16"], "f16"), (["--compute", "exact"], "f32")):
         kv, note = kv_of(kvasir, small, *more)
         assert kv == expected and "receipt" not in note, more
@@ -206,4 +207,19 @@ def test_several_caches_against_one_exact_pass(kvasir, small_model, wikitext, tm
     table = kvasir.ok(*call, "--kv", "q8", "--kv", "ch4").splitlines()
     assert re.match(r"--kv +bits +mean KLD", table[0])
     assert re.match(r"q8 +8\.50 +[\d.e-]+ \[", table[1]) and re.match(r"ch4 +4\.5", table[2])
-    assert "--plot compares caches: give --kv twice or more" in kvasir.fails(*call, "--plot", str(svg), code=2)
+
+
+def test_one_cache_has_a_plot_too(kvasir, small_model, wikitext, tmp_path):
+    call = ["-m", small_model, "-f", wikitext, "-c", "64", "--chunks", "2", "--kv", "q8"]
+    svg, png = tmp_path / "q8.svg", tmp_path / "ppl.png"
+    assert "same top token" in kvasir.ok("eval", "kld", *call, "--plot", str(svg))
+    picture = "".join(ElementTree.fromstring(svg.read_text()).itertext())
+    for words in ("Divergence from exact mode by cache", "q8", "2 chunks of 64 tokens · bars: 95 % bootstrap intervals"):
+        assert words in picture
+    ppl = json.loads(kvasir.ok("eval", "ppl", *call, "--json", "--plot", str(svg)))
+    picture = "".join(ElementTree.fromstring(svg.read_text()).itertext())
+    for words in ("Perplexity: ", f"{ppl['ppl']:.4f} [", "--kv q8", "2 chunks of 64 tokens · band", "chunks so far"):
+        assert words in picture
+    kvasir.ok("eval", "ppl", *call, "--plot", str(png))
+    assert png.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert "the folder" in kvasir.fails("eval", "ppl", "-m", "x", "-f", wikitext, "--plot", str(tmp_path / "none/x.svg"))

@@ -122,6 +122,7 @@ def test_the_image_is_built_from_files_that_exist():
             assert rest.split()[1] in (ROOT / "dev").read_text(), rest
         if name in ("ENTRYPOINT", "CMD", "VOLUME"):
             assert isinstance(json.loads(rest), list), rest
+    assert '"--host", "0.0.0.0"' in dict(commands)["ENTRYPOINT"], "which test_serve_access.py keeps pages of other sites out of"
     assert commands[-1][0] == "CMD" and any(name == "USER" and rest != "root" for name, rest in commands)
 
 

@@ -89,7 +89,8 @@ def expected(e: Evidence, kv_head: int, candidates: int) -> np.ndarray:
         mean = queries.mean(axis=0) @ rotation
         spread = rotation.T @ np.cov(queries.T, bias=True) @ rotation
         key = e.k[:, kv_head].astype(np.float64)
-        return softmax(e.scale * key @ mean + e.scale**2 / 2 * np.einsum("nd,de,ne->n", key, spread, key))
+        logits = e.scale * key @ mean + e.scale**2 / 2 * np.einsum("nd,de,ne->n", key, spread, key)
+        return np.concatenate([np.zeros(SINKS), softmax(logits[SINKS:])])  # the sinks stay anyway
 
     return (e.mean_over_group(kv_head, of) * np.linalg.norm(e.v[:, kv_head], axis=-1))[:candidates]
 

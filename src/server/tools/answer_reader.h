@@ -1,20 +1,23 @@
-// An answer of a model, divided into its text and its calls.
+// An answer of a model, divided into its thoughts, its text and its calls.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "server/tools/call_parser.h"
+#include "server/tools/answer_parser.h"
+#include "server/tools/thoughts.h"
 #include "server/tools/tool_prompt.h"
 
 namespace kvasir::server {
 
-/// Reads one answer as it comes. Where no tools are offered all of it is text.
+/// Reads one answer as it comes. Where no tools are offered what is not a thought is text.
 class AnswerReader {
  public:
-  AnswerReader(const ToolOptions& tools, const ToolDialect& dialect);
+  /// `thinking`: the prompt ends inside the thoughts.
+  AnswerReader(const ToolOptions& tools, const ToolDialect& dialect, bool thinking);
 
   [[nodiscard]] CallEvents Push(std::string_view text);
   [[nodiscard]] CallEvents Finish();
@@ -24,16 +27,22 @@ class AnswerReader {
  private:
   [[nodiscard]] CallEvents Counted(CallEvents events);
 
-  std::unique_ptr<CallParser> parser_;  // null: no tools
+  [[nodiscard]] CallEvents Parsed(std::string_view text, CallEvents events);
+
+  std::optional<ThoughtReader> thoughts_;
+  std::unique_ptr<AnswerParser> parser_;  // null: what is no thought is text
+  bool separate_;
   int calls_ = 0;
 };
 
 struct AnswerParts {
+  std::string thoughts;
   std::string text;
   std::vector<ToolCall> calls;
 };
 
 /// The same for an answer that is complete.
-[[nodiscard]] AnswerParts ReadAnswer(std::string_view text, const ToolOptions& tools, const ToolDialect& dialect);
+[[nodiscard]] AnswerParts ReadAnswer(std::string_view text, const ToolOptions& tools, const ToolDialect& dialect,
+                                     bool thinking = false);
 
 }  // namespace kvasir::server

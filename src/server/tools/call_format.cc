@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "server/tools/cursor.h"
+
 namespace kvasir::server {
 
 bool CallFormat::Recognises(std::string_view chat_template) const {

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "server/tools/answer_parser.h"
 #include "server/tools/call_grammar.h"
-#include "server/tools/call_parser.h"
 #include "server/tools/tool.h"
 
 namespace kvasir::server {
@@ -26,13 +26,17 @@ class CallFormat {
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] bool Recognises(std::string_view chat_template) const;
 
+  /// Whether answers without calls have to be read as well, because their text is not what the model writes.
+  [[nodiscard]] virtual bool reads_every_answer() const { return false; }
   /// Reads one answer, in which these functions may be called.
-  [[nodiscard]] virtual std::unique_ptr<CallParser> NewParser(std::vector<Tool> tools) const = 0;
+  [[nodiscard]] virtual std::unique_ptr<AnswerParser> NewParser(std::vector<Tool> tools) const = 0;
   /// The calls as the model writes them; their arguments are JSON objects.
   [[nodiscard]] virtual std::string Write(std::span<const ToolCall> calls) const = 0;
   /// One call of one of `tools`, or with `many` one or more, and nothing else. Errors: schemas that cannot be held to.
   [[nodiscard]] virtual Result<Grammar> CallsGrammar(std::span<const Tool> tools, ArgumentRule rule, bool many,
                                                      const Spelling& spelled) const = 0;
+  /// An answer without calls whose text is one of `text`.
+  [[nodiscard]] virtual Grammar TextAnswer(const Grammar& text, const Spelling& /*spelled*/) const { return text; }
   /// Any text in which no call begins, and then `calls` or nothing.
   [[nodiscard]] virtual Grammar FreeAnswer(const Grammar& calls, const Spelling& spelled) const;
   /// The texts that say where calls begin, end and are divided. Some are single tokens of a model, which would have no

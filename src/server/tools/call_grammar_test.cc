@@ -120,6 +120,34 @@ TEST(AnswerGrammar, HoldsNobodyWithoutNeed) {
   EXPECT_TRUE(AnswerGrammar({.tools = {strict}}, Generic(), std::nullopt)->has_value());
 }
 
+TEST(AnswerGrammar, StandsBehindThoughtsThatThePromptHasOpened) {
+  constexpr ThoughtStyle kTags = {"<think>", "</think>"};
+  ToolDialect dialect = Generic();
+  dialect.thoughts = &kTags;
+  const auto grammar = AnswerGrammar({}, dialect, Grammar::Literal("Yes"), /*thinking=*/true);
+  ASSERT_TRUE(grammar.has_value() && grammar->has_value());
+  EXPECT_TRUE((*grammar)->Matches("Is it? </think>\n\nYes").value());
+  EXPECT_TRUE((*grammar)->Matches("</think>Yes").value());
+  EXPECT_FALSE((*grammar)->Matches("Yes").value());
+  EXPECT_FALSE((*grammar)->Matches("a</think>b</think>Yes").value());
+  EXPECT_FALSE(AnswerGrammar({}, dialect, std::nullopt, /*thinking=*/true)->has_value()) << "free answers stay free";
+}
+
+TEST(AnswerGrammar, NamesTheChannelWhereThereAreChannels) {
+  ToolDialect dialect = Generic();
+  dialect.format = &FormatOf("<|channel|> <|start|>assistant");
+  ASSERT_EQ(dialect.format->name(), "harmony");
+  const auto text = AnswerGrammar({}, dialect, Grammar::Literal("Yes"));
+  EXPECT_TRUE((*text)->Matches("<|channel|>final<|message|>Yes").value());
+  EXPECT_TRUE((*text)
+                  ->Matches("<|channel|>analysis<|message|>So.<|end|><|start|>assistant<|channel|>final<|message|>Yes")
+                  .value());
+  EXPECT_FALSE((*text)->Matches("Yes").value());
+  const auto calls = AnswerGrammar({.tools = {Now()}, .use = ToolUse::kAlways}, dialect, std::nullopt);
+  EXPECT_TRUE((*calls)->Matches(" to=functions.now<|channel|>commentary json<|message|>{}").value());
+  EXPECT_FALSE((*calls)->Matches("<|channel|>final<|message|>{}").value());
+}
+
 TEST(AnswerGrammar, OnlyTheNamedFunction) {
   const auto grammar =
       AnswerGrammar({.tools = {Weather(), Now()}, .use = ToolUse::kAlways, .only = "now"}, Generic(), std::nullopt);

@@ -10,16 +10,6 @@ constexpr size_t kLongestHead = 64 * 1024;
 
 }  // namespace
 
-void CallParser::Emit(CallEvents& out, CallEvent::Kind kind, std::string_view text) {
-  const bool joins = kind == CallEvent::Kind::kContent || kind == CallEvent::Kind::kArguments;
-  if (joins && text.empty()) return;
-  if (joins && !out.empty() && out.back().kind == kind) {
-    out.back().text += text;
-  } else {
-    out.push_back({kind, std::string(text)});
-  }
-}
-
 void CallParser::EmitContent(size_t size, CallEvents& out) {
   if (size == 0) return;
   has_content_ = true;

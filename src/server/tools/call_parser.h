@@ -15,37 +15,17 @@
 #include <string_view>
 #include <vector>
 
+#include "server/tools/answer_parser.h"
 #include "server/tools/cursor.h"
 #include "server/tools/tool.h"
 
 namespace kvasir::server {
 
-/// A piece of an answer.
-struct CallEvent {
-  enum class Kind {
-    kContent,    ///< `text` of the answer.
-    kBegin,      ///< A call of the function `text`.
-    kArguments,  ///< More of its arguments.
-    kEnd,        ///< It is complete.
-  };
-  Kind kind = Kind::kContent;
-  std::string text;
-
-  bool operator==(const CallEvent&) const = default;
-};
-using CallEvents = std::vector<CallEvent>;
-
-/// Reads one answer. Not thread-safe.
-class CallParser {
+/// Reads one answer of a format in which calls stand in the text. Not thread-safe.
+class CallParser : public AnswerParser {
  public:
-  virtual ~CallParser() = default;
-  CallParser(const CallParser&) = delete;
-  CallParser& operator=(const CallParser&) = delete;
-
-  /// Takes the next piece of the answer and appends what has become certain.
-  void Push(std::string_view text, CallEvents& out);
-  /// The answer has ended: appends the rest. A call that was cut off ends with the arguments it has.
-  void Finish(CallEvents& out);
+  void Push(std::string_view text, CallEvents& out) final;
+  void Finish(CallEvents& out) final;
 
  protected:
   /// What a call may begin with.
@@ -66,7 +46,6 @@ class CallParser {
   virtual void CutOff(std::string_view rest, CallEvents& out) = 0;
 
   [[nodiscard]] const std::vector<Tool>& tools() const { return tools_; }
-  static void Emit(CallEvents& out, CallEvent::Kind kind, std::string_view text);
 
  private:
   struct Found {

@@ -26,11 +26,11 @@ inline std::vector<Tool> ToolsForTest() {
 /// other are joined, as a client joins them.
 inline CallEvents EventsOf(const CallFormat& format, std::string_view text, std::span<const size_t> cuts) {
   using Kind = CallEvent::Kind;
-  const std::unique_ptr<CallParser> parser = format.NewParser(ToolsForTest());
+  const std::unique_ptr<AnswerParser> parser = format.NewParser(ToolsForTest());
   CallEvents joined;
   const auto add = [&](CallEvents events) {
     for (CallEvent& event : events) {
-      const bool is_text = event.kind == Kind::kContent || event.kind == Kind::kArguments;
+      const bool is_text = event.kind != Kind::kBegin && event.kind != Kind::kEnd;
       if (is_text && !event.text.empty() && !joined.empty() && joined.back().kind == event.kind) {
         joined.back().text += event.text;
       } else {
@@ -55,9 +55,9 @@ inline CallEvents EventsOf(const CallFormat& format, std::string_view text, std:
   return joined;
 }
 
-/// What no parser may do, whatever `text` is, as a sentence; empty where `events`, which it made of `text`, are in
-/// order.
-inline std::string FaultOf(const CallEvents& events, std::string_view text) {
+/// What no parser of `format` may do, whatever `text` is, as a sentence; empty where `events`, which it made of `text`,
+/// are in order.
+inline std::string FaultOf(const CallFormat& format, const CallEvents& events, std::string_view text) {
   using Kind = CallEvent::Kind;
   bool open = false;
   bool called = false;
@@ -70,7 +70,7 @@ inline std::string FaultOf(const CallEvents& events, std::string_view text) {
     if (event.kind == Kind::kBegin && event.text != "get_weather" && event.text != "now") return "no such function";
   }
   if (open) return "a call has no end";
-  if (called) return "";
+  if (called || format.reads_every_answer()) return "";
   const std::string content = events.empty() ? "" : events.front().text;
   return content == text && events.size() <= 1 ? "" : "an answer without calls is not the text that came";
 }

@@ -8,6 +8,7 @@ namespace kvasir::server {
 std::span<const std::unique_ptr<CallFormat>> CallFormats() {
   // The first whose signs are all there counts, so what has more signs stands before what has some of them.
   static const auto kFormats = std::to_array<std::unique_ptr<CallFormat>>({
+      MakeHarmonyFormat(),
       MakeMistralNamedFormat(),
       MakeMistralFormat(),
       MakeDeepSeekR1Format(),
@@ -32,13 +33,11 @@ const CallFormat& GenericFormat() {
   return *kGeneric;
 }
 
-const CallFormat* FormatOf(std::string_view chat_template) {
+const CallFormat& FormatOf(std::string_view chat_template) {
   for (const auto& format : CallFormats()) {
-    if (format->Recognises(chat_template)) return format.get();
+    if (format->Recognises(chat_template)) return *format;
   }
-  // gpt-oss divides its whole answer into channels, of which calls are one.
-  if (chat_template.contains("<|channel|>")) return nullptr;
-  return &GenericFormat();
+  return GenericFormat();
 }
 
 }  // namespace kvasir::server

@@ -15,6 +15,7 @@ namespace kvasir::server {
 [[nodiscard]] std::unique_ptr<CallFormat> MakeDeepSeekR1Format();
 [[nodiscard]] std::unique_ptr<CallFormat> MakeGlmFormat();
 [[nodiscard]] std::unique_ptr<CallFormat> MakeGraniteFormat();
+[[nodiscard]] std::unique_ptr<CallFormat> MakeHarmonyFormat();
 [[nodiscard]] std::unique_ptr<CallFormat> MakeHermesFormat();
 [[nodiscard]] std::unique_ptr<CallFormat> MakeKimiFormat();
 [[nodiscard]] std::unique_ptr<CallFormat> MakeLfm2Format();
@@ -31,8 +32,7 @@ namespace kvasir::server {
 /// For models of which nothing is known.
 [[nodiscard]] const CallFormat& GenericFormat();
 
-/// The format of the models with this chat template; null where the template has a way of its own that is not known
-/// here.
-[[nodiscard]] const CallFormat* FormatOf(std::string_view chat_template);
+/// The format of the models with this chat template.
+[[nodiscard]] const CallFormat& FormatOf(std::string_view chat_template);
 
 }  // namespace kvasir::server

@@ -16,10 +16,10 @@ namespace {
 using Kind = CallEvent::Kind;
 
 ToolDialect Dialect(const CallFormat& format) {
-  return {.format = &format, .traits = {}, .markers = {}, .marker_texts = {}};
+  return {.format = &format, .traits = {}, .thoughts = nullptr, .markers = {}, .marker_texts = {}};
 }
 
-const CallFormat& Named(std::string_view name) {
+const CallFormat& FormatNamed(std::string_view name) {
   for (const auto& format : CallFormats()) {
     if (format->name() == name) return *format;
   }
@@ -27,15 +27,15 @@ const CallFormat& Named(std::string_view name) {
   return GenericFormat();
 }
 
-// "text|name(arguments)|name(arguments)"
+// "(thoughts)text|name(arguments)|name(arguments)"
 std::string Shape(const AnswerParts& parts) {
-  std::string shape = parts.text;
+  std::string shape = parts.thoughts.empty() ? parts.text : "(" + parts.thoughts + ")" + parts.text;
   for (const ToolCall& call : parts.calls) shape += "|" + call.name + "(" + call.arguments + ")";
   return shape;
 }
 
 std::string Read(std::string_view format, std::string_view text) {
-  return Shape(ReadAnswer(text, {.tools = ToolsForTest()}, Dialect(Named(format))));
+  return Shape(ReadAnswer(text, {.tools = ToolsForTest()}, Dialect(FormatNamed(format))));
 }
 
 struct Sample {
@@ -122,6 +122,23 @@ const std::vector<Sample>& Samples() {
        "<|tool_call_start|>[get_weather(city=\"Ulm\", days=2, exact=False, tags=['x', None]), "
        "now()]<|tool_call_end|>Done.",
        "Done.|get_weather({\"city\": \"Ulm\", \"days\": 2, \"exact\": false, \"tags\": [\"x\",null]})|now({})"},
+      {"harmony",
+       "<|channel|>analysis<|message|>They want the weather.<|end|><|start|>assistant<|channel|>commentary<|message|>I "
+       "look.<|end|><|start|>assistant<|channel|>commentary to=functions.get_weather "
+       "<|constrain|>json<|message|>{\"city\": \"Paris\"}<|call|>",
+       "(They want the weather.)I look.|get_weather({\"city\": \"Paris\"})"},
+      {"harmony",
+       " to=functions.now<|channel|>commentary json<|message|>{}<|call|><|start|>assistant to=functions.now<|channel|>"
+       "commentary json<|message|>{\"a\": 1",
+       "|now({})|now({\"a\": 1)"},
+      {"harmony", "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b < c<|return|>",
+       "(a)b < c"},
+      {"harmony", "<|channel|>final<|message|>cut off<|en", "cut off<|en"},
+      {"harmony", "<|channel|>analysis<|message|>a<|end|><|start|>assis", "(a)"},
+      {"harmony", "No channels here, to=you", "No channels here, to=you"},
+      {"harmony", "<|channel|>commentary to=functions.rm<|message|>{}<|call|>",
+       "<|channel|>commentary to=functions.rm<|message|>{}"},
+      {"harmony", "<|channel|>" + std::string(2000, 'x'), "<|channel|>" + std::string(2000, 'x')},
       // What looks like a call and is none is text, and so is what stands around calls.
       {"hermes", "Use <tool_call> tags, like <tool_call>{\"name\": \"rm\", \"arguments\": {}}</tool_call>!",
        "Use <tool_call> tags, like <tool_call>{\"name\": \"rm\", \"arguments\": {}}</tool_call>!"},
@@ -161,9 +178,9 @@ std::string Shown(const CallEvents& events) {
 
 TEST(Formats, TheOutcomeDoesNotDependOnTheCuts) {
   for (const Sample& sample : Samples()) {
-    const CallFormat& format = Named(sample.format);
+    const CallFormat& format = FormatNamed(sample.format);
     const CallEvents events = EventsOf(format, sample.text, {});
-    EXPECT_EQ(FaultOf(events, sample.text), "") << sample.text;
+    EXPECT_EQ(FaultOf(format, events, sample.text), "") << sample.text;
     const std::string whole = Shown(events);
     std::vector<size_t> everywhere;
     for (size_t i = 1; i < sample.text.size(); ++i) {
@@ -189,13 +206,13 @@ RC_GTEST_PROP(Formats, AnythingMayComeInAnyPieces, ()) {
     at += *rc::gen::inRange<size_t>(1, 12);
     if (at < mixed.size()) cuts.push_back(at);
   }
-  const CallFormat& format = Named(base.format);
+  const CallFormat& format = FormatNamed(base.format);
   const CallEvents whole = EventsOf(format, mixed, {});
   const CallEvents in_pieces = EventsOf(format, mixed, cuts);
   RC_TAG(base.format);
   RC_LOG() << mixed << "\n" << Shown(in_pieces) << "\n" << Shown(whole);
   RC_ASSERT(in_pieces == whole);
-  RC_ASSERT(FaultOf(whole, mixed) == "");
+  RC_ASSERT(FaultOf(format, whole, mixed) == "");
 }
 
 // What is held because it may become a call has a limit, and where it lies does not depend on the cuts either.
@@ -203,10 +220,10 @@ TEST(Formats, AHeadWithoutEndIsText) {
   for (const size_t length : {size_t{1000}, size_t{100'000}}) {
     const std::string id(length, 'x');
     const std::string text = "<tool_call>{\"id\": \"" + id + "\", \"name\": \"now\"}</tool_call>";
-    const CallFormat& format = Named("hermes");
+    const CallFormat& format = FormatNamed("hermes");
     const CallEvents whole = EventsOf(format, text, {});
     EXPECT_EQ(whole.front().kind, length == 1000 ? Kind::kBegin : Kind::kContent);
-    EXPECT_EQ(FaultOf(whole, text), "");
+    EXPECT_EQ(FaultOf(format, whole, text), "");
     const std::vector<size_t> cuts = {10, length / 2, length + 24};
     EXPECT_EQ(Shown(EventsOf(format, text, cuts)), Shown(whole));
   }
@@ -238,7 +255,7 @@ TEST(Formats, TheExampleOfTheTutorialWorks) {
 }
 
 TEST(Formats, ContentBeforeACallIsNotHeldBack) {
-  AnswerReader reader({.tools = ToolsForTest()}, Dialect(Named("hermes")));
+  AnswerReader reader({.tools = ToolsForTest()}, Dialect(FormatNamed("hermes")), /*thinking=*/false);
   EXPECT_EQ(reader.Push("Let me"), (CallEvents{{Kind::kContent, "Let me"}}));
   EXPECT_EQ(reader.Push(" see <to"), (CallEvents{{Kind::kContent, " see"}}));
   EXPECT_EQ(reader.Push("ol_call>{\"name\": \"now\", "), CallEvents{});

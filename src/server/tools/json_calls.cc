@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/check.h"
+#include "server/tools/call_parser.h"
 
 namespace kvasir::server {
 namespace {
@@ -189,7 +190,7 @@ class JsonCallFormat final : public CallFormat {
     for (const std::string& marker : style_.also_open) openings_.push_back(Trimmed(marker));
   }
 
-  [[nodiscard]] std::unique_ptr<CallParser> NewParser(std::vector<Tool> tools) const override {
+  [[nodiscard]] std::unique_ptr<AnswerParser> NewParser(std::vector<Tool> tools) const override {
     return std::make_unique<JsonCallParser>(style_, openings_, std::move(tools));
   }
 

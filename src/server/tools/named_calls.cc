@@ -1,6 +1,7 @@
 #include "server/tools/named_calls.h"
 
 #include "base/check.h"
+#include "server/tools/call_parser.h"
 
 namespace kvasir::server {
 namespace {
@@ -75,7 +76,7 @@ class NamedCallFormat final : public CallFormat {
  public:
   explicit NamedCallFormat(NamedCallStyle style) : CallFormat(style.name, style.signs), style_(std::move(style)) {}
 
-  [[nodiscard]] std::unique_ptr<CallParser> NewParser(std::vector<Tool> tools) const override {
+  [[nodiscard]] std::unique_ptr<AnswerParser> NewParser(std::vector<Tool> tools) const override {
     return std::make_unique<NamedCallParser>(style_, std::move(tools));
   }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "server/tools/call_parser.h"
 #include "server/tools/python_literal.h"
 
 namespace kvasir::server {
@@ -118,7 +119,7 @@ class PythonCallFormat final : public CallFormat {
  public:
   explicit PythonCallFormat(PythonCallStyle style) : CallFormat(style.name, style.signs), style_(std::move(style)) {}
 
-  [[nodiscard]] std::unique_ptr<CallParser> NewParser(std::vector<Tool> tools) const override {
+  [[nodiscard]] std::unique_ptr<AnswerParser> NewParser(std::vector<Tool> tools) const override {
     return std::make_unique<PythonCallParser>(style_, std::move(tools));
   }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "server/tools/call_parser.h"
 
 namespace kvasir::server {
 namespace {
@@ -191,7 +192,7 @@ class TaggedCallFormat final : public CallFormat {
  public:
   explicit TaggedCallFormat(TaggedCallStyle style) : CallFormat(style.name, style.signs), style_(std::move(style)) {}
 
-  [[nodiscard]] std::unique_ptr<CallParser> NewParser(std::vector<Tool> tools) const override {
+  [[nodiscard]] std::unique_ptr<AnswerParser> NewParser(std::vector<Tool> tools) const override {
     return std::make_unique<TaggedCallParser>(style_, std::move(tools));
   }
 

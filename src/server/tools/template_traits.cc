@@ -13,6 +13,7 @@ constexpr const char* kSystem = "kvasir-probe-system";
 constexpr const char* kUser = "kvasir-probe-user";
 constexpr const char* kTool = "kvasir_probe_tool";
 constexpr const char* kFunction = "kvasir_probe_call";
+constexpr const char* kSecond = "kvasir_probe_second";
 constexpr const char* kMember = "kvasir_probe_member";
 constexpr const char* kValue = "kvasir-probe-value";
 constexpr const char* kResult = "kvasir-probe-result";
@@ -37,17 +38,21 @@ Json ProbeTools() {
         {"function", {{"name", kTool}, {"description", "looks at templates"}, {"parameters", parameters}}}}});
 }
 
-// A question, an answer that calls a function, and the result.
-Json CallMessages(const TemplateTraits& shape) {
+// A question, an answer that calls a function, with `second` another one as well, and the result.
+Json CallMessages(const TemplateTraits& shape, bool second = false) {
   const char* id = shape.short_ids ? "abcdef123" : "call_0123456789abcdef01234567";
   Json arguments = {{kMember, kValue}};
   if (shape.arguments_as_text) arguments = DumpJson(arguments);
-  const Json call = {{"id", id}, {"type", "function"}, {"function", {{"name", kFunction}, {"arguments", arguments}}}};
+  const auto call = [&](const char* name) -> Json {
+    return {{"id", id}, {"type", "function"}, {"function", {{"name", name}, {"arguments", arguments}}}};
+  };
+  Json calls = Json::array({call(kFunction)});
+  if (second) calls.push_back(call(kSecond));
   const Json content = shape.content_is_null ? Json(nullptr) : Json("");
   Json result = Message("tool", kResult);
   result["tool_call_id"] = id;
   return Json::array({Message("user", kUser),
-                      {{"role", "assistant"}, {"content", content}, {"tool_calls", Json::array({call})}},
+                      {{"role", "assistant"}, {"content", content}, {"tool_calls", std::move(calls)}},
                       std::move(result)});
 }
 
@@ -70,6 +75,7 @@ void ProbeCalls(const ChatTemplate& chat_template, TemplateTraits& traits) {
         traits = shape;
         traits.calls = true;
         traits.results = text.contains(kResult);
+        traits.one_call = !Render(chat_template, CallMessages(shape, true), ProbeTools()).contains(kSecond);
         return;
       }
     }
@@ -89,6 +95,7 @@ TemplateTraits ProbeTemplate(const ChatTemplate& chat_template) {
   const Json question = Json::array({Message("user", kUser)});
   traits.empty_list =
       Render(chat_template, question).empty() && !Render(chat_template, question, Json::array()).empty();
+  traits.thinking = chat_template.source().contains("message.thinking");
   ProbeCalls(chat_template, traits);
   return traits;
 }

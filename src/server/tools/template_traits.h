@@ -13,10 +13,12 @@ struct TemplateTraits {
   bool system = false;             ///< A system message appears.
   bool tools = false;              ///< Tools are described.
   bool calls = false;              ///< Calls of earlier answers appear.
+  bool one_call = false;           ///< But only one of each answer.
   bool results = false;            ///< Messages of the role "tool" appear.
   bool arguments_as_text = false;  ///< The arguments of a call have to be a text.
   bool content_is_null = false;    ///< A message with calls must not have a content.
   bool empty_list = false;         ///< Where there are no tools it wants an empty list of them.
+  bool thinking = false;           ///< Thoughts of earlier answers are called "thinking", not "reasoning_content".
   bool short_ids = false;          ///< Call ids have nine letters and digits.
 };
 

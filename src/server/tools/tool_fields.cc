@@ -97,11 +97,6 @@ void CheckChoice(Fields& fields, const ToolOptions& options) {
   if (!known) fields.Problem("tool_choice", fmt::format("names {}, which is none of the tools", Shown(options.only)));
 }
 
-void CheckModelHasTools(Fields& fields, const Model& model, const ToolOptions& options) {
-  if (!options.offered() || model.chat_template == nullptr || model.tools.format != nullptr) return;
-  fields.Problem("tools", "cannot be used: this model's template calls tools in a way that the server does not know");
-}
-
 // "none", "auto" or "required".
 void ReadTextChoice(Fields& fields, const Json& choice, ToolOptions& options) {
   if (choice == "none") {
@@ -116,7 +111,7 @@ void ReadTextChoice(Fields& fields, const Json& choice, ToolOptions& options) {
 }
 
 // What both of OpenAI's APIs have; `named` reads the function that an object in tool_choice names.
-ToolOptions ReadOpenAiTools(Fields& fields, const Model& model, Tool (*read)(Fields& item),
+ToolOptions ReadOpenAiTools(Fields& fields, Tool (*read)(Fields& item),
                             void (*named)(Fields& choice, ToolOptions& options)) {
   ToolOptions options{.tools = ReadTools(fields, read)};
   options.parallel = fields.Bool("parallel_tool_calls").value_or(true);
@@ -129,7 +124,6 @@ ToolOptions ReadOpenAiTools(Fields& fields, const Model& model, Tool (*read)(Fie
     ReadTextChoice(fields, *choice, options);
   }
   CheckChoice(fields, options);
-  CheckModelHasTools(fields, model, options);
   return options;
 }
 
@@ -147,8 +141,8 @@ Json ReadParameters(Fields& function, std::string_view member) {
   return schema;
 }
 
-ToolOptions ReadChatTools(Fields& fields, const Model& model) {
-  return ReadOpenAiTools(fields, model, ReadChatTool, [](Fields& choice, ToolOptions& options) {
+ToolOptions ReadChatTools(Fields& fields) {
+  return ReadOpenAiTools(fields, ReadChatTool, [](Fields& choice, ToolOptions& options) {
     if (const Json* function = choice.Object("function")) {
       Fields named(*function, choice.PathOf("function"));
       ReadOnly(named, options);
@@ -159,11 +153,11 @@ ToolOptions ReadChatTools(Fields& fields, const Model& model) {
   });
 }
 
-ToolOptions ReadResponseTools(Fields& fields, const Model& model) {
-  return ReadOpenAiTools(fields, model, ReadResponseTool, ReadOnly);
+ToolOptions ReadResponseTools(Fields& fields) {
+  return ReadOpenAiTools(fields, ReadResponseTool, ReadOnly);
 }
 
-ToolOptions ReadMessageTools(Fields& fields, const Model& model) {
+ToolOptions ReadMessageTools(Fields& fields) {
   ToolOptions options{.tools = ReadTools(fields, ReadMessageTool)};
   if (const Json* choice = fields.Object("tool_choice")) {
     Fields inner(*choice, "tool_choice");
@@ -181,7 +175,6 @@ ToolOptions ReadMessageTools(Fields& fields, const Model& model) {
     inner.FinishInto(fields);
   }
   CheckChoice(fields, options);
-  CheckModelHasTools(fields, model, options);
   return options;
 }
 

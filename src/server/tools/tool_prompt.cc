@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/tools/formats.h"
-
 namespace kvasir::server {
 namespace {
 
@@ -68,8 +66,7 @@ void AdaptCalls(Json& message, const ToolDialect& dialect) {
       calls.push_back({function["name"].get<std::string>(), ArgumentsText(function["arguments"])});
     }
     message.erase("tool_calls");
-    const CallFormat& format = dialect.format == nullptr ? GenericFormat() : *dialect.format;
-    message["content"] = Joined(text, format.Write(calls), "\n");
+    message["content"] = Joined(text, dialect.format->Write(calls), "\n");
     return;
   }
   message["content"] = traits.content_is_null ? Json(nullptr) : Json(text);
@@ -78,6 +75,46 @@ void AdaptCalls(Json& message, const ToolDialect& dialect) {
     if (!call.contains("id")) call["id"] = "";
     if (traits.short_ids) call["id"] = ShortCallId(call["id"].get<std::string>());
   }
+}
+
+// Where a template shows one call of an answer only, each gets an answer of its own, with its result behind it. What is
+// beside the calls stays with the first.
+Json WithOneCallEach(const Json& messages) {
+  Json out = Json::array();
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const Json& message = messages[i];
+    if (!message.contains("tool_calls") || message["tool_calls"].size() < 2) {
+      out.push_back(message);
+      continue;
+    }
+    std::vector<const Json*> results;
+    while (i + 1 < messages.size() && messages[i + 1]["role"] == "tool") results.push_back(&messages[++i]);
+    const auto take = [&](const Json& id) {  // the result of the call `id`, or else the next one
+      auto found =
+          std::ranges::find_if(results, [&](const Json* each) { return each->value("tool_call_id", Json()) == id; });
+      if (found == results.end()) found = results.begin();
+      if (found == results.end()) return;
+      out.push_back(**found);
+      results.erase(found);
+    };
+    Json answer = message;
+    for (const Json& call : message["tool_calls"]) {
+      answer["tool_calls"] = Json::array({call});
+      out.push_back(answer);
+      take(call.value("id", Json()));
+      answer = {{"role", message["role"]}, {"content", nullptr}};
+    }
+    for (const Json* rest : results) out.push_back(*rest);
+  }
+  return out;
+}
+
+// Thoughts of earlier answers are called `reasoning_content` by clients and most templates. A template that wants
+// nothing but them beside a call loses them to a text.
+void AdaptThoughts(Json& message, const ToolDialect& dialect) {
+  if (!dialect.traits.thinking || !message.contains("reasoning_content")) return;
+  if (!message.contains("tool_calls") || TextOf(message).empty()) message["thinking"] = message["reasoning_content"];
+  message.erase("reasoning_content");
 }
 
 std::string ResultText(const Json& message) {
@@ -107,8 +144,9 @@ Json WithoutResultRole(const Json& messages) {
 }  // namespace
 
 ToolDialect DialectOf(const ChatTemplate& chat_template) {
-  ToolDialect dialect{.format = FormatOf(chat_template.source()),
+  ToolDialect dialect{.format = &FormatOf(chat_template.source()),
                       .traits = ProbeTemplate(chat_template),
+                      .thoughts = ThoughtsOf(chat_template.source()),
                       .markers = {},
                       .marker_texts = {}};
   // A template that writes any role as it comes shows results too, but in a way that its model has never seen.
@@ -118,8 +156,11 @@ ToolDialect DialectOf(const ChatTemplate& chat_template) {
 
 ToolDialect DialectOf(const ChatTemplate& chat_template, const Tokenizer& tokenizer) {
   ToolDialect dialect = DialectOf(chat_template);
-  if (dialect.format == nullptr) return dialect;
-  for (const std::string& marker : dialect.format->Markers()) {
+  std::vector<std::string> markers = dialect.format->Markers();
+  if (dialect.thoughts != nullptr) {
+    for (const std::string_view mark : {dialect.thoughts->open, dialect.thoughts->close}) markers.emplace_back(mark);
+  }
+  for (const std::string& marker : markers) {
     const std::vector<int32_t> tokens = tokenizer.Encode(marker, {.add_special = false, .parse_special = true});
     const bool is_control =
         tokens.size() == 1 && tokenizer.Decode(tokens, /*skip_special=*/true).value_or(marker).empty();
@@ -130,16 +171,27 @@ ToolDialect DialectOf(const ChatTemplate& chat_template, const Tokenizer& tokeni
   return dialect;
 }
 
+std::vector<int32_t> ToolDialect::ShownTokens(const ToolOptions& tools) const {
+  if (tools.offered() || format->reads_every_answer()) return markers;
+  std::vector<int32_t> shown;
+  for (size_t i = 0; i < markers.size() && thoughts != nullptr; ++i) {
+    if (marker_texts[i] == thoughts->open || marker_texts[i] == thoughts->close) shown.push_back(markers[i]);
+  }
+  return shown;
+}
+
 Json WithTools(Json conversation, const ToolOptions& tools, const ToolDialect& dialect) {
   Json& messages = conversation["messages"];
+  if (dialect.traits.one_call) messages = WithOneCallEach(messages);
   for (Json& message : messages) {
+    AdaptThoughts(message, dialect);
     if (message.contains("tool_calls")) AdaptCalls(message, dialect);
     if (dialect.traits.short_ids && message.contains("tool_call_id")) {
       message["tool_call_id"] = ShortCallId(message["tool_call_id"].get<std::string>());
     }
   }
   if (!dialect.traits.results) messages = WithoutResultRole(messages);
-  if (!tools.offered() || dialect.format == nullptr) {
+  if (!tools.offered()) {
     if (dialect.traits.empty_list) conversation["tools"] = Json::array();
     return conversation;
   }

@@ -8,18 +8,24 @@
 #include "kvasir/chat_template.h"
 #include "kvasir/tokenizer.h"
 #include "server/json.h"
-#include "server/tools/call_format.h"
+#include "server/tools/formats.h"
 #include "server/tools/template_traits.h"
+#include "server/tools/thoughts.h"
 #include "server/tools/tool.h"
 
 namespace kvasir::server {
 
-/// How a model speaks of tools.
+/// How a model speaks of tools, and tells its thoughts from its answers.
 struct ToolDialect {
-  const CallFormat* format = nullptr;  ///< Null: in a way that is not known.
+  const CallFormat* format = &GenericFormat();
   TemplateTraits traits;
-  std::vector<int32_t> markers;           ///< Control tokens that are part of calls: Request::shown_tokens.
-  std::vector<std::string> marker_texts;  ///< Their names.
+  const ThoughtStyle* thoughts = nullptr;  ///< Null: it has no marks of its own.
+  bool separate_thoughts = true;           ///< Clients get them apart from the text.
+  std::vector<int32_t> markers;            ///< Control tokens that are part of calls or stand around thoughts.
+  std::vector<std::string> marker_texts;   ///< Their names.
+
+  /// Of `markers` those whose text is needed to read an answer: Request::shown_tokens.
+  [[nodiscard]] std::vector<int32_t> ShownTokens(const ToolOptions& tools) const;
 };
 
 /// Without the markers.

@@ -87,7 +87,7 @@ constexpr Known kPublished[] = {
     {"meta-llama-Llama-3.2-3B-Instruct", "llama-3"},
     {"microsoft-Phi-3.5-mini-instruct", "generic"},
     {"mistralai-Mistral-Nemo-Instruct-2407", "mistral"},
-    {"openai-gpt-oss-120b", nullptr},
+    {"openai-gpt-oss-120b", "harmony"},
     {"unsloth-mistral-Devstral-Small-2507", "mistral-named"},
 };
 
@@ -106,18 +106,12 @@ class PublishedTemplates : public testing::TestWithParam<Known> {
 };
 
 TEST_P(PublishedTemplates, AreRecognised) {
-  if (GetParam().format == nullptr) {
-    EXPECT_EQ(dialect_.format, nullptr);
-  } else {
-    ASSERT_NE(dialect_.format, nullptr);
-    EXPECT_EQ(dialect_.format->name(), GetParam().format);
-  }
+  EXPECT_EQ(dialect_.format->name(), GetParam().format);
 }
 
 // Whatever the template knows by itself: tools, calls and results all reach the model, and a call stands in the prompt
 // as the model would write it.
 TEST_P(PublishedTemplates, ShowToolsCallsAndResults) {
-  if (dialect_.format == nullptr) GTEST_SKIP() << "its way of calling tools is not supported";
   const ToolOptions tools = Tools();
   const std::string question = Apply(*template_, dialect_, Conversation(false, false), tools);
   EXPECT_THAT(question, HasSubstr("get_weather"));
@@ -134,6 +128,21 @@ TEST_P(PublishedTemplates, ShowToolsCallsAndResults) {
   ASSERT_EQ(parts.calls.size(), 1u) << called;
   EXPECT_EQ(parts.calls[0].name, "get_weather");
   EXPECT_EQ(Json::parse(parts.calls[0].arguments), Json({{"city", "Oslo"}})) << called;
+}
+
+// Also where the template knows one call per answer only.
+TEST_P(PublishedTemplates, ShowEveryCallOfAnAnswer) {
+  Json conversation = Conversation(true, true);
+  Json& messages = conversation["messages"];
+  messages[1]["tool_calls"].push_back(CallOf("call_9876543210", {{"city", "Bergen"}}));
+  messages.push_back(messages.back());
+  messages.back()["tool_call_id"] = "call_9876543210";
+  messages.back()["content"] = "rain, as ever";
+  const std::string text = Apply(*template_, dialect_, conversation, Tools());
+  const size_t first = text.find("Oslo", text.find("How is Oslo?") + 12);
+  for (const char* part : {"Bergen", "snow and wind", "rain, as ever"}) EXPECT_THAT(text, HasSubstr(part));
+  EXPECT_LT(first, text.find("Bergen"));
+  EXPECT_LT(text.find("snow and wind"), text.find("rain, as ever"));
 }
 
 TEST_P(PublishedTemplates, DoNotMentionToolsThatMayNotBeCalled) {
@@ -188,6 +197,36 @@ TEST(ToolPrompt, TextBesideACallIsNotLost) {
   const std::string text = Apply(*chat_template, dialect, conversation, Tools());
   EXPECT_THAT(text, HasSubstr("I look outside."));
   EXPECT_THAT(text, HasSubstr("<｜tool▁sep｜>get_weather"));
+}
+
+TEST(ToolPrompt, EachResultFollowsItsCall) {
+  const auto one = ChatTemplate::Parse(
+      "{% for m in messages %}[{{ m.role }}]{% if m.tool_calls %}{{ m.tool_calls[0].function.name }}"
+      "{{ m.tool_calls[0].function.arguments | tojson }}{% else %}{{ m.content }}{% endif %}{% endfor %}{{ tools }}");
+  const ToolDialect dialect = DialectOf(*one);
+  EXPECT_TRUE(dialect.traits.one_call);
+  const auto result = [](const char* id, const char* text) -> Json {
+    return {{"role", "tool"}, {"tool_call_id", id}, {"content", text}};
+  };
+  Json answer = Message("assistant", nullptr);
+  answer["tool_calls"] = Json::array({CallOf("a", {{"city", "A"}}), CallOf("b", {{"city", "B"}})});
+  const Json messages =
+      Json::array({Message("user", "?"), answer, result("b", "rB"), result("a", "rA"), Message("user", "!")});
+  EXPECT_THAT(Apply(*one, dialect, {{"messages", messages}}, {}),
+              testing::StartsWith("[user]?[assistant]get_weather{\"city\": \"A\"}[tool]rA"
+                                  "[assistant]get_weather{\"city\": \"B\"}[tool]rB[user]!"));
+}
+
+TEST(ToolPrompt, ThoughtsAreCalledAsTheTemplateCallsThem) {
+  const std::string rest = "{{ '<think>' }}{{ '</think>' }}";
+  const auto oss = ChatTemplate::Parse("{% for message in messages %}{{ message.thinking }}{% endfor %}" + rest);
+  const auto usual = ChatTemplate::Parse("{% for m in messages %}{{ m.reasoning_content }}{% endfor %}" + rest);
+  Json answer = Message("assistant", "Yes.");
+  answer["reasoning_content"] = "so it seems";
+  const Json conversation = {{"messages", Json::array({answer})}};
+  for (const auto* each : {&*oss, &*usual}) {
+    EXPECT_THAT(Apply(*each, DialectOf(*each), conversation, {}), HasSubstr("so it seems"));
+  }
 }
 
 TEST(ToolPrompt, ConversationsWithoutToolsStayAsTheyAre) {

@@ -51,9 +51,11 @@ export async function answer(conversation, onChange) {
       if (event.usage) clock.usage = event.usage;
       const choice = event.choices[0];
       if (choice?.finish_reason) message.finish = choice.finish_reason;
-      if (!choice?.delta?.content) continue;
+      const { content, reasoning_content: thought } = choice?.delta ?? {};
+      if (!content && !thought) continue;
       clock.token();
-      message.content += choice.delta.content;
+      if (thought) message.thoughts = (message.thoughts ?? "") + thought;
+      if (content) message.content += content;
       onChange(conversation);
     }
   } catch (error) {

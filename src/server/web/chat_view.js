@@ -130,6 +130,8 @@ export class ChatView {
 
   answerRow(message, index) {
     const body = el("div", { class: "markdown" });
+    const thoughts = el("p", { class: "thoughts-text" });
+    const thinking = el("details", { class: "thoughts", hidden: true }, el("summary", {}, "Thoughts"), thoughts);
     const wait = el("div", { class: "thinking", "aria-label": "Waiting for the first word" }, el("i"), el("i"), el("i"));
     const problem = el("p", { class: "problem", role: "alert", hidden: true });
     const stats = el("p", { class: "stats" });
@@ -137,8 +139,10 @@ export class ChatView {
       tool("copy", "Copy this answer", (event) => copyText(message.content, event.currentTarget)),
       tool("again", "Answer again", () => this.actions.again(index)));
     const foot = el("div", { class: "answer-foot" }, tools, stats);
-    const element = el("article", { class: "message assistant", "aria-label": "Answer" }, body, wait, problem, foot);
+    const element = el("article", { class: "message assistant", "aria-label": "Answer" }, thinking, body, wait, problem, foot);
     const update = (live) => {
+      thinking.hidden = !message.thoughts;
+      thoughts.textContent = message.thoughts ?? "";
       renderMarkdown(body, message.content);
       element.classList.toggle("live", live);
       wait.hidden = !live || message.content !== "";
