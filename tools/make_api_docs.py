@@ -86,7 +86,7 @@ def content(item: dict) -> str:
 
 def headers(operation: dict, spec: dict) -> list[str]:
     """The headers that the operation reads, beside those which all do."""
-    names = [name_of(one["$ref"]) for one in operation.get("parameters", [])]
+    names = [name_of(one["$ref"]) for one in operation.get("parameters", []) if "$ref" in one]
     found = [spec["components"]["parameters"][name] for name in names if name != EVERYWHERE]
     return [f"Header `{one['name']}`: {one['description']}" for one in found]
 
