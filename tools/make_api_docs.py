@@ -84,9 +84,9 @@ def content(item: dict) -> str:
     return "; ".join(parts)
 
 
-def parameters(operation: dict, spec: dict) -> list[str]:
-    """What the operation reads of path and headers, beside what all do."""
-    names = [name_of(one["$ref"]) for one in operation.get("parameters", [])]
+def headers(operation: dict, spec: dict) -> list[str]:
+    """The headers that the operation reads, beside those which all do."""
+    names = [name_of(one["$ref"]) for one in operation.get("parameters", []) if "$ref" in one]
     found = [spec["components"]["parameters"][name] for name in names if name != EVERYWHERE]
     return [f"{'Header' if one['in'] == 'header' else 'Path'} `{one['name']}`: {one['description']}" for one in found]
 

@@ -57,15 +57,15 @@ HttpRequest ReadHead(const http::request<http::string_body>& message) {
   return request;
 }
 
-HttpResponse RefuseSyntax(const error_code& error) {
+ApiError SyntaxError(const error_code& error) {
   if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-    return ErrorResponse(Refuse(431, "the header of this request is too large").error());
+    return Refuse(431, "the header of this request is too large").error();
   }
   if (error == http::error::body_limit) {
-    return ErrorResponse(Refuse(413, "the body of this request is too large", "request_too_large").error());
+    return Refuse(413, "the body of this request is too large", "request_too_large").error();
   }
-  if (error == http::error::bad_version) return ErrorResponse(Refuse(505, "only HTTP/1.0 and 1.1 are spoken").error());
-  return ErrorResponse(Refuse(400, "this is no well-formed HTTP request: " + error.message()).error());
+  if (error == http::error::bad_version) return Refuse(505, "only HTTP/1.0 and 1.1 are spoken").error();
+  return Refuse(400, "this is no well-formed HTTP request: " + error.message()).error();
 }
 
 std::shared_ptr<Exchange> HandleSafely(HttpService& service, HttpRequest& request) {
@@ -191,11 +191,12 @@ asio::awaitable<Connection::Step> Connection::ServeOne() {
   if (header_error) {
     if (timed_out_) {
       timed_out_ = false;
-      const HttpResponse slow = ErrorResponse(Refuse(408, "the header of this request did not arrive in time").error());
-      co_return co_await SendWhole(request, slow, /*keep=*/false);
+      const ApiError slow = Refuse(408, "the header of this request did not arrive in time").error();
+      const HttpResponse refusal = context_.service.Refusal(request, slow);
+      co_return co_await SendWhole(request, refusal, /*keep=*/false);
     }
     if (!IsSyntax(header_error)) co_return Step::kClose;
-    const HttpResponse refusal = RefuseSyntax(header_error);
+    const HttpResponse refusal = context_.service.Refusal(request, SyntaxError(header_error));
     co_return co_await SendWhole(request, refusal, /*keep=*/false);
   }
   request = ReadHead(parser.get());
@@ -218,12 +219,13 @@ asio::awaitable<Connection::Step> Connection::ServeOne() {
     const auto [body_error, body_bytes] = co_await http::async_read(stream_, buffer_, parser, kNoThrow);
     if (body_error && timed_out_) {
       timed_out_ = false;
-      const HttpResponse slow = ErrorResponse(Refuse(408, "the body of this request did not arrive in time").error());
-      co_return co_await SendWhole(request, slow, /*keep=*/false);
+      const ApiError slow = Refuse(408, "the body of this request did not arrive in time").error();
+      const HttpResponse refusal = context_.service.Refusal(request, slow);
+      co_return co_await SendWhole(request, refusal, /*keep=*/false);
     }
     if (body_error) {
       if (!IsSyntax(body_error)) co_return Step::kClose;
-      const HttpResponse refusal = RefuseSyntax(body_error);
+      const HttpResponse refusal = context_.service.Refusal(request, SyntaxError(body_error));
       co_return co_await SendWhole(request, refusal, /*keep=*/false);
     }
   }

@@ -53,6 +53,8 @@ class HttpService {
   [[nodiscard]] virtual bool IsQuick(const HttpRequest& request) const = 0;
   /// Called on a worker thread, or where the request was read if it is quick.
   [[nodiscard]] virtual std::shared_ptr<Exchange> Handle(HttpRequest& request) = 0;
+  /// How `error` is said to whoever sent `head`, of which all may be empty.
+  [[nodiscard]] virtual HttpResponse Refusal(const HttpRequest& head, const ApiError& error) const = 0;
   virtual void Finished(const HttpRequest& request, const HttpRecord& record) = 0;
 };
 

@@ -129,7 +129,11 @@ std::optional<HttpResponse> Service::Screen(HttpRequest& head, std::optional<siz
   head.id = ChooseRequestId(head.Header("x-request-id"));
   const ApiStatus status = Check(head, body_bytes);
   if (status) return std::nullopt;
-  HttpResponse response = ErrorResponse(status.error(), ErrorStyleOf(head.path));
+  return Refusal(head, status.error());
+}
+
+HttpResponse Service::Refusal(const HttpRequest& head, const ApiError& error) const {
+  HttpResponse response = ErrorResponse(error, ErrorStyleOf(head.path));
   const Headers cors = access_.CorsHeaders(head);
   response.head.headers.insert(response.head.headers.end(), cors.begin(), cors.end());
   return response;

@@ -20,6 +20,7 @@ class Service final : public HttpService {
   [[nodiscard]] std::optional<HttpResponse> Screen(HttpRequest& head, std::optional<size_t> body_bytes) override;
   [[nodiscard]] bool IsQuick(const HttpRequest& request) const override { return request.path == "/health"; }
   [[nodiscard]] std::shared_ptr<Exchange> Handle(HttpRequest& request) override;
+  [[nodiscard]] HttpResponse Refusal(const HttpRequest& head, const ApiError& error) const override;
   void Finished(const HttpRequest& request, const HttpRecord& record) override;
 
  private:

@@ -173,6 +173,17 @@ def test_a_model_without_a_template(large):
     ask(large, 200)
 
 
+def test_bodies_that_do_not_come_are_refused_in_the_words_of_the_api(serve, small_model):
+    server = serve("--body-timeout", "0.3", "--max-body", "1K", model=small_model)
+    for path, members in ((CHAT, {"error"}), ("/v1/messages", {"type", "error"})):
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        slow = server.raw(head.encode() + b"Content-Length: 10\r\n\r\n{")
+        large = server.raw(head.encode() + b"Transfer-Encoding: chunked\r\n\r\n1000\r\n" + b" " * 0x1000 + b"\r\n0\r\n\r\n")
+        for answer, status in ((slow, 408), (large, 413)):
+            assert status_of(answer) == status and set(json.loads(answer.split(b"\r\n\r\n", 1)[1])) == members
+    server.alive()
+
+
 def test_half_a_request_and_a_whole_one_from_who_sends_no_more(server):
     """A client that has closed its sending side counts as gone: no answer is computed for it, and no page is kept."""
     body = {"prompt": "Once", "max_tokens": 1500, "ignore_eos": True}

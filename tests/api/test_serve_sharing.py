@@ -20,7 +20,7 @@ def key(name: str) -> dict:
 def shared(serve, tmp_path):
     """A server with keys, which computes one request at a time."""
     keys = tmp_path / "keys.txt"
-    keys.write_text("".join(f"{name} {name}-secret\n" for name in ("alice", "bobby", "carol")))
+    keys.write_text("".join(f"{name} {name}-secret priority=1000\n" for name in ("alice", "bobby", "carol")))
     return serve("--ctx", "2048", "--api-key-file", str(keys), "--max-running", "1")
 
 
