@@ -47,12 +47,12 @@ void AddEviction(const KvSpec& spec, const kvcache::KvShape& shape, const kvcach
   for (int layer = 0; layer < shape.layers; ++layer) {
     const double share = static_cast<double>(left.tokens[static_cast<size_t>(layer)]) / context;
     const bool windowed = shape.window(layer) > 0;
-    bits += (windowed ? 1 : share) * kvcache::LayerBitsPerElement(shape, layout, layer) / shape.layers;
+    bits += (windowed ? 1 : share) * kvcache::LayerBitsPerElement(shape, layout, layer);
     if (windowed) continue;
     kept += share * context;
     ++without_window;
   }
-  size->bits_per_element = bits;
+  size->bits_per_element = bits / shape.layers;
   if (without_window > 0) size->kept_tokens = static_cast<int>(std::lround(kept / without_window));
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/engine_impl.h"
+#include "kvasir/calibrate.h"
 #include "kvasir/engine.h"
 #include "model/tiny_model_test_support.h"
 
@@ -161,6 +162,9 @@ TEST(InspectCaches, SaysWhereACalibrationIsMissing) {
   ASSERT_TRUE(sizes.has_value()) << sizes.error().message;
   std::vector<bool> lacks;
   for (const CacheSize& size : *sizes) lacks.push_back(size.lacks_calibration);
+  EXPECT_EQ(LacksCalibration(ModelPath(), ParseKvSpec("nuq3").value()), true);
+  EXPECT_EQ(LacksCalibration(ModelPath(), ParseKvSpec("nuq3,weights=even").value()), false);  // it needs one
+  EXPECT_EQ(LacksCalibration("no-such-model", ParseKvSpec("nuq3").value()), false);
   // Values are not steered, nor keys after RoPE.
   EXPECT_THAT(lacks, ElementsAre(false, false, true, true, false, false, false, true));
 }

@@ -107,11 +107,16 @@ bool AnyCodec(const KvSpec& spec, const std::function<bool(const kvcache::HalfCo
          std::ranges::any_of(spec.layers, [&](const auto& each) { return named(each.codec, each.keys); });
 }
 
+// Whether there is no doing without.
+bool NeedsCalibration(const KvSpec& spec) {
+  return spec.changes.static_ranges.value_or(false) || !spec.changes.measured_weights.value_or(true);
+}
+
 // Comparisons need more than other calibrations, which may be older, hold.
 Status CheckKnown(const KvSpec& spec, const CalibrationData* calibration) {
   const KvSpec::Changes& changes = spec.changes;
   const bool late = calibration != nullptr && !changes.before_rope.value_or(true);  // levels for keys after RoPE
-  const bool needed = changes.static_ranges.value_or(false) || !changes.measured_weights.value_or(true) || late;
+  const bool needed = NeedsCalibration(spec) || late;
   const bool known =
       calibration != nullptr && !calibration->key_ranges.empty() && !calibration->late_key_levels.even.empty();
   if (!needed || known) return {};
@@ -235,6 +240,7 @@ bool WantsCalibration(const KvSpec& spec) {
 }
 
 bool UsesCalibration(const KvSpec& spec) {
+  if (NeedsCalibration(spec)) return false;
   return AnyCodec(spec, [&](const kvcache::HalfCodec& codec, bool keys) {
     const bool steered = keys && codec.feedback && spec.changes.before_rope.value_or(codec.keys.before_rope);
     return steered || (codec.fitted && spec.changes.fitted_levels.value_or(true));

@@ -131,7 +131,7 @@ def test_policies_without_questions(kvasir, small_model, wikitext):
     assert "random" in text and "knorm" in text and "192" in text and "RULER" not in text and "bootstrap over chunks" in text
     assert re.search(r"^random +192 +50 % ", text, re.MULTILINE) and "held: tokens of the text" in text
     seeded = json.loads(kvasir.ok(*call, "--budgets", "192", "--policies", "random,knorm", "--seed", "7", "--json"))["rows"]
-    assert [row["kv"] for row in seeded] == ["f16,evict=random,budget=192,seed=7", "f16,evict=knorm,budget=192"]
+    assert [row["kv"] for row in seeded] == ["auto,evict=random,budget=192,seed=7", "auto,evict=knorm,budget=192"]
     assert "lru" in kvasir.fails(*call, "--policies", "lru")
     assert "--kv is 'f16,evict=tova,budget=50%'" in kvasir.fails(*call, "--kv", "f16,evict=tova,budget=50%")
 

@@ -48,8 +48,8 @@ def test_inspect_says_what_an_eviction_leaves(kvasir, smollm2):
     assert tokens["kv"] == "q8,evict=snapkv,budget=64M" and tokens["bytes"] < 64 << 20 and 4096 < tokens["kept_tokens"] < 6144
     text = kvasir.ok("inspect", smollm2, "-c", "8192", "--kv", "q8,evict=snapkv", "--kv-budget", "2048")
     assert "q8,evict=snapkv,budget=2048 keeps 2048 tokens per layer and head" in text and "2.12 bits per element" in text
-    assert "--kv is 'q8'" in (said := kvasir.fails("inspect", smollm2, "--kv", "q8", "--kv-budget", "2048")) and "evict=snapkv" in said
-    assert "--kv" in kvasir.fails("inspect", smollm2, "--kv-budget", "2048")
+    assert "--kv is 'q8'" in (said := kvasir.fails("inspect", smollm2, "--kv", "q8", "--kv-budget", "2048", code=2)) and "evict=snapkv" in said
+    assert "--kv" in kvasir.fails("inspect", smollm2, "--kv-budget", "2048", code=2)
 
 
 def test_inspect_json_has_tensors_and_metadata(kvasir, smollm2):
