@@ -86,10 +86,8 @@ class Machine {
 
   // A new sequence in the place of another one, which begins with blocks that are held.
   void Adopt(Tracked& tracked, int amount, size_t which) {
-    if (keeper_.held.empty()) return;
     std::vector<KnownToken> known;
-    const std::vector<HeldBlock> blocks =
-        keeper_.ChainTo(which % keeper_.held.size(), RootHash(Options(), kShape), &known);
+    const std::vector<HeldBlock> blocks = keeper_.ChainFrom(which, RootHash(Options(), kShape), &known);
     if (blocks.empty()) return;
     tracked = NewSequence();
     const size_t live = pool_->stats().live_pages;

@@ -55,11 +55,11 @@ inline rc::Gen<Operation> AnyOperation() {
                                                     {1, K::kDrop},
                                                     {2, K::kShift},
                                                     {2, K::kRelease},
-                                                    {2, K::kCompact},
+                                                    {4, K::kCompact},
                                                     {2, K::kEvict},
                                                     {1, K::kCreate},
-                                                    {1, K::kHold},
-                                                    {2, K::kAdopt}});
+                                                    {2, K::kHold},
+                                                    {4, K::kAdopt}});
   return rc::gen::build<Operation>(rc::gen::set(&Operation::kind, kind),
                                    rc::gen::set(&Operation::sequence, rc::gen::inRange<uint32_t>(0, 4)),
                                    rc::gen::set(&Operation::amount, rc::gen::inRange(0, 200)),
@@ -103,22 +103,15 @@ class Keeper final : public SealObserver {
       each.Remember();
     }
   }
-  // The held blocks from the first of a text to held[last]; none where one is missing.
-  [[nodiscard]] std::vector<HeldBlock> ChainTo(size_t last, const BlockHash& root,
-                                               std::vector<KnownToken>* known) const {
-    std::vector<const Held*> chain = {&held[last]};
-    while (chain.back()->parent != root) {
-      const auto parent =
-          std::ranges::find(held, chain.back()->parent, [](const Held& each) { return each.block.hash; });
-      if (parent == held.end()) return {};
-      chain.push_back(&*parent);
+  // The held blocks from the first of a text on, one behind the other, and what is in them: of the texts that end in
+  // held[first], held[first + 1], ... the first one that is whole. None where there is no such text.
+  [[nodiscard]] std::vector<HeldBlock> ChainFrom(size_t first, const BlockHash& root,
+                                                 std::vector<KnownToken>* known) const {
+    for (size_t i = 0; i < held.size(); ++i) {
+      std::vector<HeldBlock> blocks = ChainTo(held[(first + i) % held.size()], root, known);
+      if (!blocks.empty()) return blocks;
     }
-    std::vector<HeldBlock> blocks;
-    for (auto each = chain.rbegin(); each != chain.rend(); ++each) {
-      blocks.push_back((*each)->block);
-      known->insert(known->end(), (*each)->known.begin(), (*each)->known.end());
-    }
-    return blocks;
+    return {};
   }
   void Check() const {
     for (const Held& each : held) {
@@ -136,6 +129,22 @@ class Keeper final : public SealObserver {
   std::vector<KnownToken> tokens;
 
  private:
+  [[nodiscard]] std::vector<HeldBlock> ChainTo(const Held& last, const BlockHash& root,
+                                               std::vector<KnownToken>* known) const {
+    std::vector<const Held*> chain = {&last};
+    while (chain.back()->parent != root) {
+      const auto parent =
+          std::ranges::find(held, chain.back()->parent, [](const Held& each) { return each.block.hash; });
+      if (parent == held.end()) return {};
+      chain.push_back(&*parent);
+    }
+    std::vector<HeldBlock> blocks;
+    for (auto each = chain.rbegin(); each != chain.rend(); ++each) {
+      blocks.push_back((*each)->block);
+      known->insert(known->end(), (*each)->known.begin(), (*each)->known.end());
+    }
+    return blocks;
+  }
   [[nodiscard]] std::vector<KnownToken> KnownOf(size_t block) const {
     const auto begin = tokens.begin() + static_cast<std::ptrdiff_t>(block * kernels::kPageTokens);
     return {begin, begin + kernels::kPageTokens};
