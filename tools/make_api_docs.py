@@ -88,7 +88,7 @@ def headers(operation: dict, spec: dict) -> list[str]:
     """The headers that the operation reads, beside those which all do."""
     names = [name_of(one["$ref"]) for one in operation.get("parameters", []) if "$ref" in one]
     found = [spec["components"]["parameters"][name] for name in names if name != EVERYWHERE]
-    return [f"{'Header' if one['in'] == 'header' else 'Path'} `{one['name']}`: {one['description']}" for one in found]
+    return [f"Header `{one['name']}`: {one['description']}" for one in found]
 
 
 def route(path: str, method: str, operation: dict, spec: dict) -> list[str]:
@@ -100,7 +100,7 @@ def route(path: str, method: str, operation: dict, spec: dict) -> list[str]:
         lines += ["", f"Body: {kind(body)}"]
     elif body and "properties" in body:
         lines += ["", "Body:", "", *members(body)]
-    for line in parameters(operation, spec):
+    for line in headers(operation, spec):
         lines += ["", line]
     lines += ["", "| status | | content |", "|---|---|---|"]
     for status, answer in operation["responses"].items():
