@@ -97,9 +97,9 @@ struct KvSpec {
 /// Whether the policy `name` draws lots, so that KvSpec::evict_seed matters.
 [[nodiscard]] bool EvictionDraws(std::string_view name);
 
-/// The fewest and the most tokens that a budget may be.
+/// The fewest tokens that a budget may be.
 inline constexpr int kLeastBudgetTokens = 192;
-inline constexpr int kMostBudgetTokens = 1 << 20;
+inline constexpr int kMostBudgetTokens = 1 << 20;  ///< And the most.
 
 /// Reads a specification. Where `budget` is not empty (`--kv-budget`), it is that of the eviction, whatever `text`
 /// says. Errors: kInvalidArgument naming the part that is wrong and what there is.
