@@ -7,6 +7,8 @@
 #   python    tests/*: the real program driven from Python, second opinions on formats and templates
 #   install   an installed and moved tree is used by another CMake project (examples/embed)
 #
+# KVASIR_HEAVY_TESTS=1 adds, as CI does, what repeats at length what shorter tests show: every codec with every policy, for example.
+#
 #   ./dev test unit -- -R kvcache          one room
 #   ./dev test unit --preset asan          under AddressSanitizer and UndefinedBehaviorSanitizer
 #   ./dev test python --preset asan        the same for the real program: hostile files, the command line, the server

@@ -8,8 +8,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/check.h"
@@ -34,6 +36,9 @@ constexpr const char* kMayLoseIt[] = {"random", "h2o", "adakv", "expected"};
 // The plainest codecs of 2 bits lose it without any eviction; these two, uncalibrated, with some policies.
 constexpr const char* kTooCoarse[] = {"k=kivi2,v=kivi2", "k=tok2,v=tok2"};
 constexpr const char* kCoarse[] = {"k=nuq3,v=nuq3", "k=nuq2,v=nuq2"};
+
+// The others, of the same kinds, only where they are asked for.
+constexpr const char* kAlways[] = {"f16", "q8", "k=ch4,v=ch4", "k=nuq4,v=nuq4"};
 
 // All names that `--kv` takes for all pages or for the encoded ones. "auto:..." stands for some of these (its test:
 // tests/api/test_eviction.py).
@@ -73,6 +78,10 @@ class NeedleTest : public testing::TestWithParam<std::string> {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     GTEST_SKIP() << "a real model takes minutes with a sanitizer, and EvictionTest runs all of this on a small one";
 #endif
+    const char* heavy = std::getenv("KVASIR_HEAVY_TESTS");
+    if (std::ranges::count(kAlways, GetParam()) == 0 && (heavy == nullptr || std::string_view(heavy) != "1")) {
+      GTEST_SKIP() << "takes long: KVASIR_HEAVY_TESTS=1 asks for it, as CI does";
+    }
   }
 };
 

@@ -6,6 +6,7 @@ import struct
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from program import heavy
 
 
 @pytest.fixture
@@ -100,6 +101,7 @@ def test_ruler_on_plain_text_with_a_haystack_of_ones_own(kvasir, smollm2, tmp_pa
     assert "mean" not in text  # of one task
 
 
+@heavy
 def test_policies_beside_each_other(kvasir, smollm2, wikitext, tmp_path):
     svg = tmp_path / "evict.svg"
     call = ["eval", "evict", "-m", smollm2, "-f", wikitext, "-c", "512", "--chunks", "2", "--samples", "2", "--tasks", "niah_single_1"]

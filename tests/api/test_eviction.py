@@ -6,7 +6,7 @@ import json
 import signal
 
 import pytest
-from program import ROOT
+from program import ROOT, heavy
 
 POLICIES = ["streaming", "recent", "random", "h2o", "tova", "snapkv", "pyramidkv", "adakv", "knorm", "keydiff", "expected"]
 CODECS = ["f16", "q8", "nuq4,recent=64", "q4,recent=64", "kivi2,recent=64", "auto:4bits,recent=64"]
@@ -55,6 +55,7 @@ def found(serve, kv: str) -> int:
     return count
 
 
+@heavy
 def test_some_policies_find_more_than_chance(serve):
     """SnapKV, H2O and their relatives do not on a model of this size with a question of one line: docs/eviction.md."""
     by_chance = found(serve, "f16,evict=random,budget=75%")

@@ -1,5 +1,5 @@
-"""lm-evaluation-harness over the server gives the numbers of `kvasir eval`. It runs where `./dev bench lm_eval` has been run once:
-that puts the harness, a few hundred megabytes, into the cache."""
+"""lm-evaluation-harness over the server gives the numbers of `kvasir eval`. It runs where
+`./dev bench lm_eval` has put the harness, a few hundred megabytes, into the cache."""
 
 import os
 import re
@@ -7,11 +7,12 @@ import subprocess
 import sys
 
 import pytest
-from program import BINARY, MODELS, ROOT, installed
+from program import BINARY, MODELS, ROOT, heavy, installed
 
 SCRIPT = ROOT / "bench/lm_eval.py"
 
 
+@heavy
 def test_the_harness_gives_the_numbers_of_eval():
     installed("smollm2")
     version = re.search(r'^VERSION = "([0-9.]+)"$', SCRIPT.read_text(), re.MULTILINE)[1]

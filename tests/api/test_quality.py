@@ -6,6 +6,7 @@ the divergence are below what the best other engines show on this text."""
 import json
 
 import pytest
+from program import heavy
 
 PERPLEXITY = {"smollm2": 23.270, "gemma3-270m": 13.871}
 # Chunks, mean KLD at most, share of the same most likely token at least.
@@ -41,6 +42,7 @@ CACHES = {"q8": 0.00027, "ch5,recent=0": 0.00066, "ch4,recent=0": 0.00225, "q4,r
           "ch2,recent=0": 0.085}
 
 
+@heavy
 def test_caches_cost_what_they_did(kvasir, data, smollm2):
     """`precise` costs a millionth of these by itself."""
     caches = [word for kv in CACHES for word in ("--kv", kv)]

@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from program import SANITIZER, SLOWNESS
+from program import SANITIZER, SLOWNESS, heavy
 from serving import Server, post_bytes, read_all, resident_bytes, status_of, threads
 
 TEXT = "/v1/completions"
@@ -139,6 +139,7 @@ def test_no_descriptors_left(serve, small_model):
 
 
 @pytest.mark.skipif(SANITIZER != "", reason="a sanitizer keeps memory of its own")
+@heavy
 def test_memory_is_what_was_given(serve):
     """With the cache full, answers and embeddings under way, the process as a whole stays within --memory."""
     server = serve("--memory", "220M", "--ctx", "512")

@@ -29,6 +29,10 @@ def assert_no_report(errors: str):
     assert "Sanitizer" not in errors and "runtime error: " not in errors, errors
 
 
+# For tests that repeat at length what a shorter one shows.
+heavy = pytest.mark.skipif(os.environ.get("KVASIR_HEAVY_TESTS") != "1", reason="takes long: KVASIR_HEAVY_TESTS=1 asks for it, as CI does")
+
+
 def installed(name: str) -> str:
     if not (MODELS / f"{name}.gguf").exists() and not (MODELS / name / "model.safetensors").exists():
         pytest.skip(f"{name} is not installed in {MODELS}; './dev models {name}' fetches it")
