@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/tools/call_format.h"
+#include "server/tools/cursor.h"
 
 namespace kvasir::server {
 namespace {
