@@ -27,15 +27,14 @@ size_t Scheduler::Impl::BytesToReach(const ScheduledRequest& request, int64_t he
   return kvcache::BytesToGrow(engine.kv_shape, engine.kv_options.layout(), held_blocks, tokens, step);
 }
 
-// Tokens that a head of it holds at most, however long its answer becomes.
-int Scheduler::Impl::MostHeldBy(const ScheduledRequest& request) const {
-  return CacheEvictor::MostHeld(engine, static_cast<int>(request.generator.prompt().size()),
-                                engine.options.context_tokens);
+// Tokens that a head of a request holds at most, however long its answer becomes.
+int Scheduler::Impl::MostHeldBy(const Generator& generator) const {
+  return CacheEvictor::MostHeld(engine, static_cast<int>(generator.prompt().size()), engine.options.context_tokens);
 }
 
-// Bytes that are set aside when it starts, for what its policy records.
-size_t Scheduler::Impl::RecordBytesOf(const ScheduledRequest& request) const {
-  return RecordBytes(engine.options.kv, engine.kv_shape, engine.attention.heads, MostHeldBy(request));
+// Bytes that are set aside when a request starts, for what its policy records.
+size_t Scheduler::Impl::RecordBytesOf(const Generator& generator) const {
+  return RecordBytes(engine.options.kv, engine.kv_shape, engine.attention.heads, MostHeldBy(generator));
 }
 
 // Bytes that running requests still need for their prompts, and a block for each that may need one soon.
@@ -76,7 +75,7 @@ bool Scheduler::Impl::TryAdmit(ScheduledRequest& request) {
   kvcache::PrefixMatch match = FindPrefix(request);
   if (IsBeingComputed(request, match)) return true;
   CacheReport report = Explain(request, match);
-  const size_t record = RecordBytesOf(request);
+  const size_t record = RecordBytesOf(request.generator);
   if (!MakeRoom(request, record + BytesToReach(request, match.length / kernels::kPageTokens, kMaxBatchRows))) {
     if (!running.empty()) return false;
     // With nobody to wait for it starts with what there is: without the blocks it would share, whose place it may need,
@@ -85,7 +84,8 @@ bool Scheduler::Impl::TryAdmit(ScheduledRequest& request) {
     match = {};
     if (!MakeRoom(request, record + BytesToReach(request, 0, 1))) return EndIfTooLarge(request);
   }
-  auto evictor = CacheEvictor::Create(engine, engine.options.kv, engine.kv_options.compact.get(), MostHeldBy(request));
+  auto evictor =
+      CacheEvictor::Create(engine, engine.options.kv, engine.kv_options.compact.get(), MostHeldBy(request.generator));
   if (!evictor) return false;  // a session has taken the room meanwhile
   if (request.queue_seconds < 0) request.cache = report;
   Start(request, match, *std::move(evictor));
@@ -95,7 +95,7 @@ bool Scheduler::Impl::TryAdmit(ScheduledRequest& request) {
 // Ends a request whose tokens have outgrown the whole budget: it was preempted when it could hardly go on. One that
 // only waits for sessions of the engine to free memory stays. Returns whether it ended.
 bool Scheduler::Impl::EndIfTooLarge(ScheduledRequest& request) {
-  if (RecordBytesOf(request) + BytesToReach(request, 0, 1) <= engine.pages->budget_bytes()) return false;
+  if (RecordBytesOf(request.generator) + BytesToReach(request, 0, 1) <= engine.pages->budget_bytes()) return false;
   std::unique_ptr<ScheduledRequest> owned;
   {
     const std::lock_guard lock(mutex);

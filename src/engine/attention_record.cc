@@ -18,11 +18,10 @@
 namespace kvasir {
 namespace {
 
-constexpr int kMassRows = 64;    // rows whose attention is formed together, x grouped heads
-constexpr int kSkippedRows = 4;  // queries of the first tokens are unlike all others
-constexpr int kMassGrowth =
-    256;                    // tokens for which room is made at a time: doubling it would take more than is counted
-constexpr int kBlock = 16;  // known trip counts become vectors also at -O2
+constexpr int kMassRows = 64;     // rows whose attention is formed together, x grouped heads
+constexpr int kSkippedRows = 4;   // queries of the first tokens are unlike all others
+constexpr int kMassGrowth = 256;  // tokens for which room is made at a time; doubling would exceed what is counted
+constexpr int kBlock = 16;        // known trip counts become vectors also at -O2
 
 size_t MassRoom(size_t tokens) {
   return (tokens + kMassGrowth - 1) / kMassGrowth * kMassGrowth;

@@ -110,10 +110,8 @@ Result<RequestId> Scheduler::Impl::Submit(Submission submission) {
   KV_ASSIGN(Generator generator, Generator::Create(engine, engine.options.kv, std::exchange(submission.request, {})));
   const size_t prompt = generator.prompt().size();
   const auto held = std::min(static_cast<int64_t>(prompt), static_cast<int64_t>(engine.options.context_tokens));
-  const size_t record =
-      RecordBytes(engine.options.kv, engine.kv_shape, engine.attention.heads,
-                  CacheEvictor::MostHeld(engine, static_cast<int>(prompt), engine.options.context_tokens));
-  const size_t bytes = record + kvcache::PeakBytes(engine.kv_shape, engine.kv_options.layout(), held, 1);
+  const size_t bytes =
+      RecordBytesOf(generator) + kvcache::PeakBytes(engine.kv_shape, engine.kv_options.layout(), held, 1);
   if (bytes > engine.pages->budget_bytes()) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("the prompt's {} tokens need {} bytes of cache, but the budget is {} bytes; shorten the "

@@ -54,8 +54,8 @@ struct Scheduler::Impl {
   void Start(ScheduledRequest& request, const kvcache::PrefixMatch& match, std::unique_ptr<CacheEvictor> evictor);
   [[nodiscard]] size_t PromisedBytes() const;
   [[nodiscard]] size_t BytesToReach(const ScheduledRequest& request, int64_t held_blocks, int step) const;
-  [[nodiscard]] int MostHeldBy(const ScheduledRequest& request) const;
-  [[nodiscard]] size_t RecordBytesOf(const ScheduledRequest& request) const;
+  [[nodiscard]] int MostHeldBy(const Generator& generator) const;
+  [[nodiscard]] size_t RecordBytesOf(const Generator& generator) const;
   [[nodiscard]] bool Extend(ScheduledRequest& request, int rows);
   [[nodiscard]] ScheduledRequest* WeakestBelow(const ScheduledRequest& request, bool by_priority_alone) const;
   void EvictDue();

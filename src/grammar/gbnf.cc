@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/check.h"
 #include "grammar/characters.h"
 #include "grammar/text_cursor.h"
@@ -21,7 +22,7 @@ constexpr int kMostStacked = 4;  // repeats of one part: a*+?
 constexpr size_t kLongestGrammar = 1 << 20;
 
 bool IsNameCharacter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  return base::IsAlphanumeric(c) || c == '-' || c == '_';
 }
 
 class GbnfParser : TextCursor {
@@ -234,12 +235,8 @@ class GbnfParser : TextCursor {
   Result<char32_t> Hex(int digits) {
     char32_t value = 0;
     for (int i = 0; i < digits; ++i) {
-      const char c = Peek();
-      const int digit = c >= '0' && c <= '9'   ? c - '0'
-                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                        : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                               : -1;
-      if (digit < 0 || value > 0x10FFFF) return Wrong(fmt::format("the escape needs {} hexadecimal digits", digits));
+      const int digit = base::DigitValue(Peek());
+      if (digit >= 16 || value > 0x10FFFF) return Wrong(fmt::format("the escape needs {} hexadecimal digits", digits));
       value = value * 16 + static_cast<char32_t>(digit);
       ++at_;
     }

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/ascii.h"
 #include "base/check.h"
 #include "grammar/characters.h"
 #include "grammar/text_cursor.h"
@@ -232,12 +233,8 @@ class RegexParser : TextCursor {
     char32_t value = 0;
     size_t count = 0;
     while (count < (braces ? 6U : digits)) {
-      const char c = Peek();
-      const int digit = c >= '0' && c <= '9'   ? c - '0'
-                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                        : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                               : -1;
-      if (digit < 0) break;
+      const int digit = base::DigitValue(Peek());
+      if (digit >= 16) break;
       value = value * 16 + static_cast<char32_t>(digit);
       ++count, ++at_;
     }

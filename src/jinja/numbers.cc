@@ -5,19 +5,13 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "base/ascii.h"
 #include "jinja/raise.h"
 #include "jinja/unicode.h"
 
 namespace kvasir::jinja {
 
 namespace {
-
-int DigitValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'Z') return c - 'A' + 10;
-  return 99;
-}
 
 /// The base that a prefix such as 0x announces, or 0.
 int PrefixBase(std::string_view text) {
@@ -42,7 +36,7 @@ std::optional<std::string> WithoutUnderscores(std::string_view text, int base) {
       continue;
     }
     const bool between =
-        i > 0 && i + 1 < text.size() && DigitValue(text[i - 1]) < base && DigitValue(text[i + 1]) < base;
+        i > 0 && i + 1 < text.size() && base::DigitValue(text[i - 1]) < base && base::DigitValue(text[i + 1]) < base;
     if (!between) return std::nullopt;
   }
   return digits;
@@ -89,7 +83,7 @@ Result<std::optional<int64_t>> ParseInt(std::string_view given, int base) {
   int64_t value = 0;
   bool overflow = false;
   for (const char c : *digits) {
-    const int digit = DigitValue(c);
+    const int digit = base::DigitValue(c);
     if (digit >= base) return std::nullopt;
     overflow = overflow || __builtin_mul_overflow(value, base, &value) ||
                __builtin_sub_overflow(value, static_cast<int64_t>(digit), &value);

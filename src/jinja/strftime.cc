@@ -7,6 +7,8 @@
 #include <ctime>
 #include <optional>
 
+#include "base/ascii.h"
+
 namespace kvasir::jinja {
 
 namespace {
@@ -64,9 +66,7 @@ struct Style {
 
 /// A text, which blanks or, when asked for, zeros make wider.
 std::string Words(std::string text, const Style& style, bool upper) {
-  if (upper) {
-    for (char& c : text) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
-  }
+  if (upper) text = base::Uppered(text);
   if (text.size() >= style.width) return text;
   return text.insert(0, style.width - text.size(), style.padding == '0' ? '0' : ' ');
 }

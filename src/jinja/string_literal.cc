@@ -4,19 +4,13 @@
 
 #include <optional>
 
+#include "base/ascii.h"
 #include "base/check.h"
 #include "jinja/unicode.h"
 
 namespace kvasir::jinja {
 
 namespace {
-
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 std::optional<char> SimpleEscape(char c) {
   switch (c) {
@@ -81,8 +75,8 @@ class Decoder {
   Status Hex(size_t digits, const char* truncated) {
     char32_t value = 0;
     for (size_t i = 1; i <= digits; ++i) {
-      const int digit = position_ + i < literal_.size() ? HexValue(literal_[position_ + i]) : -1;
-      if (digit < 0) return Fail(ErrorCode::kInvalidArgument, truncated);
+      const int digit = position_ + i < literal_.size() ? base::DigitValue(literal_[position_ + i]) : 16;
+      if (digit >= 16) return Fail(ErrorCode::kInvalidArgument, truncated);
       value = value * 16 + static_cast<char32_t>(digit);
     }
     if (value > 0x10FFFF) return Fail(ErrorCode::kInvalidArgument, "illegal Unicode character");

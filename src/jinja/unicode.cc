@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <span>
 
+#include "base/ascii.h"
 #include "jinja/unicode_tables.h"
 
 namespace kvasir::jinja {
@@ -265,22 +266,14 @@ bool IsIdentifierPart(char32_t c) {
 }
 
 std::string ToUpper(std::string_view text) {
-  std::string ascii(text);
-  if (IsAscii(text)) {
-    for (char& c : ascii) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-    return ascii;
-  }
+  if (IsAscii(text)) return base::Uppered(text);
   std::u32string out;
   for (const char32_t c : Decode(text)) AppendUpper(out, c);
   return Encode(out);
 }
 
 std::string ToLower(std::string_view text) {
-  std::string ascii(text);
-  if (IsAscii(text)) {
-    for (char& c : ascii) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    return ascii;
-  }
+  if (IsAscii(text)) return base::Lowered(text);
   const std::u32string source = Decode(text);
   std::u32string out;
   for (size_t i = 0; i < source.size(); ++i) AppendLower(out, source, i);

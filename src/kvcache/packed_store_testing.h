@@ -18,9 +18,7 @@ inline std::shared_ptr<const PackedStore> PackedStoreForTest(const std::string& 
                                                              kernels::PageFormat open, const CompactRule& rule,
                                                              int context_tokens) {
   const HalfCodec& codec = *FindHalfCodec(codec_name).value();
-  const auto outliers = [&](double share) {
-    return static_cast<uint8_t>(share * shape.head_dim * kernels::kPageTokens);
-  };
+  const auto outliers = [&](double share) { return static_cast<uint8_t>(OutlierCount(share, shape.head_dim)); };
   kernels::CompactFormat format{.key = codec.keys, .value = codec.values};
   format.key.outliers = outliers(codec.key_outliers);
   format.value.outliers = outliers(codec.value_outliers);

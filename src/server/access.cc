@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/ascii.h"
+
 namespace kvasir::server {
 namespace {
 
@@ -39,14 +41,6 @@ std::string_view WithoutPort(std::string_view host) {
   return colon == std::string_view::npos || host.ends_with(']') ? host : host.substr(0, colon);
 }
 
-std::string Lowered(std::string_view text) {
-  std::string lowered(text);
-  for (char& c : lowered) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lowered;
-}
-
 // An address as browsers write it. No name has this form, so none can be made to resolve here under it.
 bool IsAddress(std::string_view name) {
   if (name.starts_with('[') && name.ends_with(']')) return true;
@@ -65,8 +59,7 @@ bool IsListed(const std::vector<std::string>& list, std::string_view value) {
 // "x-a, x-b": names of headers and nothing that would begin a header of its own.
 bool AreHeaderNames(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("!#$%&'*+-.^_`|~, ").contains(c);
+    return base::IsAlphanumeric(c) || std::string_view("!#$%&'*+-.^_`|~, ").contains(c);
   });
 }
 
@@ -165,10 +158,10 @@ bool ConstantTimeEqual(std::string_view a, std::string_view b) {
 bool Access::MayBeCalled(std::string_view host) const {
   // No browser leaves it out; old clients do.
   if (host.empty()) return true;
-  const std::string name = Lowered(WithoutPort(host));
+  const std::string name = base::Lowered(WithoutPort(host));
   if (IsThisMachine(name)) return true;
   const auto& allowed = options_.allowed_hosts;
-  if (std::any_of(allowed.begin(), allowed.end(), [&](const std::string& one) { return Lowered(one) == name; })) {
+  if (std::any_of(allowed.begin(), allowed.end(), [&](const std::string& one) { return base::Lowered(one) == name; })) {
     return true;
   }
   if (options_.loopback) return false;

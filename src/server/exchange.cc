@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+
 namespace kvasir::server {
 namespace {
 
@@ -12,8 +14,7 @@ namespace {
 bool IsMemberName(const std::string& param) {
   constexpr size_t kLongest = 80;
   return param.size() <= kLongest && std::all_of(param.begin(), param.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  std::string_view("_.[]").contains(c);
+           return base::IsAlphanumeric(c) || std::string_view("_.[]").contains(c);
          });
 }
 

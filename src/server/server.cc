@@ -181,8 +181,7 @@ Result<size_t> KvBudgetOf(const ModelSummary& summary, size_t memory_bytes, size
                     : fmt::format("use --memory {}M", (fixed + plan.kv_bytes) / 1'000'000 + 1);
   return Fail(ErrorCode::kResourceExhausted,
               fmt::format("--memory is {:.0f} MB, but weights, scratch and the program take {:.0f} MB and one request "
-                          "of {} tokens {:.0f} "
-                          "MB; {}",
+                          "of {} tokens {:.0f} MB; {}",
                           mega(memory_bytes), mega(fixed), plan.context_tokens, mega(plan.kv_bytes), way_out));
 }
 

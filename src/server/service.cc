@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <random>
 
+#include "base/ascii.h"
 #include "base/check.h"
 #include "server/routes.h"
 #include "server/web_page.h"
@@ -92,11 +93,9 @@ Handled Dispatch(App& app, const HttpRequest& request) {
 
 std::string ChooseRequestId(std::string_view given) {
   constexpr size_t kLongest = 64;
-  const bool harmless =
-      !given.empty() && given.size() <= kLongest && std::all_of(given.begin(), given.end(), [](char c) {
-        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
-               c == '.';
-      });
+  const bool harmless = !given.empty() && given.size() <= kLongest &&
+                        std::all_of(given.begin(), given.end(),
+                                    [](char c) { return base::IsAlphanumeric(c) || c == '-' || c == '_' || c == '.'; });
   if (harmless) return std::string(given);
   thread_local std::mt19937_64 random{std::random_device{}()};
   return fmt::format("req-{:016x}", random());

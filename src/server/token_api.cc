@@ -25,6 +25,15 @@ Json PieceJson(const std::string& bytes) {
   }
 }
 
+// The prompt that a conversation would be answered to, of a request in which nothing else remains to be read.
+ApiResult<std::string> ReadRendered(Fields& fields, const Model& model) {
+  Json conversation = ReadConversation(fields);
+  ReadReasoningEffort(fields, "reasoning_effort", model, conversation);
+  const ToolOptions tools = ReadChatTools(fields);
+  KV_TRY(fields.Finish());
+  return RenderConversation(model, std::move(conversation), tools);
+}
+
 }  // namespace
 
 Handled HandleTokenize(const Call& call) {
@@ -35,11 +44,7 @@ Handled HandleTokenize(const Call& call) {
   const bool parse_special = fields.Bool("parse_special").value_or(true);
   std::vector<int32_t> tokens;
   if (fields.Has("messages")) {
-    Json conversation = ReadConversation(fields);
-    ReadReasoningEffort(fields, "reasoning_effort", *call.model, conversation);
-    const ToolOptions tools = ReadChatTools(fields);
-    KV_TRY(fields.Finish());
-    KV_ASSIGN(const std::string rendered, RenderConversation(*call.model, std::move(conversation), tools));
+    KV_ASSIGN(const std::string rendered, ReadRendered(fields, *call.model));
     tokens = EncodeRendered(tokenizer, rendered);
   } else {
     auto text = fields.Text("prompt");
@@ -83,11 +88,7 @@ Handled HandleDetokenize(const Call& call) {
 Handled HandleApplyTemplate(const Call& call) {
   Fields fields(call.body);
   KV_TRY(CheckModel(fields, *call.model));
-  Json conversation = ReadConversation(fields);
-  ReadReasoningEffort(fields, "reasoning_effort", *call.model, conversation);
-  const ToolOptions tools = ReadChatTools(fields);
-  KV_TRY(fields.Finish());
-  KV_ASSIGN(const std::string text, RenderConversation(*call.model, std::move(conversation), tools));
+  KV_ASSIGN(const std::string text, ReadRendered(fields, *call.model));
   return Fixed(JsonResponse({{"prompt", text}}));
 }
 

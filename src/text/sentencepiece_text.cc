@@ -1,19 +1,9 @@
 #include "text/sentencepiece_text.h"
 
+#include "base/ascii.h"
 #include "text/utf8.h"
 
 namespace kvasir::text {
-namespace {
-
-std::optional<uint8_t> HexDigit(char c) {
-  if (c >= '0' && c <= '9') return static_cast<uint8_t>(c - '0');
-  if (c >= 'A' && c <= 'F') return static_cast<uint8_t>(c - 'A' + 10);
-  if (c >= 'a' && c <= 'f') return static_cast<uint8_t>(c - 'a' + 10);
-  return std::nullopt;
-}
-
-}  // namespace
-
 void AppendEscapingSpaces(std::string_view text, std::string& out) {
   for (size_t space = text.find(' '); space != std::string_view::npos; space = text.find(' ')) {
     out.append(text.substr(0, space)).append(kSpaceMark);
@@ -24,9 +14,9 @@ void AppendEscapingSpaces(std::string_view text, std::string& out) {
 
 std::optional<uint8_t> ByteOfSpelling(std::string_view spelling) {
   if (spelling.size() != 6 || !spelling.starts_with("<0x") || spelling.back() != '>') return std::nullopt;
-  const auto high = HexDigit(spelling[3]), low = HexDigit(spelling[4]);
-  if (!high || !low) return std::nullopt;
-  return static_cast<uint8_t>(*high << 4 | *low);
+  const int high = base::DigitValue(spelling[3]), low = base::DigitValue(spelling[4]);
+  if (high >= 16 || low >= 16) return std::nullopt;
+  return static_cast<uint8_t>(high << 4 | low);
 }
 
 void AppendSentencePieceText(const Vocabulary& vocabulary, int32_t id, std::string& out) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/ascii.h"
 #include "server/json.h"
 
 namespace kvasir::server {
@@ -50,7 +51,7 @@ struct ToolCall {
 
 /// Whether `c` may be part of a function's name.
 [[nodiscard]] inline bool IsNameCharacter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+  return base::IsAlphanumeric(c) || c == '_' || c == '-' || c == '.';
 }
 
 }  // namespace kvasir::server

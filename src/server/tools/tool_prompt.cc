@@ -24,8 +24,7 @@ std::string Description(const std::vector<Tool>& tools, const CallFormat& format
   for (const Json& tool : ToolsJson(tools)) text += DumpJson(tool["function"]) + "\n";
   text += fmt::format(
       "\nTo call a function, write its name and its arguments exactly in this form:\n\n{}\n\nThe next message will "
-      "then "
-      "hold the result. If no function helps, answer in plain words.",
+      "then hold the result. If no function helps, answer in plain words.",
       format.Write({&example, 1}));
   return text;
 }
