@@ -18,6 +18,7 @@
 #include <exception>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/seconds_since.h"
 #include "server/no_throw.h"
 
@@ -35,12 +36,6 @@ constexpr size_t kWriteBytes = 64 << 10;      // each such piece has the write t
 constexpr int kStatusClientLeft = 499;
 constexpr milliseconds kFarewell(2000);  // for the last words of an answer that the server breaks off
 
-void Lower(std::string& text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-}
-
 HttpRequest ReadHead(const http::request<http::string_body>& message) {
   HttpRequest request;
   request.method = std::string(message.method_string());
@@ -49,9 +44,7 @@ HttpRequest ReadHead(const http::request<http::string_body>& message) {
   request.path = target.substr(0, question);
   if (question != std::string::npos) request.query = target.substr(question + 1);
   for (const auto& field : message) {
-    std::string name(field.name_string());
-    Lower(name);
-    request.headers.emplace_back(std::move(name), std::string(field.value()));
+    request.headers.emplace_back(base::Lowered(field.name_string()), std::string(field.value()));
   }
   request.old_http = message.version() == 10;
   return request;
@@ -72,7 +65,7 @@ std::shared_ptr<Exchange> HandleSafely(HttpService& service, HttpRequest& reques
   try {
     return service.Handle(request);
   } catch (const std::exception& error) {
-    return Fixed(ErrorResponse(Refuse(500, error.what(), "internal_error").error()));
+    return Fixed(service.Refusal(request, Refuse(500, error.what(), "internal_error").error()));
   }
 }
 

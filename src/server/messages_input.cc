@@ -96,8 +96,8 @@ class MessageBuilder {
     messages_.push_back(std::move(message));
   }
   void Flush() {
-    if (has_text_ || !calls_.empty()) {
-      Json message = {{"role", role_}, {"content", has_text_ ? Json(text_) : Json(nullptr)}};
+    if (has_text_ || !thoughts_.empty() || !calls_.empty()) {
+      Json message = {{"role", role_}, {"content", calls_.empty() || has_text_ ? Json(text_) : Json(nullptr)}};
       if (!thoughts_.empty()) message["reasoning_content"] = std::exchange(thoughts_, "");
       if (!calls_.empty()) message["tool_calls"] = std::exchange(calls_, Json::array());
       messages_.push_back(std::move(message));

@@ -9,16 +9,15 @@
 namespace kvasir::server {
 namespace {
 
-void FinishItem(Fields& item, Fields& fields) {
-  item.FinishInto(fields);
+// What every item has and nothing here depends on.
+void ReadItemNames(Fields& item) {
+  for (const char* name : {"type", "id", "status"}) (void)item.Text(name);
 }
 
 // Calls belong to the answer before them, as in a chat.
 void ReadCall(const Json& value, const std::string& path, Fields& fields, Json& messages) {
   Fields item(value, path);
-  (void)item.Text("type");
-  (void)item.Text("id");
-  (void)item.Text("status");
+  ReadItemNames(item);
   const std::string id = item.Text("call_id").value_or("");
   const std::string name = item.Text("name").value_or("");
   if (id.empty()) item.Problem("call_id", "is missing");
@@ -27,7 +26,7 @@ void ReadCall(const Json& value, const std::string& path, Fields& fields, Json& 
       {"type", "function"},
       {"id", id},
       {"function", {{"name", name}, {"arguments", CallArguments(item.Text("arguments").value_or("{}"))}}}};
-  FinishItem(item, fields);
+  item.FinishInto(fields);
   if (messages.empty() || messages.back()["role"] != "assistant") {
     messages.push_back({{"role", "assistant"}, {"content", nullptr}});
   }
@@ -36,23 +35,19 @@ void ReadCall(const Json& value, const std::string& path, Fields& fields, Json& 
 
 void ReadOutput(const Json& value, const std::string& path, Fields& fields, Json& messages) {
   Fields item(value, path);
-  (void)item.Text("type");
-  (void)item.Text("id");
-  (void)item.Text("status");
+  ReadItemNames(item);
   const std::string id = item.Text("call_id").value_or("");
   if (id.empty()) item.Problem("call_id", "is missing");
   Json content = ReadContent(item, "output", path);
   if (content.is_null()) item.Problem("output", "is missing");
-  FinishItem(item, fields);
+  item.FinishInto(fields);
   messages.push_back({{"role", "tool"}, {"tool_call_id", id}, {"content", std::move(content)}});
 }
 
-// What the model thought before the next message, as an earlier response had it.
+// What the model thought before the next item, as an earlier response had it.
 std::string ReadReasoning(const Json& value, const std::string& path, Fields& fields) {
   Fields item(value, path);
-  (void)item.Text("type");
-  (void)item.Text("id");
-  (void)item.Text("status");
+  ReadItemNames(item);
   (void)item.Array("summary");
   if (item.Text("encrypted_content")) item.Problem("encrypted_content", "cannot be read: it is another server's");
   std::string thoughts;
@@ -64,8 +59,21 @@ std::string ReadReasoning(const Json& value, const std::string& path, Fields& fi
       part.FinishInto(item);
     }
   }
-  FinishItem(item, fields);
+  item.FinishInto(fields);
   return thoughts;
+}
+
+// Gives `thoughts` to the answer that the last message is, or has become part of. One that was cut off before it said
+// anything is nothing but its thoughts.
+void AddThoughts(std::string& thoughts, Json& messages) {
+  if (thoughts.empty()) return;
+  if (messages.empty() || messages.back()["role"] != "assistant") {
+    const Json answer = {{"role", "assistant"}, {"content", ""}, {"reasoning_content", std::exchange(thoughts, "")}};
+    messages.insert(messages.empty() ? messages.end() : messages.end() - 1, answer);
+    return;
+  }
+  Json& known = messages.back()["reasoning_content"];
+  known = (known.is_string() ? known.get<std::string>() : "") + std::exchange(thoughts, "");
 }
 
 }  // namespace
@@ -89,10 +97,9 @@ Json ReadResponseInput(Fields& fields, Json& instructions) {
     const std::string path = fmt::format("input[{}]", i);
     const Json type = item.is_object() ? item.value("type", Json()) : Json();
     if (type == "reasoning") {
-      thoughts = ReadReasoning(item, path, fields);
+      thoughts += ReadReasoning(item, path, fields);
       continue;
     }
-    const size_t before = messages.size();
     if (type == "function_call") {
       ReadCall(item, path, fields, messages);
     } else if (type == "function_call_output") {
@@ -100,9 +107,10 @@ Json ReadResponseInput(Fields& fields, Json& instructions) {
     } else {
       messages.push_back(ReadMessage(item, path, fields));
     }
-    if (messages.size() > before && messages.back()["role"] == "assistant" && !thoughts.empty()) {
-      messages.back()["reasoning_content"] = std::exchange(thoughts, "");
-    }
+    AddThoughts(thoughts, messages);
+  }
+  if (!thoughts.empty()) {
+    messages.push_back({{"role", "assistant"}, {"content", ""}, {"reasoning_content", std::move(thoughts)}});
   }
   return conversation;
 }

@@ -83,6 +83,34 @@ def test_a_message_has_a_block_of_them(thinker):
     assert client.messages.create(model="smollm2", max_tokens=1, messages=history).usage.input_tokens > whole.usage.input_tokens
 
 
+def tokens_of(thinker, messages):
+    return thinker.post("/tokenize", {"messages": messages}).json["count"]
+
+
+def test_thoughts_without_an_answer_stay_what_they_are(thinker, chats):
+    """An answer that was cut off while it was thought about; and thoughts in several pieces."""
+    cut = chats.responses.create(model="smollm2", input="Is it?", temperature=0, max_output_tokens=9, extra_body={"grammar": THINKS})
+    assert [item.type for item in cut.output] == ["reasoning"]
+    thoughts = cut.output[0].content[0].text
+    why = {"role": "user", "content": "Why?"}
+    told = [*QUESTION, {"role": "assistant", "content": "", "reasoning_content": thoughts}, why]
+    response = chats.responses.create(model="smollm2", input=[*QUESTION, cut.output[0].model_dump(exclude_none=True), why],
+                                      max_output_tokens=1)
+    assert response.usage.input_tokens == tokens_of(thinker, told) > tokens_of(thinker, [*QUESTION, why])
+    message = thinker.post("/v1/messages/count_tokens", {"messages": [
+        *QUESTION, {"role": "assistant", "content": [{"type": "thinking", "thinking": thoughts, "signature": ""}]}, why]})
+    assert message.json["input_tokens"] == tokens_of(thinker, told)
+
+    def reasoning(text):
+        return {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": text}]}
+
+    pieces = [reasoning("One."), {"role": "assistant", "content": "Yes."}, reasoning("Two."), reasoning("Three."),
+              {"type": "function_call", "call_id": "c", "name": "now", "arguments": "{}"}, why]
+    answer = {"role": "assistant", "content": "Yes.", "reasoning_content": "One.Two.Three."}
+    response = chats.responses.create(model="smollm2", input=[*QUESTION, *pieces], max_output_tokens=1)
+    assert response.usage.input_tokens == tokens_of(thinker, [*QUESTION, answer, why])
+
+
 def test_thoughts_that_the_prompt_opens(serve, tmp_path):
     (tmp_path / "opens.jinja").write_text(TEMPLATE + "{{ '<think>\\n' }}")
     server = serve("--ctx", "1024", "--chat-template", str(tmp_path / "opens.jinja"))
