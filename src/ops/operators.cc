@@ -109,13 +109,17 @@ Activation Operators::Quantised(CodeStorage& storage, int64_t rows, int64_t k, P
   return activation;
 }
 
+// Calls `fn(begin, end)` for whole groups of rows, whose codes lie in the same cache lines: two threads that wrote them
+// would take the lines from each other.
 template <typename F>
 void Operators::ForRows(int64_t rows, int64_t k, F&& fn) {
   KV_CHECK(rows <= limits_.max_rows && k <= limits_.max_k);
-  const auto each = [&](int64_t begin, int64_t end, int) {
-    for (int64_t b = begin; b < end; ++b) fn(b);
-  };
-  rows* k < kSerialElements ? each(0, rows, 0) : pool_.For(rows, 1, each);
+  const int64_t grain = rows * k < kSerialElements ? rows : kernels::kRowGroup;
+  pool_.For(rows, grain, [&](int64_t begin, int64_t end, int) {
+    for (int64_t first = begin; first < end; first += kernels::kRowGroup) {
+      fn(first, std::min(end, first + kernels::kRowGroup));
+    }
+  });
 }
 
 Activation Operators::Normalize(const float* x, int64_t rows, std::span<const float> weight, float eps,
@@ -125,9 +129,9 @@ Activation Operators::Normalize(const float* x, int64_t rows, std::span<const fl
   Activation activation{.f32 = normed, .rows = rows, .k = k, .quantised = false, .q = {}};
   if (precision != Precision::kF32) activation = Quantised(codes_, rows, k, precision);
   activation.f32 = normed;
-  ForRows(rows, k, [&](int64_t b) {
-    kernels_.rms_norm(x + b * k, weight.data(), k, eps, normed + b * k);
-    if (activation.quantised) kernels_.quantize_rows(normed, k, b, b + 1, 0, k / kBlockK, activation.q);
+  ForRows(rows, k, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) kernels_.rms_norm(x + b * k, weight.data(), k, eps, normed + b * k);
+    if (activation.quantised) kernels_.quantize_rows(normed, k, begin, end, 0, k / kBlockK, activation.q);
   });
   return activation;
 }
@@ -136,16 +140,19 @@ Activation Operators::Quantize(const float* x, int64_t rows, int64_t k, Precisio
   if (precision == Precision::kF32) return {.f32 = x, .rows = rows, .k = k, .quantised = false, .q = {}};
   Activation activation = Quantised(codes_, rows, k, precision);
   activation.f32 = x;
-  ForRows(rows, k, [&](int64_t b) { kernels_.quantize_rows(x, k, b, b + 1, 0, k / kBlockK, activation.q); });
+  ForRows(rows, k,
+          [&](int64_t begin, int64_t end) { kernels_.quantize_rows(x, k, begin, end, 0, k / kBlockK, activation.q); });
   return activation;
 }
 
 void Operators::AddNormalized(float* x, const float* y, int64_t rows, std::span<const float> weight, float eps) {
   const auto k = static_cast<int64_t>(weight.size());
   auto* normed = reinterpret_cast<float*>(normed_.data());
-  ForRows(rows, k, [&](int64_t b) {
-    kernels_.rms_norm(y + b * k, weight.data(), k, eps, normed + b * k);
-    kernels_.add(x + b * k, normed + b * k, k);
+  ForRows(rows, k, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) {
+      kernels_.rms_norm(y + b * k, weight.data(), k, eps, normed + b * k);
+      kernels_.add(x + b * k, normed + b * k, k);
+    }
   });
 }
 
