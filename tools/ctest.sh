@@ -11,8 +11,8 @@ say "Testing in $build"
 output=$build/Testing/output.log
 mkdir -p "$build/Testing"
 status=0
-# One more than there are CPUs: tests of servers and of the page wait a fifth of their time.
-ctest --test-dir "$build" --output-on-failure --no-tests=error --parallel "$(($(nproc) + 1))" "$@" 2>&1 | tee "$output" || status=$?
+# Two more than there are CPUs: tests of servers and of the page wait a third of their time.
+ctest --test-dir "$build" --output-on-failure --no-tests=error --parallel "$(($(nproc) + 2))" "$@" 2>&1 | tee "$output" || status=$?
 
 last=$build/Testing/Temporary/LastTest.log
 if [[ -f $last ]]; then

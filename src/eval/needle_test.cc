@@ -38,7 +38,7 @@ constexpr const char* kTooCoarse[] = {"k=kivi2,v=kivi2", "k=tok2,v=tok2"};
 constexpr const char* kCoarse[] = {"k=nuq3,v=nuq3", "k=nuq2,v=nuq2"};
 
 // The others, of the same kinds, only where they are asked for.
-constexpr const char* kAlways[] = {"f16", "q8", "k=ch4,v=ch4", "k=nuq4,v=nuq4"};
+constexpr const char* kAlways[] = {"f16", "q8", "k=ch4,v=ch4"};
 
 // All names that `--kv` takes for all pages or for the encoded ones. "auto:..." stands for some of these (its test:
 // tests/api/test_eviction.py).

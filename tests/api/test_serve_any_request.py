@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from program import ROOT
+from program import ROOT, heavy
 
 CHECKS = "not_a_server_error,content_type_conformance,response_schema_conformance,status_code_conformance"
 SMALL = {"max_tokens": 4, "max_completion_tokens": 4, "max_output_tokens": 16, "n": 4, "best_of": 4}
@@ -33,6 +33,7 @@ def specification(model: str) -> dict:
     return spec
 
 
+@heavy
 def test_generated_requests(serve, tmp_path):
     pytest.importorskip("schemathesis", reason="./dev setup test installs it")
     server = serve("--ctx", "128")

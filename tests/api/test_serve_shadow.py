@@ -4,7 +4,7 @@ import re
 
 COMPLETIONS = "/v1/completions"
 DISTANCE = "kvasir_shadow_attention_distance"
-TEXT = " ".join(f"Item {i} on the list of things to remember is a {thing}." for i, thing in enumerate(["box", "bell", "kite", "spoon"] * 20))
+TEXT = " ".join(f"Item {i} on the list of things to remember is a {thing}." for i, thing in enumerate(["box", "bell", "kite", "spoon"] * 8))
 
 
 def distances(server) -> tuple[int, float]:

@@ -106,7 +106,8 @@ def test_thoughts_without_an_answer_stay_what_they_are(thinker, chats):
 
     pieces = [reasoning("One."), {"role": "assistant", "content": "Yes."}, reasoning("Two."), reasoning("Three."),
               {"type": "function_call", "call_id": "c", "name": "now", "arguments": "{}"}, why]
-    answer = {"role": "assistant", "content": "Yes.", "reasoning_content": "One.Two.Three."}
+    call = {"type": "function", "id": "c", "function": {"name": "now", "arguments": "{}"}}
+    answer = {"role": "assistant", "content": "Yes.", "reasoning_content": "One.Two.Three.", "tool_calls": [call]}
     response = chats.responses.create(model="smollm2", input=[*QUESTION, *pieces], max_output_tokens=1)
     assert response.usage.input_tokens == tokens_of(thinker, [*QUESTION, answer, why])
 

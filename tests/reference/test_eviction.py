@@ -11,7 +11,7 @@ import pytest
 
 from eviction import POLICIES, ForgetfulModel
 from make_models import Builder
-from program import DATA
+from program import DATA, heavy
 from specs import Spec
 
 CONTEXT = 256
@@ -38,7 +38,8 @@ def windowed(tmp_path_factory) -> Path:
 
 
 # A real model with those policies that need no more of it than it knows, and all of them on one that is small.
-@pytest.mark.parametrize("name, budget, policies", [("smollm2", 50, ("streaming", "tova", "adakv", "expected")), ("windowed", 55, POLICIES)])
+@pytest.mark.parametrize("name, budget, policies", [
+    pytest.param("smollm2", 50, ("streaming", "tova", "adakv", "expected"), marks=heavy), ("windowed", 55, POLICIES)])
 def test_divergence_is_that_of_the_formulas(kvasir, real_model, windowed, name, budget, policies):
     path = str(windowed if name == "windowed" else real_model(name))
     file = DATA / "text/wikitext2-test.txt"

@@ -17,6 +17,7 @@ import pytest
 import forward
 from forward import Model, RopeConfig, rotate, rotation, token_losses
 from make_models import CLEAR_MARGIN, make, margins
+from program import heavy
 from random_blocks import ALL_TYPES, random_rows
 from specs import SPECS, llama3_divisors
 
@@ -30,7 +31,8 @@ def load_golden(folder):
 # --- Real models -------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name, golden, prompts", [("smollm2", "smollm2-135m", ("short", "medium")), ("gemma3-270m", "gemma3-270m", ("short", "window"))])
+@pytest.mark.parametrize("name, golden, prompts", [
+    ("smollm2", "smollm2-135m", ("short", "medium")), pytest.param("gemma3-270m", "gemma3-270m", ("short", "window"), marks=heavy)])
 def test_reproduces_the_stored_logits_of_a_real_model(name, golden, prompts, real_model, shared_golden):
     model = Model(real_model(name), np.float32)
     for prompt in load_golden(shared_golden / golden)["prompts"]:
