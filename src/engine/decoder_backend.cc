@@ -54,7 +54,7 @@ class DecoderBackend final : public EmbeddingBackend {
              .max_tokens = max_tokens,
              .vocabulary = model.vocabulary,
              .file_bytes = model.file_bytes,
-             .memory_bytes = budget + (owned_ ? engine_.model->weight_bytes() + engine_.model->activation_bytes() : 0),
+             .memory_bytes = budget + (owned_ ? engine_.model->weight_bytes() + engine_.activation_bytes : 0),
              .macs_per_token = engine_.model->body_macs()};
     return {};
   }

@@ -76,6 +76,7 @@ Result<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& given) {
                                           .packed_cache = options.packed_cache ? PackedCachePath(options.model) : "",
                                           .context_tokens = options.context_tokens,
                                           .on_progress = options.on_progress}));
+  impl->activation_bytes = impl->model->activation_bytes();
   impl->info.weight_bytes_per_token = impl->model->weight_bytes_per_token();
   return std::make_unique<Engine>(std::move(impl));
 }
@@ -104,7 +105,7 @@ MemoryReport Engine::memory() const {
           .mapped_bytes = impl_->info.file_bytes,
           .kv_bytes = pages.live_bytes,
           .kv_budget_bytes = pages.budget_bytes,
-          .activation_bytes = impl_->model->activation_bytes(),
+          .activation_bytes = impl_->activation_bytes,
           .peak_resident_bytes = ProcessPeakMemory().Read()};
 }
 

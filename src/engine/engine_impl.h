@@ -1,6 +1,7 @@
 // What an Engine holds, shared by the files of this room.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <span>
@@ -35,6 +36,8 @@ struct Engine::Impl {
   kvcache::AttentionTraits attention;
   std::unique_ptr<kvcache::PagePool> pages;
   base::FairMutex step;  // one forward pass at a time
+  std::atomic<size_t> activation_bytes =
+      0;  // of the model; passes make its buffers larger, and it may be asked meanwhile
 };
 
 /// The file that EngineOptions::packed_cache means for the model file `model`.

@@ -299,6 +299,17 @@ TEST_F(EngineTest, SessionsOfSeveralThreadsTakeTurns) {
   for (const std::string& text : texts) EXPECT_EQ(text, alone);
 }
 
+TEST_F(EngineTest, MemoryMayBeAskedForDuringAStep) {
+  const auto engine = Load(Options());
+  std::atomic<bool> done = false;
+  std::thread asker([&] {
+    while (!done) EXPECT_GT(engine->memory().activation_bytes, 0u);
+  });
+  EXPECT_FALSE(GreedyText(*engine, 30).empty());
+  done = true;
+  asker.join();
+}
+
 TEST_F(EngineTest, ReportsWhatItHolds) {
   const auto engine = Load(Options());
   EXPECT_EQ(engine->info().architecture, "gemma3");

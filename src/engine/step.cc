@@ -122,6 +122,7 @@ Status RunStep(Engine::Impl& engine, std::span<const StepRows> rows, const std::
   };
   const std::lock_guard lock(engine.step);
   const Status status = engine.model->Forward(batch, on_logits);
+  engine.activation_bytes = engine.model->activation_bytes();
   for (const StepRows& each : rows) {
     if (status) {
       each.sequence->Commit();

@@ -5,7 +5,9 @@
 #include <array>
 #include <charconv>
 #include <map>
+#include <ranges>
 #include <utility>
+#include <vector>
 
 #include "base/check.h"
 #include "base/parse_json.h"
@@ -179,14 +181,34 @@ Result<SchemaPart> SchemaDocument::Resolve(const SchemaPart& from) const {
   return SchemaPart{here, name};
 }
 
+namespace {
+
+// A schema to take apart, and those that led to it without a step into a value.
+struct OpenPart {
+  SchemaPart part;
+  std::vector<const Json*> from;
+
+  [[nodiscard]] Result<OpenPart> Next(SchemaPart next) const {
+    OpenPart open{std::move(next), from};
+    open.from.push_back(part.schema);
+    if (std::ranges::count(open.from, open.part.schema) == 0) return open;
+    return SchemaError(part.pointer, "leads back to itself for the same value, which never ends",
+                       ErrorCode::kUnsupported);
+  }
+};
+
+}  // namespace
+
 Result<std::optional<SchemaList>> SchemaDocument::Flatten(const SchemaList& parts, bool* has_ref) const {
   SchemaList flat;
-  SchemaList open(parts.rbegin(), parts.rend());  // the next one is the last
+  std::vector<OpenPart> open;  // the next one is the last
+  for (const SchemaPart& part : parts | std::views::reverse) open.push_back({part, {}});
   std::map<const Json*, std::pair<bool, bool>> seen;
   bool impossible = false;
   while (!open.empty()) {
-    SchemaPart part = std::move(open.back());
+    OpenPart next = std::move(open.back());
     open.pop_back();
+    SchemaPart& part = next.part;
     if (part.schema->is_boolean()) {
       impossible = impossible || !part.schema->get<bool>();
       continue;
@@ -211,12 +233,16 @@ Result<std::optional<SchemaList>> SchemaDocument::Flatten(const SchemaList& part
       const Json& all = (*part.schema)["allOf"];
       const std::string at = PointerTo(part.pointer, "allOf");
       if (!all.is_array() || all.empty()) return SchemaError(at, "must be a list with at least one schema");
-      for (size_t i = all.size(); i-- > 0;) open.push_back({&all[i], PointerTo(at, std::to_string(i))});
+      for (size_t i = all.size(); i-- > 0;) {
+        KV_ASSIGN(OpenPart one, next.Next({&all[i], PointerTo(at, std::to_string(i))}));
+        open.push_back(std::move(one));
+      }
     }
     if (part.schema->contains("$ref")) {
       *has_ref = true;
       KV_ASSIGN(SchemaPart target, Resolve(part));
-      open.push_back(std::move(target));
+      KV_ASSIGN(OpenPart one, next.Next(std::move(target)));
+      open.push_back(std::move(one));
     }
   }
   if (impossible) return std::nullopt;

@@ -111,6 +111,7 @@ def test_who_leaves_while_the_prompt_is_read_is_forgotten(server):
         assert slots["memory"]["kv"] == slots["memory"]["kv_cached"]
 
 
+@pytest.mark.skipif(SANITIZER == "address", reason="UndefinedBehaviorSanitizer opens a pipe to look at an object, and takes no descriptors for no object")
 def test_no_descriptors_left(serve, small_model):
     """Who is connected is served, who is not waits; nothing breaks, and afterwards all is as before."""
     server = serve(model=small_model, descriptors=64)
