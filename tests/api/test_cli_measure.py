@@ -5,6 +5,7 @@ import math
 import re
 
 import pytest
+from program import heavy
 
 
 def test_inspect_a_model(kvasir, smollm2):
@@ -123,6 +124,7 @@ def test_divergence(kvasir, smollm2, data):
     assert got["ppl"] == pytest.approx(got["exact_ppl"], rel=0.05)
 
 
+@heavy
 def test_golden(kvasir, smollm2, data):
     got = json.loads(kvasir.ok("eval", "golden", "-m", smollm2, "--golden", str(data / "golden/smollm2-135m"),
                                "--compute", "exact", "--json"))
