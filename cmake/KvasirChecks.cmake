@@ -19,15 +19,20 @@ kvasir_check(check.quant_fixtures checks tools/with_venv.sh tools/make_quant_fix
 kvasir_check(check.tools checks tools/with_venv.sh -m unittest discover --start-directory tools --pattern "*_test.py")
 
 # Each folder tests/NAME with a test_*.py is one ctest test, python.NAME, run by pytest. Files test_cli_* and test_serve_*
-# are tests of their own, python.cli and python.serve: alone, tests/api would take longer than all others together.
+# are tests of their own, python.cli, python.serve and, for what servers bear, python.serve_load: alone, tests/api would take longer
+# than all others together.
 file(GLOB python_tests CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/tests/*/test_*.py)
 set(python_groups)
 foreach(file IN LISTS python_tests)
   if(NOT file MATCHES "^tests/api/test_(cli|serve)_")
     string(REGEX MATCH "^tests/([^/]+)/" folder ${file})
   endif()
-  list(APPEND python_groups ${CMAKE_MATCH_1})
-  list(APPEND python_files_${CMAKE_MATCH_1} ${file})
+  set(group ${CMAKE_MATCH_1})
+  if(file MATCHES "test_serve_(access|any_request|breaks|crowds|hostile|http|life|shadow|sharing|tls)")
+    set(group serve_load)
+  endif()
+  list(APPEND python_groups ${group})
+  list(APPEND python_files_${group} ${file})
 endforeach()
 list(REMOVE_DUPLICATES python_groups)
 foreach(group IN LISTS python_groups)
@@ -37,6 +42,7 @@ endforeach()
 # that begins last runs on alone.
 set_tests_properties(python.cli PROPERTIES COST 120)
 set_tests_properties(python.serve PROPERTIES COST 100)
+set_tests_properties(python.serve_load PROPERTIES COST 90)
 set_tests_properties(python.api PROPERTIES COST 100)
 set_tests_properties(python.web PROPERTIES COST 60)
 set_tests_properties(python.reference PROPERTIES COST 50)
